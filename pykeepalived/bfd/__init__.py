@@ -1,0 +1,1 @@
+"""BFD: the pure session (RFC 5880) and its shell (process, sockets)."""

@@ -1,0 +1,1 @@
+"""The keepalived command line and the operator's commands."""

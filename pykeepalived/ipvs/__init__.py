@@ -1,0 +1,1 @@
+"""IPVS services and their health checkers: pure decisions and exchanges, and their shell (process, dial)."""

@@ -1,0 +1,1 @@
+"""One file per checker: the exchange as a pure machine of bytes in, bytes out, verdict."""

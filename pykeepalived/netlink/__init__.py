@@ -1,0 +1,1 @@
+"""Kernel objects: facts, desired state and the operations between them; kernel.py alone speaks netlink."""

@@ -1,0 +1,1 @@
+"""Telling the outside world: the order of notifications, and scripts, FIFOs, mail, D-Bus, SNMP. Knows no protocol."""

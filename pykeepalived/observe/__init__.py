@@ -1,0 +1,1 @@
+"""Causes, snapshots, metrics and keepalived's dump files; the control socket is the only shell here."""

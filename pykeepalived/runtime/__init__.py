@@ -1,0 +1,1 @@
+"""Loop, clock, timers, child channel, scheduling, privileges, logging: the only home of the event loop."""

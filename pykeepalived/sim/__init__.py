@@ -1,0 +1,1 @@
+"""A LAN, a cluster and a scenario: production cores on the fake kernel and a virtual clock."""
