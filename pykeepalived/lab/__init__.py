@@ -1,0 +1,1 @@
+"""A laboratory: real daemons in network namespaces on bridges, to be killed, cut off and healed. Used by people and tests."""
