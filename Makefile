@@ -1,0 +1,68 @@
+# Everything a developer or a packager does. `make help` lists the targets.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+
+BUILD_PACKAGES := python3-venv python3-dev gcc libc6-dev pkg-config libsystemd-dev
+RUN_PACKAGES := iproute2 libnftables1 libpcre2-8-0
+TEST_PACKAGES := keepalived bird2 ipvsadm nftables iputils-ping tcpdump procps kmod dbus user-mode-linux openssl nginx-light
+
+.PHONY: help run test lint unit bench venv install uninstall clean format
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+venv: $(VENV)/.ready ## the Python environment with everything in it
+
+$(VENV)/.ready: pyproject.toml .ci/packages
+	@.ci/packages $(BUILD_PACKAGES) $(RUN_PACKAGES)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[test,dbus]'
+	@touch $@
+
+run: venv ## two daemons, one address: see it move when the master dies
+	@$(BIN)/pykeepalived lab --demo etc/keepalived.conf
+
+lint: venv ## format, lint, types, import contracts
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: venv ## the tests that need neither root nor other programs
+	$(BIN)/pytest -q -n $(WORKERS) -m 'not netns and not vm and not interop and not slow'
+
+test: venv lint ## all tests
+	@.ci/packages $(TEST_PACKAGES)
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup
+
+bench: venv ## figures beside Debian's keepalived
+	@.ci/packages $(TEST_PACKAGES)
+	$(BIN)/python -m bench
+
+format: venv ## put the sources into shape
+	$(BIN)/ruff format --quiet .
+	$(BIN)/ruff check --quiet --fix .
+
+install: ## into $(DESTDIR)$(PREFIX), with units and default configuration
+	@.ci/packages $(BUILD_PACKAGES) $(RUN_PACKAGES)
+	$(PYTHON) -m venv $(DESTDIR)$(PREFIX)/lib/pykeepalived
+	$(DESTDIR)$(PREFIX)/lib/pykeepalived/bin/pip install --quiet .
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)/etc/keepalived $(DESTDIR)/lib/systemd/system
+	ln -sf ../lib/pykeepalived/bin/pykeepalived $(DESTDIR)$(PREFIX)/sbin/pykeepalived
+	sed 's|@SBIN@|$(PREFIX)/sbin|' systemd/pykeepalived.service >$(DESTDIR)/lib/systemd/system/pykeepalived.service
+	test -e $(DESTDIR)/etc/keepalived/keepalived.conf || install -m 644 etc/keepalived.conf $(DESTDIR)/etc/keepalived/keepalived.conf
+
+uninstall: ## remove what install put there; configuration stays
+	rm -rf $(DESTDIR)$(PREFIX)/lib/pykeepalived
+	rm -f $(DESTDIR)$(PREFIX)/sbin/pykeepalived $(DESTDIR)/lib/systemd/system/pykeepalived.service
+
+clean: ## remove the environment and caches
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
