@@ -1,4 +1,4 @@
-"""Why something happened, and the line that tells it: the data from which status, logs, metrics and notifications are made.
+"""Why something happened, and the line that tells it: data from which status, logs, metrics and notifications are made.
 
 No text is ever read back: whoever wants to know a reason asks the Cause, not the log.
 """
@@ -29,7 +29,7 @@ class Cause:
     """The fact behind a transition or an operation.
 
     `fact` is a stable identifier (`advert_timeout`, `interface_down`, `script_failed`, `sigterm`, `reload` ...),
-    `subject` the object it is about (interface, script, peer address), `since` monotonic nanoseconds when the fact began,
+    `subject` the object it is about (interface, script, peer address), `since` monotonic nanoseconds when it began,
     `detail` a short text for people, `at` the configuration line that made the fact matter.
     """
 

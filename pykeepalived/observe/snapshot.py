@@ -1,4 +1,4 @@
-"""Snapshots: what a child process is at one moment, as frozen data; dumps, status, `why`, metrics and SNMP are made from them.
+"""Snapshots: what a child process is at one moment, as frozen data for dumps, status, `why`, metrics and SNMP.
 
 The children fill these classes; nothing here reads a clock or a kernel. What the configuration says is not repeated:
 readers take the Config beside the snapshot. Moments are monotonic nanoseconds (0 = never); `Taken` turns them into
@@ -327,7 +327,7 @@ class VirtualServerSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupEntrySnapshot:
-    """How many virtual servers made an entry of a virtual_server_group alive: by protocol, or by family for a fwmark."""
+    """How many virtual servers use an entry of a virtual_server_group: by protocol, or by family for a fwmark."""
 
     tcp: int = 0
     udp: int = 0
