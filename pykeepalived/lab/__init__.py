@@ -1,1 +1,1 @@
-"""A laboratory: real daemons in network namespaces on bridges, to be killed, cut off and healed, by people and tests."""
+"""A laboratory: real daemons in network namespaces on bridges, to be killed, cut off and healed."""
