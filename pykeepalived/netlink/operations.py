@@ -219,7 +219,7 @@ class OperationError:
 
 
 def is_forgiven(operation: Operation, error: int) -> bool:
-    """Whether this error leaves the kernel as the operation wants it (keepalived.conf(5) objects that exist or are gone).
+    """Whether this error leaves the kernel as the operation wants it (it exists, or is gone).
 
     ENODEV on deleting an address means that the link took the address along.
     """
