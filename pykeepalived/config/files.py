@@ -1,0 +1,63 @@
+"""The file system as a configuration check sees it: a view answered by the shell, or by a dictionary in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class FileKind(StrEnum):
+    """What a path names; OTHER covers devices, sockets and FIFOs."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    LINK = "link"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """What lstat(2) tells: `mode` holds the permission bits (0..0o7777), `target` the text of a symbolic link."""
+
+    kind: FileKind
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+    target: str = ""
+
+
+class FileView(Protocol):
+    """Questions about paths. All paths are absolute."""
+
+    def lstat(self, path: str) -> FileStat | int:
+        """The entry itself, links not followed; an errno when it cannot be had."""
+        ...
+
+    def head(self, path: str, size: int) -> bytes | int:
+        """The first `size` bytes of a file, links followed; an errno when it cannot be opened for reading."""
+        ...
+
+    def filesystem(self, path: str) -> tuple[int, bool] | int:
+        """Magic number of the file system (statfs(2)) and whether it is mounted read-only, or an errno."""
+        ...
+
+
+class FileTable:
+    """A file view made of data: path to entry, and content for `head`."""
+
+    def __init__(self, entries: Mapping[str, FileStat], contents: Mapping[str, bytes] | None = None) -> None:
+        self._entries = {"/": FileStat(FileKind.DIRECTORY), **entries}
+        self._contents = dict(contents or {})
+
+    def lstat(self, path: str) -> FileStat | int:
+        return self._entries.get(path, 2)
+
+    def head(self, path: str, size: int) -> bytes | int:
+        if path in self._contents:
+            return self._contents[path][:size]
+        return b"\x7fELF"[:size] if path in self._entries else 2
+
+    def filesystem(self, path: str) -> tuple[int, bool] | int:
+        return (0xEF53, False) if path in self._entries else 2
