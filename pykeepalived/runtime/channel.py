@@ -1,0 +1,148 @@
+"""The socket between parent and child: whole messages, in order, without ever making either side wait.
+
+A message is one pickled object a datagram (SOCK_SEQPACKET). What does not fit into a datagram (a configuration)
+travels in a memory file whose descriptor is passed along. What the socket does not take at once is kept and sent when
+there is room. Only processes of the daemon itself hold the two ends, so pickle meets no stranger's bytes.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import pickle
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from pykeepalived.runtime.loop import Loop
+
+INLINE_MAX = 32_768
+"""Longest pickled message in bytes that is sent in the datagram itself."""
+
+_IN_DATAGRAM, _IN_FILE = b"\x00", b"\x01"
+_FD_SIZE = array.array("i").itemsize
+
+
+def channel_pair() -> tuple[socket.socket, socket.socket]:
+    """The two ends: the parent's, the child's."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+class Channel:
+    """One end. `closed` becomes true when the other process is gone."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._socket = sock
+        self._pending: deque[tuple[bytes, int | None]] = deque()
+        self._loop: Loop | None = None
+        self.closed = False
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def attach(self, loop: Loop, on_messages: Callable[[list[Any]], object], on_closed: Callable[[], object]) -> None:
+        """Let the loop read and write this channel."""
+        self._loop = loop
+
+        def readable() -> None:
+            messages = self.receive()
+            if messages:
+                on_messages(messages)
+            if self.closed:
+                loop.remove_reader(self._socket)
+                loop.remove_writer(self._socket)
+                on_closed()
+
+        loop.add_reader(self._socket, readable)
+
+    def send(self, message: object) -> None:
+        """Send, or keep until there is room. To a process that is gone: nothing happens."""
+        if self.closed:
+            return
+        data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+        if len(data) <= INLINE_MAX:
+            self._pending.append((_IN_DATAGRAM + data, None))
+        else:
+            self._pending.append((_IN_FILE, _memory_file(data)))
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what was kept."""
+        pending = self._pending
+        while pending and not self.closed:
+            data, fd = pending[0]
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd is not None else []
+            try:
+                self._socket.sendmsg([data], rights, socket.MSG_NOSIGNAL)
+            except BlockingIOError:
+                if self._loop is not None:
+                    self._loop.add_writer(self._socket, self.flush)
+                return
+            except OSError:
+                self.closed = True
+                break
+            pending.popleft()
+            if fd is not None:
+                os.close(fd)
+        if self._loop is not None:
+            self._loop.remove_writer(self._socket)
+        if self.closed:
+            self._forget_pending()
+
+    def receive(self) -> list[Any]:
+        """Everything that has arrived; sets `closed` at the end of the stream."""
+        messages: list[Any] = []
+        while not self.closed:
+            try:
+                data, ancillary, _flags, _address = self._socket.recvmsg(
+                    INLINE_MAX + 1, socket.CMSG_SPACE(_FD_SIZE), socket.MSG_CMSG_CLOEXEC
+                )
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:
+                self.closed = True
+                break
+            if not data:
+                self.closed = True
+                break
+            if data[:1] == _IN_DATAGRAM:
+                messages.append(pickle.loads(data[1:]))
+            else:
+                messages.append(pickle.loads(_read_memory_file(ancillary)))
+        return messages
+
+    def close(self) -> None:
+        if self._loop is not None and self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+        self.closed = True
+        self._forget_pending()
+        self._socket.close()
+
+    def _forget_pending(self) -> None:
+        for _, fd in self._pending:
+            if fd is not None:
+                os.close(fd)
+        self._pending.clear()
+
+
+def _memory_file(data: bytes) -> int:
+    fd = os.memfd_create("pykeepalived", os.MFD_CLOEXEC)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    return fd
+
+
+def _read_memory_file(ancillary: list[tuple[int, int, bytes]]) -> bytes:
+    descriptors = array.array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            descriptors.frombytes(data[: len(data) // _FD_SIZE * _FD_SIZE])
+    fd = descriptors[0]
+    try:
+        return os.pread(fd, os.fstat(fd).st_size, 0)
+    finally:
+        os.close(fd)
