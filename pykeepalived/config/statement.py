@@ -1,6 +1,6 @@
 """One statement of the configuration language: its words, its raw text, and where it stands.
 
-Statements are made by config/source.py and config/grammar.py and read by config/reader.py; nothing here knows a keyword.
+Statements are made by source.py and grammar.py and read by reader.py; nothing here knows a keyword.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from pykeepalived.config.model.values import Span
 
 WORD_OR_QUOTED = re.compile(r'"([^"]*)("?)|([^\s"]+)')
-"""A word, or a quoted string: quotes end the word before them and know no escapes (keepalived.conf(5), quoted strings)."""
+"""A word, or a quoted string: quotes end the word before them and know no escapes (keepalived.conf(5))."""
 
 OPEN, CLOSE = "{", "}"
 

@@ -1,1 +1,1 @@
-"""The one table of keywords: base.py is its machinery, types.py the argument types, root.py the whole, one file a section."""
+"""The one table of keywords: base.py is its machinery, types.py the argument types, root.py the whole."""

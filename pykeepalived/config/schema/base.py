@@ -1,9 +1,9 @@
 """The machinery of the one keyword table: keywords, blocks, value blocks, and what a handler may use while it reads.
 
-Every keyword of the language is one `Keyword` record; a section file lists its records in a tuple and config/schema/root.py
-joins them. The records carry what people and programs want to know (type, limits, default, heirs, process, since, note), so the
-JSON schema, `explain`, completion and the coverage report come from the same table as the parser. Argument types live in
-types.py, the sections in files of their own.
+Every keyword of the language is one `Keyword` record; a section file lists its records in a tuple and root.py joins
+them. The records carry what people and programs want to know (type, limits, default, heirs, process, since, note), so
+the JSON schema, `explain`, completion and the coverage report come from the same table as the parser. Argument types
+live in types.py, the sections in files of their own.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ Entry = Callable[[Any, Statement, "Reading"], None]
 class Reading:
     """What is known while one configuration is read, and the place where findings are collected.
 
-    `draft` is the root draft, `environment` the machine. `lenient`: numbers with trailing garbage are used with a warning
-    (not in a config test). `last` is the statement being read: block ends report there.
+    `draft` is the root draft, `environment` the machine. `lenient`: numbers with trailing garbage are used with a
+    warning (not in a config test). `last` is the statement being read: block ends report there.
     """
 
     __slots__ = ("_seen", "draft", "environment", "findings", "last", "lenient", "sources")
@@ -163,17 +163,18 @@ class ValueBlock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keyword:
-    """One keyword. Give `type` and `field` (the attribute of the draft that takes the value), or a `take` of its own.
+    """One keyword. Give `type` and `target` (the attribute of the draft that takes the value), or a `take` of its own.
 
-    `once`: a second use is ignored with an error. `process` is who acts on it. `since` is the first release that has it,
-    `deprecated` what to write instead (with `deprecated_status` the class a use of it counts as, NONE for a log line only).
-    `secret`: the words are never shown.
+    `once`: a second use is ignored with an error (the attribute must start as None). `process` is who acts on it.
+    `since` is the first release that has it, `deprecated` what to write instead, `deprecated_status` the class a use
+    of it counts as (NONE for a log line only). `secret`: the words are never shown. `starts` (root keywords): the
+    process that runs because of this keyword (vrrp, checker, bfd).
     """
 
     name: str
     process: str = ""
     type: ArgumentType | None = None
-    field: str = ""
+    target: str = ""
     take: Take | None = None
     block: Block | ValueBlock | None = None
     default: str = ""
@@ -185,7 +186,6 @@ class Keyword:
     once: bool = False
     secret: bool = False
     starts: str = ""
-    """Root keywords: the process that runs because of this keyword (vrrp, checker, bfd)."""
     note: str = ""
     handler: Take = field(init=False, repr=False, compare=False)
 
@@ -205,7 +205,7 @@ class Keyword:
 
 def _generic(keyword: Keyword) -> Take:
     """The handler of a keyword without one of its own: read the type, store the value."""
-    argument, name = keyword.type, keyword.field
+    argument, name = keyword.type, keyword.target
     if argument is None:
         return lambda draft, statement, reading: None
     read = argument.read

@@ -1,4 +1,4 @@
-"""The root draft: what has been read so far, before completion. Section files put their own draft objects into its lists."""
+"""The root draft: what has been read so far, before completion. Section files put their own drafts into its lists."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ConfigDraft:
     started: set[str] = field(default_factory=set)
     refused: bool = False
     names: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Names seen by kind ("vrrp_instance", ...), for duplicates and for suggestions; the first object of a name wins."""
+    """Names seen by kind ("vrrp_instance", ...), for duplicates and suggestions; the first object of a name wins."""
 
     def register(self, kind: str, name: str, item: Any) -> bool:
         """Remember a named object; False when the name was used before (the first one stays)."""

@@ -1,8 +1,8 @@
 """Argument types of keywords: numbers with limits and units, timers, switches, words, choices, addresses.
 
-A type reads its word from the statement with the parsers of config/values.py, reports what is wrong, and returns the value
-or REJECTED. `missing` says what an absent word means: "stop" (keepalived ends with status 2), "report" (an ordinary error),
-"ignore", or a value given as `absent`.
+A type reads its word from the statement with the parsers of config/values.py, reports what is wrong, and returns the
+value or REJECTED. `missing` says what an absent word means: "stop" (keepalived ends with status 2), "report" (an
+ordinary error), "ignore", or a value given as `absent`.
 """
 
 from __future__ import annotations
