@@ -14,8 +14,8 @@ NANOSECONDS_PER_MICROSECOND = 1_000
 class Core(Protocol[MessageT, EffectT]):
     """A decision maker without a clock: messages and time go in, effects come out.
 
-    `now` is monotonic nanoseconds and never decreases. `deadline()` is the time at which `tick` wants to be called next,
-    or None. `drain()` returns the effects decided since the last call, in the order in which they must be performed.
+    `now` is monotonic nanoseconds and never decreases. `deadline()` is the time at which `tick` wants to be called
+    next, or None. `drain()` returns the effects decided since the last call, in the order in which they are performed.
     """
 
     def receive(self, message: MessageT, now: int) -> None: ...

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from pykeepalived.config.model import Config
-
 
 class ChildKind(StrEnum):
     """The three children; the value is the word used in log lines and file names."""
@@ -29,15 +27,7 @@ class Dump(StrEnum):
     JSON = "json"
 
 
-# parent to child
-
-
-@dataclass(frozen=True, slots=True)
-class Reload:
-    """Adopt this configuration; answer with Adopted."""
-
-    config: Config
-    generation: int
+# parent to child (besides runtime.delta.ConfigDelta: adopt a configuration, answer with Adopted or ReloadFailed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +82,15 @@ class Adopted:
 
 
 @dataclass(frozen=True, slots=True)
+class ReloadFailed:
+    """The configuration of this generation could not be adopted; the one before is still in force."""
+
+    kind: ChildKind
+    generation: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     number: int
     body: dict[str, Any] = field(default_factory=dict)
@@ -107,8 +106,8 @@ class ReloadRequest:
     """A child was told to reload from outside (SIGHUP to it, D-Bus ReloadConfig): the parent does it for all."""
 
 
-ToChild = Reload | Stop | WriteDump | PeerStarted | Query | Ping
-ToParent = Ready | Adopted | Answer | Pong | ReloadRequest
+ToChild = Stop | WriteDump | PeerStarted | Query | Ping
+ToParent = Ready | Adopted | ReloadFailed | Answer | Pong | ReloadRequest
 
 
 # BFD child to VRRP and checker children

@@ -1,0 +1,276 @@
+"""What every child does besides its protocol: signals, the parent's messages, heartbeat, reload hand-over, leaving.
+
+A child's `run(context)` makes a Loop and its own handler, wraps both in a ChildService, calls `ready()` when it has
+taken over its configuration, and returns `run()`.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import traceback
+from typing import Any, Protocol
+
+from pykeepalived.config.model import Config
+from pykeepalived.config.model.globals import Scheduling
+from pykeepalived.runtime.channel import Channel
+from pykeepalived.runtime.child import ChildContext
+from pykeepalived.runtime.delta import ConfigDelta, DeltaReader
+from pykeepalived.runtime.loop import Loop
+from pykeepalived.runtime.messages import (
+    Adopted,
+    Answer,
+    ChildKind,
+    Dump,
+    PeerStarted,
+    Ping,
+    Pong,
+    Query,
+    Ready,
+    ReloadFailed,
+    ReloadRequest,
+    Stop,
+    WriteDump,
+)
+from pykeepalived.runtime.scheduling import ChildScheduling
+
+EXIT_OK, EXIT_FATAL, EXIT_CONFIG, EXIT_PERMISSION, EXIT_INTERNAL = 0, 1, 2, 4, 70
+"""Exit statuses of a child (1, 2 and 4 end the daemon, anything else means: start it again)."""
+
+_SLICE_NS = 300_000
+_COLLECT_EVERY_NS = 60_000_000_000
+_ERROR_WINDOW_NS, _ERRORS_TO_GIVE_UP = 1_000_000_000, 100
+
+_DUMPS = {
+    signal.SIGUSR2: Dump.STATS,
+    signal.SIGRTMAX - 1: Dump.STATS_CLEAR,
+    signal.SIGRTMIN + 2: Dump.JSON,
+}
+_NOT_IGNORED = {
+    signal.SIGILL,
+    signal.SIGFPE,
+    signal.SIGSEGV,
+    signal.SIGBUS,
+    signal.SIGABRT,
+    signal.SIGKILL,
+    signal.SIGSTOP,
+    signal.SIGCHLD,
+}
+
+
+class ChildHandler(Protocol):
+    """What a child does when told. Every call must return quickly."""
+
+    def on_reload(self, config: Config, generation: int) -> tuple[str, ...]:
+        """Adopt the configuration and return what changed, line by line. What did not change is the same object."""
+
+    def on_stop(self) -> None:
+        """Give up what is owned, then call ChildService.finish, at once or later. Called once."""
+
+    def on_dump(self, kind: Dump) -> None:
+        """Write a dump file."""
+
+    def on_query(self, words: tuple[str, ...]) -> dict[str, Any]:
+        """Answer an operator's question."""
+
+    def on_peer_started(self, kind: ChildKind) -> None:
+        """BFD child only: send the state of every session to this new reader."""
+
+
+class ChildService:
+    """The housekeeping of one child around its loop. `config` is the configuration in force."""
+
+    def __init__(self, context: ChildContext, loop: Loop, handler: ChildHandler) -> None:
+        self.config = context.config
+        self.generation = context.generation
+        self._context = context
+        self._loop = loop
+        self._handler = handler
+        self._log = context.log
+        self._status = EXIT_OK
+        self._finished = False
+        self._stopping = False
+        self._errors: list[int] = []
+        self._reader: DeltaReader | None = None
+        self._waiting: list[ConfigDelta] = []
+        self._channel = Channel(context.channel)
+        self._channel.attach(loop, self._receive, self.stop)
+        self._scheduling = self._make_scheduling(context.config)
+        self._scheduling.apply_at_start()
+        self._install_signals()
+        loop.on_error = self._survive
+        if context.kind is not ChildKind.CHECKER:
+            gc.disable()
+            self._collector = loop.call_at(loop.now() + _COLLECT_EVERY_NS, self._collect)
+
+    def ready(self) -> None:
+        """The configuration is taken over: tell the parent, and take the real-time class if one is configured."""
+        self._channel.send(Ready(self._context.kind))
+        self._scheduling.apply_real_time()
+        self._watch_lateness()
+
+    def run(self) -> int:
+        """Run the loop until `finish`; return the exit status."""
+        if not self._finished:
+            self._loop.run()
+        self._tell_stopped()
+        return self._status
+
+    def finish(self, status: int = EXIT_OK) -> None:
+        """End `run` with this exit status."""
+        self._status = status
+        self._finished = True
+        self._loop.stop()
+
+    def stop(self) -> None:
+        """Leave: what SIGTERM, the parent's word and the parent's death come to."""
+        if self._stopping:
+            return
+        self._stopping = True
+        try:
+            self._handler.on_stop()
+        except Exception as error:
+            self._tell(error)
+            self.finish(EXIT_INTERNAL)
+
+    def request_reload(self) -> None:
+        """Ask the parent for a reload of the whole daemon (SIGHUP to a child, D-Bus ReloadConfig)."""
+        self._channel.send(ReloadRequest())
+
+    # signals
+
+    def _install_signals(self) -> None:
+        loop = self._loop
+        for signum in signal.valid_signals() - _NOT_IGNORED:
+            signal.signal(signum, signal.SIG_IGN)
+        loop.on_signal(signal.SIGTERM, self.stop)
+        if "--ignore-sigint" not in self._context.options.command_line:
+            loop.on_signal(signal.SIGINT, self.stop)
+        loop.on_signal(signal.SIGHUP, self.request_reload)
+        loop.on_signal(signal.SIGUSR1, lambda: self._handler.on_dump(Dump.DATA))
+        if self._context.kind is ChildKind.VRRP:
+            for number, kind in _DUMPS.items():
+                loop.on_signal(number, lambda kind=kind: self._handler.on_dump(kind))  # type: ignore[misc]
+        if self._settings(self.config).rt_priority:
+            loop.on_signal(signal.SIGXCPU, self._tell_cpu_time)
+
+    def _tell_cpu_time(self) -> None:
+        kind = self._context.kind
+        who = {ChildKind.VRRP: "VRRP", ChildKind.CHECKER: "Checker", ChildKind.BFD: "BFD"}[kind]
+        self._log.info(f"{who} process has used too much CPU time, {kind}_rlimit_rttime may need to be increased")
+
+    # the parent's messages
+
+    def _receive(self, messages: list[Any]) -> None:
+        for message in messages:
+            match message:
+                case Ping(number):
+                    self._channel.send(Pong(number))
+                case ConfigDelta():
+                    self._waiting.append(message)
+                    self._next_reload()
+                case Stop():
+                    self.stop()
+                case WriteDump(kind):
+                    self._handler.on_dump(kind)
+                case PeerStarted(kind):
+                    self._handler.on_peer_started(kind)
+                case Query(number, words):
+                    self._channel.send(Answer(number, self._handler.on_query(words)))
+
+    def _next_reload(self) -> None:
+        if self._reader is None and self._waiting:
+            delta = self._waiting.pop(0)
+            if delta.base != self.generation:
+                self._log.error(f"Configuration {delta.generation} does not follow {self.generation}, starting again")
+                self.finish(EXIT_INTERNAL)
+                return
+            self._reader = DeltaReader(self.config, delta)
+            self._load_some()
+
+    def _load_some(self) -> None:
+        """Load parts of the new configuration for a moment, then let adverts and timers have their turn."""
+        reader = self._reader
+        if reader is None or self._stopping:
+            return
+        until = self._loop.now() + _SLICE_NS
+        while reader.step():
+            if self._loop.now() >= until:
+                self._loop.call_at(until, self._load_some)
+                return
+        self._reader = None
+        self._adopt(reader.result(), reader.generation)
+        self._next_reload()
+
+    def _adopt(self, config: Config, generation: int) -> None:
+        kind = self._context.kind
+        self._log.info("Reloading")
+        try:
+            with self._scheduling.normal():
+                summary = self._handler.on_reload(config, generation)
+        except Exception as error:
+            self._tell(error)
+            self._channel.send(ReloadFailed(kind, generation, f"{type(error).__name__}: {error}"))
+            return
+        if self._settings(config) != self._settings(self.config):
+            self._scheduling = self._make_scheduling(config)
+            self._scheduling.apply_at_start()
+            self._scheduling.apply_real_time()
+        self.config, self.generation = config, generation
+        self._watch_lateness()
+        self._channel.send(Adopted(kind, generation, summary))
+
+    # scheduling
+
+    def _settings(self, config: Config) -> Scheduling:
+        return {
+            ChildKind.VRRP: config.globals.vrrp,
+            ChildKind.CHECKER: config.globals.checker,
+            ChildKind.BFD: config.globals.bfd,
+        }[self._context.kind]
+
+    def _make_scheduling(self, config: Config) -> ChildScheduling:
+        wanted = config.globals
+        return ChildScheduling(
+            str(self._context.kind),
+            self._settings(config),
+            self._log,
+            wanted.max_auto_priority,
+            wanted.min_auto_priority_delay_us,
+        )
+
+    def _watch_lateness(self) -> None:
+        self._loop.on_late(self._scheduling.min_auto_delay_ns, self._scheduling.raise_priority)
+
+    def _collect(self) -> None:
+        """Free cyclic garbage of the last minute; what existed at start is frozen and not looked at."""
+        gc.collect(1)
+        self._collector.move(self._loop.now() + _COLLECT_EVERY_NS)
+
+    # errors and the end
+
+    def _survive(self, error: Exception) -> None:
+        """An internal error: keep the service as it is and tell loudly; start again if errors do not end."""
+        self._tell(error)
+        now = self._loop.now()
+        self._errors = [at for at in self._errors if now - at < _ERROR_WINDOW_NS]
+        self._errors.append(now)
+        if len(self._errors) >= _ERRORS_TO_GIVE_UP:
+            self._log.error("Internal errors do not end, starting again")
+            self.finish(EXIT_INTERNAL)
+
+    def _tell(self, error: Exception) -> None:
+        place = traceback.extract_tb(error.__traceback__)[-1:]
+        where = f" at {os.path.basename(place[0].filename)}:{place[0].lineno}" if place else ""
+        self._log.error(f"Internal error{where}: {type(error).__name__}: {error}")
+        for line in traceback.format_exception(error):
+            self._log.info(line.rstrip("\n"), detail=1)
+
+    def _tell_stopped(self) -> None:
+        if self._log.detail:
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            self._log.info(f"Stopped - used {used.ru_utime:.6f} user time, {used.ru_stime:.6f} system time")
+        else:
+            self._log.info("Stopped")

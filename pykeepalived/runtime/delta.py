@@ -1,0 +1,110 @@
+"""What changed between two configurations, in a form that a real-time child can take over in small steps.
+
+Equal parts are not sent: the child goes on using its own objects, so `is` tells it what did not change. Changed parts
+travel as separate pickles, so that the child may stop between any two of them to send an advert.
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from pykeepalived.config.model import Config
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigDelta:
+    """`plan` tells for each field of Config: an index into `parts`, None for unchanged, or for a tuple a list that
+    holds old positions as they are and new elements as -1 - (index into parts)."""
+
+    base: int
+    generation: int
+    plan: dict[str, int | list[int] | None]
+    parts: tuple[bytes, ...]
+
+
+def make_delta(old: Config, new: Config, base: int, generation: int) -> ConfigDelta:
+    """The delta that leads from `old` (of generation `base`) to `new`. Time is linear in the number of elements."""
+    parts: list[bytes] = []
+
+    def part(value: object) -> int:
+        parts.append(pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
+        return len(parts) - 1
+
+    plan: dict[str, int | list[int] | None] = {}
+    for field in fields(Config):
+        before, after = getattr(old, field.name), getattr(new, field.name)
+        if before is after:
+            plan[field.name] = None
+        elif isinstance(before, tuple) and isinstance(after, tuple):
+            steps = []
+            for item, position in zip(after, _positions(before, after), strict=True):
+                steps.append(-1 - part(item) if position is None else position)
+            plan[field.name] = None if steps == list(range(len(before))) else steps
+        else:
+            plan[field.name] = None if _same(before, after) else part(after)
+    return ConfigDelta(base, generation, plan, tuple(parts))
+
+
+class DeltaReader:
+    """Turns a delta back into a configuration. `step` loads one part; `result` is to be called when none is left."""
+
+    def __init__(self, old: Config, delta: ConfigDelta) -> None:
+        self._old = old
+        self._delta = delta
+        self._loaded: list[Any] = []
+
+    @property
+    def generation(self) -> int:
+        return self._delta.generation
+
+    def step(self) -> bool:
+        """Load one more part; False when there was none left."""
+        position = len(self._loaded)
+        if position >= len(self._delta.parts):
+            return False
+        self._loaded.append(pickle.loads(self._delta.parts[position]))
+        return True
+
+    def result(self) -> Config:
+        values: dict[str, Any] = {}
+        for name, steps in self._delta.plan.items():
+            before = getattr(self._old, name)
+            if steps is None:
+                values[name] = before
+            elif isinstance(steps, int):
+                values[name] = self._loaded[steps]
+            else:
+                values[name] = tuple(before[step] if step >= 0 else self._loaded[-1 - step] for step in steps)
+        return Config(**values)
+
+
+def _positions(before: tuple[Any, ...], after: tuple[Any, ...]) -> list[int | None]:
+    """For each new element the position of the same, unchanged element among the old ones, or None."""
+    by_object = {id(item): position for position, item in enumerate(before)}
+    by_key: dict[object, int] | None = None
+    positions: list[int | None] = []
+    for item in after:
+        position = by_object.get(id(item))
+        if position is None:
+            if by_key is None:
+                by_key = {_key(old): place for place, old in enumerate(before)}
+            candidate = by_key.get(_key(item))
+            if candidate is not None and _same(before[candidate], item):
+                position = candidate
+        positions.append(position)
+    return positions
+
+
+def _key(item: Any) -> object:
+    """A cheap fingerprint: the plain fields of an element. Nested ones are left to the comparison."""
+    if not is_dataclass(item):
+        return item
+    values = (getattr(item, field.name) for field in fields(item))
+    return tuple(value for value in values if value is None or isinstance(value, (str, int, bytes)))
+
+
+def _same(before: object, after: object) -> bool:
+    """Equal including the source position, which plain equality leaves out."""
+    return before is after or (before == after and getattr(before, "at", None) == getattr(after, "at", None))
