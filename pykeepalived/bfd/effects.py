@@ -1,0 +1,118 @@
+"""What goes into the BFD core and what comes out of it: frozen data, one class a kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pykeepalived.bfd.table import State
+from pykeepalived.config.model.bfd import BfdInstance
+from pykeepalived.config.model.values import Ip
+from pykeepalived.observe.cause import Cause, LogLine
+from pykeepalived.runtime.messages import BfdEvent, ChildKind
+
+# inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A datagram from one of the two listening sockets. `destination` and `ttl` as the kernel reported them."""
+
+    data: bytes
+    source: Ip
+    source_port: int
+    destination: Ip
+    ttl: int
+    multihop: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TransmitterOpened:
+    """The socket asked for by OpenTransmitter is there."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransmitterFailed:
+    """The socket asked for by OpenTransmitter cannot be had now; `reason` is keepalived's text for it."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendFailed:
+    """A packet could not be sent; `reason` is the text of the error."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendSucceeded:
+    """Packets leave again after SendFailed."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigure:
+    """A reload: these instances are the configuration from now on, in file order."""
+
+    instances: tuple[BfdInstance, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatStates:
+    """A receiver of events was started anew and knows nothing: tell it the state of every session."""
+
+    receiver: ChildKind
+
+
+Input = Heard | TransmitterOpened | TransmitterFailed | SendFailed | SendSucceeded | Reconfigure | RepeatStates
+
+# effects; a LogLine is an effect too: write it to the log
+
+
+@dataclass(frozen=True, slots=True)
+class SendPacket:
+    """Send `data` from the socket of this session to its neighbor, port 3784 (4784 if multihop)."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTransmitter:
+    """Open a sending socket for this instance, in place of the one it may have; answer with TransmitterOpened/Failed."""
+
+    instance: BfdInstance
+
+
+@dataclass(frozen=True, slots=True)
+class CloseTransmitter:
+    """Close the sending socket of this session, if there is one."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Give the event to these children, as far as they run."""
+
+    event: BfdEvent
+    receivers: tuple[ChildKind, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """A session went from one state to another; for status and history, nothing is to be done."""
+
+    name: str
+    old: State
+    new: State
+    cause: Cause
+    at_ns: int
+
+
+Effect = SendPacket | OpenTransmitter | CloseTransmitter | Tell | StateChanged | LogLine
