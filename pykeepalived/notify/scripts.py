@@ -15,6 +15,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pykeepalived.config.model.values import Script
 from pykeepalived.notify import spawner
@@ -169,7 +170,7 @@ class ScriptRunner:
 
     # to the helper
 
-    def _send(self, request: tuple[object, ...], run: ScriptRun | None = None) -> None:
+    def _send(self, request: tuple[Any, ...], run: ScriptRun | None = None) -> None:
         data = marshal.dumps(request)
         if self._connection is None or len(data) > spawner.MAX_MESSAGE // 2:
             if run is not None:
@@ -243,7 +244,8 @@ class ScriptRunner:
         if step == "exec":
             text = f"Error exec-ing command '{run.script.words[0]}', error {number}: {reason}"
         elif step == "account":
-            text = f"Couldn't set account {run.script.account.uid}:{run.script.account.gid} for script {run.name}: {reason}"
+            account = run.script.account
+            text = f"Couldn't set account {account.uid}:{account.gid} for script {run.name}: {reason}"
         else:
             text = f"Failed to start script {run.name}: {reason}"
         self._log.write(LogLine(text, Priority.WARNING, fields={"SCRIPT": run.name}))

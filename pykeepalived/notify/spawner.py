@@ -228,7 +228,7 @@ class _Helper:
                 self._by_number.pop(number, None)
                 self._say((ENDED, number, os.waitstatus_to_exitcode(status)))
 
-    def _say(self, message: tuple[object, ...]) -> None:
+    def _say(self, message: tuple[int | str, ...]) -> None:
         with contextlib.suppress(OSError):
             self._connection.send(marshal.dumps(message))
 
