@@ -96,11 +96,13 @@ class Node:
             self.process.send_signal(number)
 
     def kill(self) -> None:
-        """SIGKILL for parent and children at once: the machine is gone, its addresses stay where they were."""
+        """SIGKILL for parent and children at once: the machine is gone, and /run with it; its addresses stay."""
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(10)
+            for file in self.directory.glob("*.pid"):
+                file.unlink()
         self.states.clear()
 
     def stop(self, timeout: float = 10) -> int:
