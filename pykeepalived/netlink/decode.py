@@ -22,7 +22,6 @@ from pykeepalived.netlink.facts import (
     LinkChanged,
     LinkRemoved,
     Route,
-    RouteAdded,
     RouteHop,
     RouteRemoved,
     Rule,
@@ -242,8 +241,6 @@ def decode_event(kind: int, data: bytes | memoryview, start: int, end: int) -> E
             return AddressAdded(decode_address(data, start, end))
         case rtm.RTM_DELADDR:
             return AddressRemoved(decode_address(data, start, end))
-        case rtm.RTM_NEWROUTE:
-            return RouteAdded(decode_route(data, start, end))
         case rtm.RTM_DELROUTE:
             return RouteRemoved(decode_route(data, start, end))
         case rtm.RTM_DELRULE:

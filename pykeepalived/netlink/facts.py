@@ -201,11 +201,6 @@ class AddressRemoved:
 
 
 @dataclass(frozen=True, slots=True)
-class RouteAdded:
-    route: Route
-
-
-@dataclass(frozen=True, slots=True)
 class RouteRemoved:
     route: Route
 
@@ -220,4 +215,4 @@ class Overrun:
     """Events were lost (ENOBUFS): whoever relies on them reads the facts again."""
 
 
-Event = LinkChanged | LinkRemoved | AddressAdded | AddressRemoved | RouteAdded | RouteRemoved | RuleRemoved | Overrun
+Event = LinkChanged | LinkRemoved | AddressAdded | AddressRemoved | RouteRemoved | RuleRemoved | Overrun
