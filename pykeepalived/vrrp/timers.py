@@ -1,0 +1,92 @@
+"""One heap of deadlines for everything in the VRRP core. Moving a timer to a later moment costs one assignment.
+
+Times are monotonic nanoseconds given from outside; nothing here looks at a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush, heapreplace
+
+Action = Callable[[int, int], None]
+"""Called with (now, due): due is the moment the timer was set to, now is when it was noticed."""
+
+
+class Timer:
+    """A moment and what to do then. `when` None = not running.
+
+    `when` may be assigned directly, but only to a later moment of a running timer: its heap entry stays where it is
+    and is pushed back when it comes up early.
+    """
+
+    __slots__ = ("_armed", "_order", "_timers", "action", "when")
+
+    def __init__(self, timers: Timers, action: Action, order: int = 0) -> None:
+        """`order` decides between timers due at the same moment: lower first."""
+        self._timers = timers
+        self._order = order
+        self._armed: int | None = None
+        self.action = action
+        self.when: int | None = None
+
+    def set(self, when: int) -> None:
+        """Run at `when`, earlier or later than before."""
+        self.when = when
+        if self._armed is None or when < self._armed:
+            self._armed = when
+            heappush(self._timers.heap, (when, self._order, self._timers.next_number(), self))
+
+    def cancel(self) -> None:
+        self.when = None
+
+
+class Timers:
+    """The heap. Entries are (moment, order, running number, timer); one whose moment is not the timer's armed one any
+    more is dead."""
+
+    __slots__ = ("_number", "heap")
+
+    def __init__(self) -> None:
+        self.heap: list[tuple[int, int, int, Timer]] = []
+        self._number = 0
+
+    def next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def deadline(self) -> int | None:
+        """The moment of the next entry; it may prove to be too early when it comes, never too late."""
+        heap = self.heap
+        while heap:
+            when, _, _, timer = heap[0]
+            if timer._armed == when and timer.when is not None:
+                return when
+            heappop(heap)
+            if timer._armed == when:
+                timer._armed = None
+        return None
+
+    def exact_deadline(self) -> int | None:
+        """The moment at which something will really happen."""
+        times = [timer.when for _, _, _, timer in self.heap if timer.when is not None]
+        return min(times, default=None)
+
+    def run(self, now: int) -> None:
+        """Do everything due at `now`, in the order of the moments it was due."""
+        heap = self.heap
+        while heap and heap[0][0] <= now:
+            armed, order, _, timer = heap[0]
+            when = timer.when
+            if timer._armed != armed:
+                heappop(heap)
+            elif when is None:
+                heappop(heap)
+                timer._armed = None
+            elif when > armed:
+                timer._armed = when
+                heapreplace(heap, (when, order, self.next_number(), timer))
+            else:
+                heappop(heap)
+                timer._armed = None
+                timer.when = None
+                timer.action(now, when)
