@@ -134,9 +134,9 @@ class Operation(NamedTuple):
 
 
 class OperationFailure(NamedTuple):
-    """The kernel refused operation `index` of a batch with this errno."""
+    """The kernel refused the operation at `position` of a batch with this errno."""
 
-    index: int
+    position: int
     error: int
 
 
