@@ -214,7 +214,7 @@ def prefix(word: str, family: int = 0) -> Prefix | Fault:
         return address
     if not slash:
         return Prefix(address, address.bits, given=False)
-    length = integer(length_text, 0, address.bits) if length_text else _invalid(length_text)
+    length = integer(length_text, 0, address.bits)
     if isinstance(length, Fault):
         return Prefix(address, address.bits, given=True, fault=length)
     return Prefix(address, length, given=True)
