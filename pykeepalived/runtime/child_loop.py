@@ -73,7 +73,8 @@ class ChildHandler(Protocol):
         """Write a dump file."""
 
     def on_query(self, words: tuple[str, ...]) -> dict[str, Any]:
-        """Answer an operator's question."""
+        """Answer an operator's question. To ("snapshot",) the answer is {"snapshot": the child's snapshot}, from
+        which the parent makes status and why; to words that are not known it is {}."""
 
     def on_peer_started(self, kind: ChildKind) -> None:
         """BFD child only: send the state of every session to this new reader."""
