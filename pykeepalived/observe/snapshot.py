@@ -48,7 +48,10 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VrrpCounters:
-    """Counters of one instance since start or the last clearing (keepalived.stats)."""
+    """Counters of one instance since start or the last clearing (keepalived.stats).
+
+    The last three count versions, checksums and VRIDs nobody expected (RFC 6527); keepalived.stats does not show them.
+    """
 
     advert_rcvd: int = 0
     advert_sent: int = 0
@@ -70,8 +73,9 @@ class VrrpCounters:
     auth_ext_replay: int = 0
     pri_zero_rcvd: int = 0
     pri_zero_sent: int = 0
+    vers_err: int = 0
+    chk_err: int = 0
     vrid_err: int = 0
-    """Adverts of an unknown VRID on the socket (not in keepalived.stats)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

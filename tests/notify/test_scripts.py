@@ -74,6 +74,7 @@ def test_process_attributes(driver, runner, tmp_path, monkeypatch):
     data = out.read_bytes()
     stat = data.split(b"\n")[0].split()
     assert stat[0] == stat[4], "leads its process group"
+    assert (stat[18], stat[40]) == (b"0", b"0"), "nice 0, SCHED_OTHER"
     fields = dict(line.split(b":\t", 1) for line in data.split(b"\n") if b":\t" in line)
     assert int(fields[b"SigIgn"], 16) == 0
     assert int(fields[b"SigBlk"], 16) == 0
