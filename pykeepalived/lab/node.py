@@ -34,6 +34,8 @@ class Node:
     directory: Path
     program: Sequence[str] = OURS
     options: Sequence[str] = ()
+    notify_socket: str = ""
+    """Where sd_notify(3) messages of the daemon go; "" = nowhere."""
     process: subprocess.Popen[bytes] | None = None
     lines: list[tuple[int, str]] = field(default_factory=list)
     """Everything it logged: monotonic ns of reading, text without the time stamp."""
@@ -58,8 +60,10 @@ class Node:
     def start(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.states.clear()
-        environment = {**os.environ, "TMPDIR": str(self.directory), "NOTIFY_SOCKET": "", "LC_ALL": "C"}
-        del environment["NOTIFY_SOCKET"]
+        environment = {**os.environ, "TMPDIR": str(self.directory), "LC_ALL": "C"}
+        environment.pop("NOTIFY_SOCKET", None)
+        if self.notify_socket:
+            environment["NOTIFY_SOCKET"] = self.notify_socket
         self.process = self.namespace.spawn(
             self.command(),
             stdin=subprocess.DEVNULL,
