@@ -15,7 +15,7 @@ _FLOCK = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 _RETRIES = 5
 
 
-class AlreadyRunning(Exception):
+class AlreadyRunningError(Exception):
     """Another daemon holds the file; the text says why."""
 
 
@@ -23,12 +23,12 @@ class PidFile:
     """One locked pid file. The content is written by the process it is about."""
 
     def __init__(self, path: str) -> None:
-        """Open and lock `path`. Raises AlreadyRunning, also when the file cannot be opened (as keepalived does)."""
+        """Open and lock `path`. Raises AlreadyRunningError, also when the file cannot be opened (as keepalived does)."""
         self.path = path
         self._fd = _open_locked(path)
 
     def write(self, pid: int) -> None:
-        """Put `pid` into the file, making it anew if somebody removed it. Raises OSError or AlreadyRunning."""
+        """Put `pid` into the file, making it anew if somebody removed it. Raises OSError or AlreadyRunningError."""
         if not _is_same_file(self._fd, self.path):
             os.close(self._fd)
             self._fd = _open_locked(self.path)
@@ -68,17 +68,17 @@ def _open_locked(path: str) -> int:
         try:
             fd = os.open(path, flags, 0o644)
         except OSError as error:
-            raise AlreadyRunning(f"Unable to open pid file {path} - {error.strerror}") from None
+            raise AlreadyRunningError(f"Unable to open pid file {path} - {error.strerror}") from None
         try:
             fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK)
         except OSError:
             os.close(fd)
-            raise AlreadyRunning(f"Another process has pid file {path} locked") from None
+            raise AlreadyRunningError(f"Another process has pid file {path} locked") from None
         if _is_same_file(fd, path):
             os.fchmod(fd, 0o644)
             return fd
         os.close(fd)
-    raise AlreadyRunning(f"pid file {path} is being replaced all the time")
+    raise AlreadyRunningError(f"pid file {path} is being replaced all the time")
 
 
 def _is_same_file(fd: int, path: str) -> bool:
