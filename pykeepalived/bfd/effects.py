@@ -63,13 +63,27 @@ class Reconfigure:
 
 
 @dataclass(frozen=True, slots=True)
+class SocketsDrained:
+    """The answer to DrainSockets: nothing that came before this moment waits unheard."""
+
+
+@dataclass(frozen=True, slots=True)
 class RepeatStates:
     """A receiver of events was started anew and knows nothing: tell it the state of every session."""
 
     receiver: ChildKind
 
 
-Input = Heard | TransmitterOpened | TransmitterFailed | SendFailed | SendSucceeded | Reconfigure | RepeatStates
+Input = (
+    Heard
+    | TransmitterOpened
+    | TransmitterFailed
+    | SendFailed
+    | SendSucceeded
+    | SocketsDrained
+    | Reconfigure
+    | RepeatStates
+)
 
 # effects; a LogLine is an effect too: write it to the log
 
@@ -84,7 +98,7 @@ class SendPacket:
 
 @dataclass(frozen=True, slots=True)
 class OpenTransmitter:
-    """Open a sending socket for this instance, in place of the one it may have; answer with TransmitterOpened/Failed."""
+    """Open a sending socket for this instance, in place of an old one; answer with TransmitterOpened or -Failed."""
 
     instance: BfdInstance
 
@@ -94,6 +108,11 @@ class CloseTransmitter:
     """Close the sending socket of this session, if there is one."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrainSockets:
+    """Sessions are about to be given up: hear all that waits in the listening sockets, then answer SocketsDrained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,4 +134,4 @@ class StateChanged:
     at_ns: int
 
 
-Effect = SendPacket | OpenTransmitter | CloseTransmitter | Tell | StateChanged | LogLine
+Effect = SendPacket | OpenTransmitter | CloseTransmitter | DrainSockets | Tell | StateChanged | LogLine

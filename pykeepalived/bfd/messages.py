@@ -1,4 +1,4 @@
-"""The lines the BFD process logs, in keepalived's words, as data. Who logs when is decided in session.py and speaker.py."""
+"""The lines the BFD process logs, in keepalived's words, as data. Who logs when: session.py and speaker.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One BFD session: its variables, timers and procedures (RFC 5880 section 6.8). Pure: time and chance come from outside.
+"""One BFD session: its variables, timers and procedures (RFC 5880 section 6.8). Time and chance come from outside.
 
 Which packet belongs to which session, and the order of all deadlines, is speaker.py; which state follows which is
 table.py. `_enter` is the only place that assigns `state`, and it does so from a row of that table.
@@ -58,12 +58,14 @@ class Session:
     `tx_us` is the agreed interval of our packets, `remote_tx_us` the neighbor's, `detect_us` how long its silence is
     borne. `send_at`, `expire_at`, `reset_at` and `open_at` are the timers; None means not running. `expire_at` is when
     the session is given up; `reset_at` is when a session that is down forgets its neighbor's variables.
+    `queued_at`, `queued_number` and `repeat` (the packet that needs no second look) belong to the speaker.
     """
 
     __slots__ = (
         "_frame",
         "_held",
         "_host",
+        "_paced_us",
         "cause",
         "changed_at",
         "config",
@@ -78,6 +80,7 @@ class Session:
         "open_at",
         "polling",
         "queued_at",
+        "queued_number",
         "ready",
         "remote_demand",
         "remote_diagnostic",
@@ -100,11 +103,13 @@ class Session:
         self._host = host
         self._frame: SendPacket | None = None
         self._held: ControlPacket | None = None
+        self._paced_us = 0
         self.config = config
         self.counters = SessionCounters()
         self.state = State.DOWN
         self.cause = Cause("start", config.name, since=now, at=config.at)
         self.changed_at = now
+        self.local_discriminator = 0
         self.local_discriminator = host.new_discriminator(self)
         self.local_diagnostic = 0
         self.remote_state = State.DOWN
@@ -128,6 +133,7 @@ class Session:
         self.reset_at: int | None = None
         self.open_at: int | None = None
         self.queued_at: int | None = None
+        self.queued_number: int | None = None
         self.repeat: bytes | None = None
         self.repeat_ttl = 0
 
@@ -147,11 +153,15 @@ class Session:
             self.request_socket(now)
         if self.reset_at is not None and now >= self.reset_at:
             self._forget_neighbor(now)
+        if self.expire_at is not None and now >= self.expire_at:
+            return
         if self.send_at is not None and now >= self.send_at:
             # no drift, but never sooner after the last packet than the jitter allows
-            due, interval = self.send_at, self.tx_us * NANOSECONDS_PER_MICROSECOND
+            due = self.send_at
             self._send()
-            self.send_at = max(due + self._jittered(), now + int(interval * _SHORTEST))
+            shortest = int(self.tx_us * NANOSECONDS_PER_MICROSECOND * _SHORTEST)
+            self.send_at = max(due + self._jittered(), now + shortest)
+            self._paced_us = self.tx_us
 
     # the sending socket
 
@@ -172,6 +182,7 @@ class Session:
             self.hear(held, now)
         if self._may_send() and self.send_at is None:
             self.send_at = now
+            self._paced_us = self.tx_us
 
     def socket_failed(self, reason: str, now: int) -> bool:
         """Go to AdminDown and try again later. Returns whether a packet was waiting, which is discarded."""
@@ -223,7 +234,7 @@ class Session:
         else:
             self.reset_at = now + self.detect_ns
         self._pace(now)
-        if packet.poll and self.finaling:
+        if self.finaling and self.ready:
             self._send()
 
     def expire(self, now: int) -> None:
@@ -275,10 +286,16 @@ class Session:
         """Start, stop or hasten the periodic packets, after anything that they depend on has changed."""
         if not self._may_send():
             self.send_at = None
-        else:
-            due = now + self._jittered()
-            if self.send_at is None or due < self.send_at:
-                self.send_at = due
+        elif self.send_at is None:
+            self._next_packet(now)
+        elif self.tx_us < self._paced_us:
+            later = self.send_at
+            self._next_packet(now)
+            self.send_at = min(self.send_at, later)
+
+    def _next_packet(self, now: int) -> None:
+        self.send_at = now + self._jittered()
+        self._paced_us = self.tx_us
 
     def _forget_neighbor(self, now: int) -> None:
         """Down for a whole detection time without a packet: nothing is known of the neighbor any more."""
@@ -328,7 +345,7 @@ class Session:
         if self._may_send():
             # RFC 5880 6.8.7: a packet out of turn tells the change at once
             self._send()
-            self.send_at = now + self._jittered()
+            self._next_packet(now)
 
     def _start_down(self, old: State, now: int) -> None:
         if old is State.UP:

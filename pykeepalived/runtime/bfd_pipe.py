@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from pykeepalived.runtime.messages import BfdEvent
@@ -48,7 +48,7 @@ def decode_events(data: bytes) -> list[BfdEvent]:
 class WriterLoop(Protocol):
     """What the writer needs of runtime.loop.Loop."""
 
-    def add_writer(self, fd: int, callback: object, /) -> None: ...
+    def add_writer(self, fd: int, callback: Callable[[], object], /) -> None: ...
 
     def remove_writer(self, fd: int, /) -> None: ...
 

@@ -1,0 +1,253 @@
+"""The BFD child process: feeds the sockets and the clock to the core and performs what the core decides.
+
+Protocol is in session.py and speaker.py, sockets in sockets.py, what every child does in runtime/child_loop.py.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import partial
+from random import Random
+from typing import Any, assert_never
+
+from pykeepalived.bfd.effects import (
+    CloseTransmitter,
+    DrainSockets,
+    Effect,
+    OpenTransmitter,
+    Reconfigure,
+    RepeatStates,
+    SendFailed,
+    SendPacket,
+    SendSucceeded,
+    SocketsDrained,
+    StateChanged,
+    Tell,
+    TransmitterFailed,
+    TransmitterOpened,
+)
+from pykeepalived.bfd.session import OPEN_RETRY_NS
+from pykeepalived.bfd.sockets import Receiver, SocketError, Transmitter
+from pykeepalived.bfd.speaker import Speaker
+from pykeepalived.bfd.view import session_snapshots, session_status
+from pykeepalived.config.model import Config
+from pykeepalived.config.model.bfd import BfdInstance
+from pykeepalived.observe.cause import LogLine
+from pykeepalived.observe.snapshot import BfdSnapshot, Taken
+from pykeepalived.runtime.bfd_pipe import BfdPipeWriter
+from pykeepalived.runtime.child import ChildContext
+from pykeepalived.runtime.child_loop import EXIT_FATAL, ChildService
+from pykeepalived.runtime.loop import Loop
+from pykeepalived.runtime.messages import ChildKind, Dump
+
+READ_AT_ONCE = 64
+"""Datagrams read before timers get their turn."""
+
+READ_BEFORE_GIVING_UP = 2048
+"""Datagrams read before a session is declared lost: about what the buffer of a listening socket holds."""
+
+
+def run(context: ChildContext) -> int:
+    """The BFD child: returns its exit status."""
+    os.chdir("/")
+    loop = Loop()
+    try:
+        return BfdProcess(context, loop).run()
+    finally:
+        loop.close()
+
+
+class BfdProcess:
+    """Sockets, timers and pipes around one Speaker. Implements runtime.child_loop.ChildHandler."""
+
+    def __init__(self, context: ChildContext, loop: Loop) -> None:
+        self._context = context
+        self._log = context.log
+        self._loop = loop
+        self._random = Random(context.config.globals.random_seed)
+        self._receivers: dict[bool, Receiver] = {}
+        self._transmitters: dict[str, Transmitter] = {}
+        self._pipes = {kind: BfdPipeWriter(fd, loop) for kind, fd in context.bfd_out.items()}
+        self._timer = loop.idle_timer(self._tick)
+        self._retry = loop.idle_timer(self._open_missing)
+        self._config = context.config
+        self._generation = context.generation
+        self._service = ChildService(context, loop, self)
+        self.speaker = Speaker(context.config.bfd_instances, loop.now(), self._random, context.log.detail)
+
+    def run(self) -> int:
+        """Open the sockets and run until told to stop. Without any listening socket the exit status is 1."""
+        self._open_missing()
+        if self._config.bfd_instances and not self._receivers:
+            return EXIT_FATAL
+        self._perform()
+        self._service.ready()
+        return self._service.run()
+
+    # hearing and doing
+
+    def _read(self, receiver: Receiver) -> None:
+        receiver.read(self.speaker.hear, self._loop.now, READ_AT_ONCE)
+        self._perform()
+
+    def _tick(self) -> None:
+        self.speaker.tick(self._loop.now())
+        self._perform()
+
+    def _perform(self) -> None:
+        speaker = self.speaker
+        while effects := speaker.drain():
+            for effect in effects:
+                if isinstance(effect, SendPacket):
+                    self._send(effect)
+                else:
+                    self._do(effect)
+        deadline = speaker.deadline()
+        if deadline is not None:
+            self._timer.move(deadline)
+
+    def _do(self, effect: Effect) -> None:
+        match effect:
+            case LogLine():
+                self._log.write(effect)
+            case Tell(event, receivers):
+                for kind in receivers:
+                    if kind in self._pipes:
+                        self._pipes[kind].send((event,))
+            case DrainSockets():
+                self._drain_sockets()
+            case OpenTransmitter(instance):
+                self._open_transmitter(instance)
+            case CloseTransmitter(name):
+                self._close_transmitter(name)
+            case StateChanged():
+                pass
+            case SendPacket():
+                self._send(effect)
+            case _:
+                assert_never(effect)
+
+    def _send(self, packet: SendPacket) -> None:
+        transmitter = self._transmitters.get(packet.name)
+        if transmitter is None:
+            return
+        try:
+            transmitter.send(packet.data)
+        except OSError as error:
+            transmitter.failed = True
+            self.speaker.receive(SendFailed(packet.name, error.strerror or str(error)), self._loop.now())
+        else:
+            if transmitter.failed:
+                transmitter.failed = False
+                self.speaker.receive(SendSucceeded(packet.name), self._loop.now())
+
+    def _drain_sockets(self) -> None:
+        for receiver in self._receivers.values():
+            receiver.read(self.speaker.hear, self._loop.now, READ_BEFORE_GIVING_UP)
+        self.speaker.receive(SocketsDrained(), self._loop.now())
+
+    # sockets
+
+    def _open_transmitter(self, instance: BfdInstance) -> None:
+        self._close_transmitter(instance.name)
+        try:
+            self._transmitters[instance.name] = Transmitter(instance, self._random.randrange)
+        except SocketError as error:
+            self.speaker.receive(TransmitterFailed(instance.name, str(error)), self._loop.now())
+        else:
+            self.speaker.receive(TransmitterOpened(instance.name), self._loop.now())
+
+    def _close_transmitter(self, name: str) -> None:
+        transmitter = self._transmitters.pop(name, None)
+        if transmitter is not None:
+            transmitter.close()
+
+    def _open_missing(self) -> None:
+        """Have a listening socket for each kind of session there is, and none for others. Failures are tried again."""
+        wanted = {instance.multihop for instance in self._config.bfd_instances}
+        for multihop in [known for known in self._receivers if known not in wanted]:
+            self._loop.remove_reader(self._receivers[multihop])
+            self._receivers.pop(multihop).close()
+        for multihop in sorted(wanted - self._receivers.keys()):
+            try:
+                receiver = Receiver(multihop)
+            except SocketError as error:
+                self._log.error(str(error))
+                self._log.error("Unable to open listening socket")
+                self._retry.move(self._loop.now() + OPEN_RETRY_NS)
+            else:
+                self._receivers[multihop] = receiver
+                self._loop.add_reader(receiver, partial(self._read, receiver))
+
+    # what the parent and the operator want
+
+    def on_reload(self, config: Config, generation: int) -> tuple[str, ...]:
+        """Take over a configuration; sessions of the same name and neighbor stay as they are."""
+        started = self._loop.now()
+        before = {instance.name: instance for instance in self._config.bfd_instances}
+        self._config, self._generation = config, generation
+        self._open_missing()
+        self.speaker.receive(Reconfigure(config.bfd_instances), started)
+        self._perform()
+        self._log.info(f"Reload finished in {(self._loop.now() - started) // 1000} usec")
+        return _changes(before, {instance.name: instance for instance in config.bfd_instances})
+
+    def on_stop(self) -> None:
+        """Leave without a word to the neighbors: they take over what depends on us when their detection time ends."""
+        self._timer.cancel()
+        self._retry.cancel()
+        for receiver in self._receivers.values():
+            self._loop.remove_reader(receiver)
+            receiver.close()
+        self._receivers.clear()
+        for name in list(self._transmitters):
+            self._close_transmitter(name)
+        self._service.finish()
+
+    def on_dump(self, kind: Dump) -> None:
+        """Only the data dump exists for BFD."""
+
+    def on_query(self, words: tuple[str, ...]) -> dict[str, Any]:
+        """`status`: all sessions and the counters of datagrams that were not used."""
+        now = self._loop.now()
+        return {
+            "sessions": [session_status(session, now) for session in self.speaker.sessions.values()],
+            "discards": {str(discard): count for discard, count in self.speaker.discards.items() if count},
+        }
+
+    def on_peer_started(self, kind: ChildKind) -> None:
+        """A new VRRP or checker child knows nothing: tell it all states."""
+        self.speaker.receive(RepeatStates(kind), self._loop.now())
+        self._perform()
+
+    def snapshot(self) -> BfdSnapshot:
+        """The process as it is now."""
+
+        def fd_out(name: str) -> int:
+            transmitter = self._transmitters.get(name)
+            return -1 if transmitter is None else transmitter.fileno()
+
+        def fd_in(multihop: bool) -> int:
+            return self._receivers[multihop].fileno() if multihop in self._receivers else -1
+
+        return BfdSnapshot(
+            taken=Taken(self._loop.now(), time.time_ns()),
+            pid=os.getpid(),
+            generation=self._generation,
+            fd_in=fd_in(False),
+            multihop_fd_in=fd_in(True),
+            sessions=session_snapshots(self.speaker, fd_out),
+            log_dropped=self._log.dropped,
+        )
+
+
+def _changes(before: dict[str, BfdInstance], after: dict[str, BfdInstance]) -> tuple[str, ...]:
+    """What a reload did to the instances, a line each."""
+    lines = [f"bfd_instance {name} removed" for name in before if name not in after]
+    for name, instance in after.items():
+        if name not in before:
+            lines.append(f"bfd_instance {name} added")
+        elif instance != before[name]:
+            lines.append(f"bfd_instance {name} changed")
+    return tuple(lines)

@@ -1,0 +1,303 @@
+"""All BFD sessions of the daemon behind the core contract: demultiplexing, one heap of deadlines, reload, counters.
+
+What a session does with a packet or a deadline is session.py. The hot path is `hear` with a packet identical to the
+last one of an established session: two lookups and two assignments.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush, heapreplace
+from typing import Protocol, assert_never
+
+from pykeepalived.bfd import messages
+from pykeepalived.bfd.effects import (
+    CloseTransmitter,
+    DrainSockets,
+    Effect,
+    Heard,
+    Input,
+    Reconfigure,
+    RepeatStates,
+    SendFailed,
+    SendSucceeded,
+    SocketsDrained,
+    TransmitterFailed,
+    TransmitterOpened,
+)
+from pykeepalived.bfd.packet import BfdPacketError, ControlPacket, Discard, decode
+from pykeepalived.bfd.session import Session
+from pykeepalived.bfd.table import State
+from pykeepalived.config.model.bfd import BfdInstance
+from pykeepalived.config.model.values import Ip
+from pykeepalived.observe.cause import LogLine
+from pykeepalived.runtime.contract import NANOSECONDS_PER_SECOND
+
+ANY_HOPS = 255
+"""max_hops with this value (or -1 in the file): the received TTL is not looked at."""
+
+DISCARD_LINES_PER_SECOND = 100
+"""Faulty packets logged in detail; a flood of them is counted, and summed up in the log."""
+
+
+class RandomSource(Protocol):
+    """Chance, injected: random.Random fits."""
+
+    def random(self) -> float: ...
+
+    def getrandbits(self, k: int, /) -> int: ...
+
+
+class Speaker:
+    """The BFD core. `log_detail` is the number of -D options, so that lines nobody sees are not made."""
+
+    def __init__(self, instances: tuple[BfdInstance, ...], now: int, random: RandomSource, log_detail: int = 0) -> None:
+        self.log_detail = log_detail
+        self.sessions: dict[str, Session] = {}
+        self.discards: dict[Discard, int] = dict.fromkeys(Discard, 0)
+        self.random = random.random
+        self._bits = random.getrandbits
+        self._effects: list[Effect] = []
+        self.emit = self._effects.append
+        self._by_discriminator: dict[bytes, Session] = {}
+        self._by_path: dict[tuple[Ip, bool], list[Session]] = {}
+        self._heap: list[tuple[int, int, Session]] = []
+        self._pushed = 0
+        self._silent: list[Session] = []
+        self._discard_window = 0
+        self._discard_lines = 0
+        self._reconfigure(instances, now)
+
+    # the core contract
+
+    def receive(self, message: Input, now: int) -> None:
+        """Take an input. What concerns a session that is no longer configured is ignored."""
+        match message:
+            case Heard(data, source, source_port, destination, ttl, multihop):
+                self.hear(data, source, source_port, destination, ttl, multihop, now)
+            case Reconfigure(instances):
+                self._reconfigure(instances, now)
+            case RepeatStates(receiver):
+                for session in self.sessions.values():
+                    session.tell(now, (receiver,))
+            case SocketsDrained():
+                self._give_up_silent(now)
+            case TransmitterOpened() | TransmitterFailed() | SendFailed() | SendSucceeded():
+                concerned = self.sessions.get(message.name)
+                if concerned is not None:
+                    self._socket_news(concerned, message, now)
+                    self._schedule(concerned)
+            case _:
+                assert_never(message)
+
+    def tick(self, now: int) -> None:
+        """Do everything that is due. Sessions whose detection time has passed wait for SocketsDrained."""
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            _, number, session = heap[0]
+            if session.queued_number != number:
+                heappop(heap)
+                continue
+            due = session.deadline()
+            if due is not None and due <= now:
+                session.tick(now)
+                if session.expire_at is not None and session.expire_at <= now:
+                    heappop(heap)
+                    session.queued_at = session.queued_number = None
+                    self._silent.append(session)
+                    continue
+                due = session.deadline()
+            session.queued_at = due
+            if due is None:
+                heappop(heap)
+                session.queued_number = None
+            else:
+                heapreplace(heap, (due, number, session))
+        if self._silent:
+            self.emit(DrainSockets())
+
+    def deadline(self) -> int | None:
+        """When `tick` wants to be called; may be earlier than needed, never later."""
+        return self._heap[0][0] if self._heap else None
+
+    def drain(self) -> list[Effect]:
+        """The effects decided since the last call, in order."""
+        effects = self._effects[:]
+        self._effects.clear()
+        return effects
+
+    # receiving
+
+    def hear(
+        self, data: bytes, source: Ip, source_port: int, destination: Ip, ttl: int, multihop: bool, now: int
+    ) -> None:
+        """A datagram; the same as receive(Heard(...)) without the object."""
+        session = self._by_discriminator.get(data[8:12])
+        if (
+            session is not None
+            and data == session.repeat
+            and source == session.config.neighbor
+            and ttl == session.repeat_ttl
+            and multihop == session.config.multihop
+        ):
+            session.counters.heard += 1
+            session.last_seen = now
+            session.expire_at = now + session.detect_ns
+            return
+        self._hear_closely(Heard(data, source, source_port, destination, ttl, multihop), now)
+
+    def _hear_closely(self, heard: Heard, now: int) -> None:
+        try:
+            packet = decode(heard.data)
+        except BfdPacketError as error:
+            if error.discard is Discard.TRUNCATED:
+                self._discard(error.discard, messages.truncated(str(error)), now)
+            else:
+                lines = messages.bogus(str(error), str(heard.source), heard.source_port)
+                self._discard(error.discard, lines, now)
+            return
+        session = self._find(packet, heard, now)
+        if session is None or not self._accepts(session, packet, heard, now):
+            return
+        if session.state is State.ADMIN_DOWN:
+            if session.wants_socket(now):
+                session.request_socket(now, held=packet)
+            else:
+                self._refuse(session, Discard.ADMIN_DOWN, messages.ADMIN_DOWN, heard, now)
+            return
+        session.hear(packet, now)
+        # from here on the same bytes change nothing but the time
+        settled = session.state is State.UP and packet.state in (State.INIT, State.UP)
+        if settled and not packet.poll and not packet.final and self.log_detail < messages.VERY_DETAILED:
+            session.repeat, session.repeat_ttl = heard.data, heard.ttl
+        else:
+            session.repeat = None
+        self._schedule(session)
+
+    def _find(self, packet: ControlPacket, heard: Heard, now: int) -> Session | None:
+        """The session of a packet (RFC 5880 6.8.6, RFC 5881 section 3, RFC 5883 section 4.1)."""
+        if packet.your_discriminator:
+            session = self._by_discriminator.get(heard.data[8:12])
+            if session is not None and session.config.multihop == heard.multihop:
+                if session.config.neighbor == heard.source:
+                    return session
+                reason = messages.not_the_neighbor(session.config.name)
+                self._refuse(session, Discard.WRONG_SOURCE, reason, heard, now)
+                return None
+        else:
+            for session in self._by_path.get((heard.source, heard.multihop), ()):
+                if session.config.source in (None, heard.destination):
+                    return session
+        self._refuse(None, Discard.NO_SESSION, messages.no_session(packet.your_discriminator), heard, now)
+        return None
+
+    def _accepts(self, session: Session, packet: ControlPacket, heard: Heard, now: int) -> bool:
+        config = session.config
+        if config.max_hops != ANY_HOPS and heard.ttl + config.max_hops < config.ttl:
+            session.counters.discarded += 1
+            lines = messages.ttl_too_low(config.neighbor.family, heard.ttl, config.ttl - config.max_hops)
+            self._discard(Discard.TTL, lines, now)
+            return False
+        if packet.authenticated:
+            self._refuse(session, Discard.AUTHENTICATED, messages.AUTHENTICATED, heard, now)
+            return False
+        return True
+
+    def _refuse(self, session: Session | None, discard: Discard, reason: str, heard: Heard, now: int) -> None:
+        if session is not None:
+            session.counters.discarded += 1
+        self._discard(discard, messages.discarding(str(heard.source), heard.source_port, reason), now)
+
+    def _discard(self, discard: Discard, lines: list[LogLine], now: int) -> None:
+        self.discards[discard] += 1
+        if self.log_detail < messages.DETAILED:
+            return
+        if now - self._discard_window >= NANOSECONDS_PER_SECOND:
+            if self._discard_lines > DISCARD_LINES_PER_SECOND:
+                self._effects += messages.not_logged(self._discard_lines - DISCARD_LINES_PER_SECOND)
+            self._discard_window, self._discard_lines = now, 0
+        self._discard_lines += 1
+        if self._discard_lines <= DISCARD_LINES_PER_SECOND:
+            self._effects += lines
+
+    def _give_up_silent(self, now: int) -> None:
+        silent, self._silent = self._silent, []
+        for session in silent:
+            if session.expire_at is not None and session.expire_at <= now:
+                session.expire(now)
+            self._schedule(session)
+
+    # sockets
+
+    def _socket_news(
+        self,
+        session: Session,
+        message: TransmitterOpened | TransmitterFailed | SendFailed | SendSucceeded,
+        now: int,
+    ) -> None:
+        match message:
+            case TransmitterOpened():
+                session.socket_opened(now)
+            case TransmitterFailed(_, reason):
+                if session.socket_failed(reason, now):
+                    session.counters.discarded += 1
+                    self.discards[Discard.ADMIN_DOWN] += 1
+            case SendFailed(name, reason):
+                session.counters.send_errors += 1
+                if not session.send_error:
+                    session.send_error = True
+                    self._effects += messages.send_failed(name, reason)
+            case SendSucceeded():
+                session.send_error = False
+
+    # sessions
+
+    def new_discriminator(self, session: Session) -> int:
+        """A random discriminator that no other session has, in place of the present one (RFC 5880 6.8.1)."""
+        self._by_discriminator.pop(session.local_discriminator.to_bytes(4, "big"), None)
+        while True:
+            number = self._bits(32)
+            key = number.to_bytes(4, "big")
+            if number and key not in self._by_discriminator:
+                self._by_discriminator[key] = session
+                return number
+
+    def _reconfigure(self, instances: tuple[BfdInstance, ...], now: int) -> None:
+        """Sessions of the same name and neighbor live on; others end in silence or begin (RFC 5880 6.8.1)."""
+        before, self.sessions = self.sessions, {}
+        for config in instances:
+            session = before.pop(config.name, None)
+            if session is not None and _path(session.config) != _path(config):
+                self._forget(session)
+                session = None
+            if session is None:
+                session = Session(config, self, now)
+                session.request_socket(now)
+            elif session.config != config:
+                session.reconfigure(config, now)
+            session.tell(now)
+            self.sessions[config.name] = session
+            self._schedule(session)
+        for name, session in before.items():
+            self._forget(session)
+            self.emit(CloseTransmitter(name))
+        self._by_path = {}
+        for session in self.sessions.values():
+            self._by_path.setdefault(_path(session.config), []).append(session)
+
+    def _forget(self, session: Session) -> None:
+        self._by_discriminator.pop(session.local_discriminator.to_bytes(4, "big"), None)
+        session.queued_at = session.queued_number = None
+        if session in self._silent:
+            self._silent.remove(session)
+
+    def _schedule(self, session: Session) -> None:
+        """Make sure that the heap wakes us no later than the session's next deadline."""
+        due = session.deadline()
+        if due is not None and (session.queued_at is None or due < session.queued_at):
+            self._pushed += 1
+            session.queued_at, session.queued_number = due, self._pushed
+            heappush(self._heap, (due, self._pushed, session))
+
+
+def _path(config: BfdInstance) -> tuple[Ip, bool]:
+    return config.neighbor, config.multihop
