@@ -26,17 +26,26 @@ _PLAIN = re.compile(
 _NEARLY_LONG = LONGEST_LINE // 4
 
 
-class PlainRun(pp.Token):
-    """As many plain lines as possible from here on, as one list of statements.
+class Progress:
+    """How far a file has been read: `line` is the number of the next physical line.
 
-    `suspended` is set while a definition over several lines is collected: nothing is plain then.
+    `suspended` is set while a definition over several lines is collected: no line is plain then.
     """
 
+    __slots__ = ("file", "line", "suspended")
+
     def __init__(self, file: str) -> None:
-        super().__init__()
         self.file = file
         self.line = 1
         self.suspended = False
+
+
+class PlainRun(pp.Token):
+    """As many plain lines as possible from here on, as one list of statements."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self.progress = progress
         self.mayIndexError = False
         self.leave_whitespace()
 
@@ -45,14 +54,14 @@ class PlainRun(pp.Token):
 
     def parseImpl(self, instring: str, loc: int, do_actions: bool = True) -> Any:  # noqa: N802 (pyparsing's name)
         statements: list[Statement] = []
-        if not self.suspended:
+        if not self.progress.suspended:
             loc = self._run(instring, loc, statements)
         if not statements:
             raise pp.ParseException(instring, loc, "plain statement expected", self)
         return loc, [statements]
 
     def _run(self, text: str, loc: int, statements: list[Statement]) -> int:
-        match_line, append, file, line = _PLAIN.match, statements.append, self.file, self.line
+        match_line, append, file, line = _PLAIN.match, statements.append, self.progress.file, self.progress.line
         start = loc
         while (match := match_line(text, loc)) is not None:
             end = match.end()
@@ -73,7 +82,7 @@ class PlainRun(pp.Token):
                     append(Statement((OPEN,), OPEN, file, line, match.start(3) - loc + 1, brace=OPEN))
             loc = end
             line += 1
-        self.line = line
+        self.progress.line = line
         if not statements and loc > start:
             # Empty lines and comments only: take them, with a statement list that says nothing.
             statements.append(_NOTHING)
@@ -83,19 +92,16 @@ class PlainRun(pp.Token):
 _NOTHING = Statement((), "", "", 0, 0)
 
 
-def lines(text: str, run: PlainRun) -> Iterator[list[Statement] | str]:
-    """Split a file into runs of plain statements and single physical lines (with their newline), in order.
-
-    `run.line` is the number of the next line when a run or a line has been given out.
-    """
+def lines(text: str, progress: Progress) -> Iterator[list[Statement] | str]:
+    """Split a file into runs of plain statements and single physical lines (with their newline), in order."""
     if not text.endswith("\n"):
         text += "\n"
     other = pp.Regex(r"[^\n]*\n").leave_whitespace().set_name("line")
-    document = (run | other).leave_whitespace().parse_with_tabs()
+    document = (PlainRun(progress) | other).leave_whitespace().parse_with_tabs()
     for tokens, start, end in document.scan_string(text, always_skip_whitespace=False):
         token = tokens[0]
         if isinstance(token, str):
-            run.line += 1
+            progress.line += 1
             yield text[start:end]
         else:
             yield [statement for statement in token if statement is not _NOTHING]

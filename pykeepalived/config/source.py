@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from pykeepalived.config import lines
 from pykeepalived.config.findings import Finding, FindingClass, Severity
-from pykeepalived.config.grammar import LONGEST_LINE, PlainRun
+from pykeepalived.config.grammar import LONGEST_LINE, Progress
 from pykeepalived.config.grammar import lines as grammar_lines
 from pykeepalived.config.includes import INCLUDE_CHECKS, NO_CHECKS, ConfigFiles, IncludeChecks, matches
 from pykeepalived.config.model.values import Span
@@ -88,11 +88,11 @@ class Source:
         self.texts[path] = text
         self._stack.append(path)
         checks = self._checks
-        run = PlainRun(path)
-        for part in grammar_lines(text, run):
+        progress = Progress(path)
+        for part in grammar_lines(text, progress):
             if isinstance(part, str):
-                self._physical_line(part, run.line - 1)
-                run.suspended = self._open is not None
+                self._physical_line(part, progress.line - 1)
+                progress.suspended = self._open is not None
             else:
                 self._add_run(part)
         self._checks = checks

@@ -9,7 +9,8 @@ import re
 
 from pykeepalived.config.model.values import Span
 
-WORD_OR_QUOTED = re.compile(r'"([^"]*)("?)|([^\s"]+)')
+_WORD = re.compile(r"[^ \t\n\v\f\r]+")
+WORD_OR_QUOTED = re.compile(r'"([^"]*)("?)|([^ \t\n\v\f\r"]+)')
 """A word, or a quoted string: quotes end the word before them and know no escapes (keepalived.conf(5))."""
 
 OPEN, CLOSE = "{", "}"
@@ -66,7 +67,7 @@ class Statement:
 def split_words(text: str) -> tuple[str, ...]:
     """Split a logical line into words; a lone quote drops the word it starts."""
     if '"' not in text:
-        return tuple(text.split())
+        return tuple(_WORD.findall(text))
     words = []
     for quoted, closing, plain in WORD_OR_QUOTED.findall(text):
         if plain:

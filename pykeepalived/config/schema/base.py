@@ -151,11 +151,15 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class ValueBlock:
-    """A block of entry lines. `entry` gets each logical line up to the closing brace; `words` are its inner words."""
+    """A block of entry lines. `entry` gets each logical line up to the closing brace; `words` are its inner words.
+
+    `names` is the number of words the header takes before its brace (1 for a block with a name).
+    """
 
     entry: Entry
     begin: Begin = lambda parent, statement, reading: parent
     end: End | None = None
+    names: int = 0
     words: tuple[Keyword, ...] = ()
     notation: str = ""
     empty_is_error: bool = False
