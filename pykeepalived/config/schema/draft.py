@@ -50,6 +50,8 @@ class ConfigDraft:
     ssl: Any = None
     started: set[str] = field(default_factory=set)
     refused: bool = False
+    rule_preferences: dict[int, int] = field(default_factory=dict)
+    """Next automatic preference of an IP rule by family."""
     names: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Names seen by kind ("vrrp_instance", ...), for duplicates and suggestions; the first object of a name wins."""
 
