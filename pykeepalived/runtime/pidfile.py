@@ -23,9 +23,13 @@ class PidFile:
     """One locked pid file. The content is written by the process it is about."""
 
     def __init__(self, path: str) -> None:
-        """Open and lock `path`. Raises AlreadyRunningError, also when the file cannot be opened (as keepalived does)."""
+        """Open and lock `path`. Raises AlreadyRunningError, also when it cannot be opened (as keepalived does)."""
         self.path = path
         self._fd = _open_locked(path)
+
+    def fileno(self) -> int:
+        """The locked descriptor, or -1 after remove or close."""
+        return self._fd
 
     def write(self, pid: int) -> None:
         """Put `pid` into the file, making it anew if somebody removed it. Raises OSError or AlreadyRunningError."""

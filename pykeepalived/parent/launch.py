@@ -1,0 +1,176 @@
+"""Making a child process: the fork, and what the child does before its own code runs. No policy lives here."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import socket
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pykeepalived.config.model import Config
+from pykeepalived.config.model.globals import Scheduling
+from pykeepalived.runtime.channel import channel_pair
+from pykeepalived.runtime.child import ChildContext, DaemonOptions
+from pykeepalived.runtime.child_loop import EXIT_INTERNAL
+from pykeepalived.runtime.log import IDENT_BFD, IDENT_CHECKER, IDENT_VRRP, Log
+from pykeepalived.runtime.messages import ChildKind
+from pykeepalived.runtime.pidfile import AlreadyRunningError, PidFile
+from pykeepalived.runtime.privileges import BFD_CAPABILITIES, keep_only
+from pykeepalived.runtime.scheduling import set_parent_death_signal, set_process_name
+
+RunChild = Callable[[ChildContext], int]
+
+IDENTS = {ChildKind.VRRP: IDENT_VRRP, ChildKind.CHECKER: IDENT_CHECKER, ChildKind.BFD: IDENT_BFD}
+LOG_FILE_INFIXES = {ChildKind.VRRP: "vrrp", ChildKind.CHECKER: "check", ChildKind.BFD: "bfd"}
+_GENERIC_NAMES = {
+    ChildKind.VRRP: "keepalived_vrrp",
+    ChildKind.CHECKER: "keepalived_lvs",
+    ChildKind.BFD: "keepalived_bfd",
+}
+PARENT_NAME = "keepalived"
+
+
+class Launcher(Protocol):
+    """Starts one child; returns its pid and the parent's end of the channel. Raises OSError."""
+
+    def launch(
+        self, kind: ChildKind, config: Config, generation: int, respawned: bool
+    ) -> tuple[int, socket.socket]: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class ForkLauncher:
+    """Starts children by fork, so that they share the code and the configuration that the parent has loaded.
+
+    `runs` are the children's entry points, `open_log(kind)` makes a child's own log, `pid_files` are locked already.
+    """
+
+    runs: Mapping[ChildKind, RunChild]
+    options: DaemonOptions
+    open_log: Callable[[ChildKind], Log]
+    pid_files: Mapping[ChildKind, PidFile]
+    _pipes: dict[ChildKind, tuple[int, int]] = field(default_factory=dict)
+
+    def launch(self, kind: ChildKind, config: Config, generation: int, respawned: bool) -> tuple[int, socket.socket]:
+        self._make_pipes()
+        ours, theirs = channel_pair()
+        gc.freeze()
+        blocked = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+        parent = os.getpid()
+        try:
+            pid = os.fork()
+        except BaseException:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            ours.close()
+            theirs.close()
+            raise
+        if pid == 0:
+            status = EXIT_INTERNAL
+            try:
+                status = self._child(kind, config, generation, respawned, theirs, parent)
+            except BaseException:
+                with contextlib.suppress(BaseException):
+                    traceback.print_exc()
+            finally:
+                os._exit(status)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        theirs.close()
+        return pid, ours
+
+    def _make_pipes(self) -> None:
+        """The pipes from the BFD child to its readers; the parent holds both ends, so that either side may restart."""
+        for kind in (ChildKind.VRRP, ChildKind.CHECKER):
+            if kind not in self._pipes:
+                self._pipes[kind] = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def _child(
+        self,
+        kind: ChildKind,
+        config: Config,
+        generation: int,
+        respawned: bool,
+        channel: socket.socket,
+        parent: int,
+    ) -> int:
+        set_parent_death_signal(signal.SIGTERM)
+        if os.getppid() != parent:
+            return 0
+        _default_signals()
+        bfd_in = self._pipes[kind][0] if kind in self._pipes else None
+        bfd_out = {k: pipe[1] for k, pipe in self._pipes.items()} if kind is ChildKind.BFD else {}
+        pid_file = self.pid_files.get(kind)
+        keep = {0, 1, 2, channel.fileno(), *bfd_out.values()}
+        keep |= {fd for fd in (bfd_in, pid_file.fileno() if pid_file else None) if fd is not None and fd >= 0}
+        _close_all_but(keep)
+        log = self.open_log(kind)
+        set_process_name(_process_name(kind, config))
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        if pid_file is not None:
+            try:
+                pid_file.write(os.getpid())
+            except (OSError, AlreadyRunningError) as error:
+                log.error(f"Unable to write pid file {pid_file.path} - {error}")
+        if kind is ChildKind.BFD:
+            os.chdir("/")
+            keep_only(BFD_CAPABILITIES, log)
+        context = ChildContext(
+            kind=kind,
+            config=config,
+            options=self.options,
+            channel=channel,
+            log=log,
+            bfd_in=bfd_in,
+            bfd_out=bfd_out,
+            respawned=respawned,
+            generation=generation,
+        )
+        try:
+            status = self.runs[kind](context)
+        except Exception as error:
+            log.error(f"Internal error: {type(error).__name__}: {error}")
+            for line in traceback.format_exception(error):
+                log.error(line.rstrip("\n"))
+            status = EXIT_INTERNAL
+        if pid_file is not None:
+            pid_file.remove()
+        return status
+
+
+def _process_name(kind: ChildKind, config: Config) -> str:
+    settings: Scheduling = {
+        ChildKind.VRRP: config.globals.vrrp,
+        ChildKind.CHECKER: config.globals.checker,
+        ChildKind.BFD: config.globals.bfd,
+    }[kind]
+    generic = _GENERIC_NAMES[kind] if config.globals.process_names else ""
+    return settings.process_name or generic or config.globals.process_name or PARENT_NAME
+
+
+def _default_signals() -> None:
+    """Forget the parent's handlers; signals stay blocked, so none can reach the parent's wakeup descriptor."""
+    signal.set_wakeup_fd(-1)
+    for signum in signal.valid_signals():
+        with contextlib.suppress(OSError, ValueError):
+            if callable(signal.getsignal(signum)):
+                signal.signal(signum, signal.SIG_DFL)
+
+
+def _close_all_but(keep: set[int]) -> None:
+    """Close every inherited descriptor that is not the child's business."""
+    first = 3
+    for fd in sorted(fd for fd in keep if fd >= first):
+        os.closerange(first, fd)
+        first = fd + 1
+    os.closerange(first, _highest_descriptor() + 1)
+
+
+def _highest_descriptor() -> int:
+    try:
+        return max(int(name) for name in os.listdir("/proc/self/fd"))
+    except (OSError, ValueError):
+        return int(os.sysconf("SC_OPEN_MAX"))
