@@ -73,6 +73,10 @@ class SavedSysctls:
         for path in [path for path, users in self._users.items() if user in users]:
             self.release(path, user)
 
+    def users(self) -> set[str]:
+        """Everyone who wants something."""
+        return {user for users in self._users.values() for user in users}
+
     def restore_all(self) -> None:
         """Give everything back, latest change first."""
         self._users.clear()

@@ -1,0 +1,442 @@
+"""The machine as the VRRP core sees it: kernel facts and events translated into its inputs, its operations performed.
+
+Shell: talks to netlink.kernel and the sysctl files. It decides nothing; VMAC plans come from attachments.py.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from pykeepalived.config.model import Config
+from pykeepalived.config.model.network import RTPROT_KEEPALIVED, IpRoute, IpRule
+from pykeepalived.netlink import facts as kf
+from pykeepalived.netlink import operations as ko
+from pykeepalived.netlink.facts import Facts
+from pykeepalived.netlink.firewall import Dropped, Firewall, Settings, State, VmacRule
+from pykeepalived.netlink.links import rp_filter_pushdown
+from pykeepalived.netlink.routes import match_route
+from pykeepalived.netlink.rules import match_rule
+from pykeepalived.netlink.sysctls import ROOT, SavedSysctls, read_sysctl
+from pykeepalived.observe.cause import LogLine, Priority
+from pykeepalived.vrrp import attachments, effects, inputs
+from pykeepalived.vrrp.attachments import Attachment, Key, Plan
+
+_FORWARDING_AGE_NS = 5_000_000_000
+_IGMP_SYSCTL = "net/ipv4/igmp_link_local_mcast_reports"
+
+
+class KernelLike(Protocol):
+    """What is needed of netlink.kernel.Kernel."""
+
+    def facts(self, routes: bool = False, rules: bool = False) -> Facts: ...
+
+    def watch(self, routes: bool = False, rules: bool = False) -> None: ...
+
+    def links(self) -> dict[int, kf.Link]: ...
+
+    def link(self, name: str) -> kf.Link | None: ...
+
+    def perform(self, operations: Sequence[ko.Operation]) -> list[ko.OperationError]: ...
+
+    def read_events(self) -> list[kf.Event]: ...
+
+
+class Host:
+    """One per VRRP child. `log` gets what operators should know."""
+
+    def __init__(
+        self,
+        kernel: KernelLike,
+        log: Callable[[LogLine], object],
+        now: Callable[[], int],
+        sysctls: SavedSysctls | None = None,
+    ) -> None:
+        self.kernel = kernel
+        self._log = log
+        self._now = now
+        self._config = Config()
+        self._sysctls = sysctls or SavedSysctls()
+        self._firewall = Firewall(Settings())
+        self._plan = Plan()
+        self._ours: set[str] = set()
+        self._routes: list[IpRoute] = []
+        self._rules: list[IpRule] = []
+        self._forwarding: dict[str, tuple[int, bool]] = {}
+        self._names: dict[int, str] = {}
+
+    # configuration
+
+    def adopt(self, config: Config) -> inputs.View:
+        """Make ready what the configuration needs (VMACs, kernel parameters) and return the view of it."""
+        first = not self._config.wants_vrrp
+        self._config = config
+        if first:
+            wanted = config.globals.firewall
+            self._firewall = Firewall(
+                Settings(
+                    table=wanted.nftables_table or "keepalived",
+                    priority=wanted.nftables_priority,
+                    by_index=wanted.nftables_ifindex,
+                    counters=wanted.nftables_counters,
+                )
+            )
+        self._collect_entries(config)
+        self.kernel.watch(routes=bool(self._routes), rules=bool(self._rules))
+        facts = self._facts()
+        plan = attachments.plan(config, facts, self._plan.names)
+        if plan.attachments:
+            for attachment in plan.attachments:
+                if not attachment.exists:
+                    self._create(attachment, facts)
+            facts = self._facts()
+            for attachment in plan.attachments:
+                self._make_ready(attachment, facts)
+            facts = self._facts()
+        self._plan = plan
+        self._set_parameters(config)
+        self._refresh_vmac_rules(facts)
+        return self._view(facts)
+
+    def view(self) -> inputs.View:
+        """The machine as it is now."""
+        return self._view(self._facts())
+
+    def _facts(self) -> Facts:
+        return self.kernel.facts(routes=bool(self._routes), rules=bool(self._rules))
+
+    def _collect_entries(self, config: Config) -> None:
+        instances = config.vrrp_instances
+        routes = [route for instance in instances for route in instance.virtual_routes]
+        rules = [rule for instance in instances for rule in instance.virtual_rules]
+        self._routes = [*routes, *config.static_routes]
+        self._rules = [*rules, *config.static_rules]
+
+    def _set_parameters(self, config: Config) -> None:
+        users: set[str] = set()
+        for instance in config.vrrp_instances:
+            if instance.promote_secondaries and instance.vmac is None and instance.interface:
+                path = f"net/ipv4/conf/{instance.interface}/promote_secondaries"
+                user = f"promote {instance.name} {instance.interface}"
+                self._sysctls.want(path, "1", user)
+                users.add(user)
+        for gone in [user for user in self._sysctls.users() if user.startswith("promote ") and user not in users]:
+            self._sysctls.release_user(gone)
+        if config.globals.vrrp_defaults.disable_local_igmp:
+            self._sysctls.want(_IGMP_SYSCTL, "0", "igmp")
+
+    # links of ours
+
+    def _create(self, attachment: Attachment, facts: Facts) -> None:
+        name, instance = attachment.link.name, attachment.instance.name
+        errors = self.kernel.perform(attachments.creation(attachment, facts))
+        failed = [error for error in errors if isinstance(error.operation, ko.AddLink)]
+        if failed:
+            kind = "VMAC" if attachment.link.kind == "macvlan" else "ipvlan"
+            self._tell(f"({instance}): Error {failed[0]} creating {kind} interface {name}", Priority.ERROR, instance)
+            return
+        kind = "VMAC" if attachment.link.kind == "macvlan" else "ipvlan"
+        self._tell(f"({instance}): Success creating {kind} interface {name}", Priority.INFO, instance)
+
+    def _make_ready(self, attachment: Attachment, facts: Facts) -> None:
+        """Kernel parameters first, then up, then the addresses of its own."""
+        name = attachment.link.name
+        if facts.link(name) is None:
+            return
+        if attachment.exists and name not in self._ours:
+            self._tell(
+                f"({attachment.instance.name}) Found matching interface {name}",
+                Priority.INFO,
+                attachment.instance.name,
+            )
+        self._ours.add(name)
+        if attachment.family == 4 and attachment.link.kind == "macvlan":
+            self._push_down_rp_filter()
+        for path, value in attachments.parent_sysctls(attachment):
+            if read_sysctl(path) == "0":
+                self._sysctls.want(path, value, f"link {name}")
+        operations: list[ko.Operation] = [ko.SetSysctl(path, value) for path, value in attachments.sysctls(attachment)]
+        operations.append(ko.SetLink(name, up=True))
+        operations += attachments.addresses(attachment, facts)
+        for error in self.kernel.perform(operations):
+            self._tell(f"({attachment.instance.name}): {error}", Priority.ERROR, attachment.instance.name)
+
+    def _push_down_rp_filter(self) -> None:
+        everywhere = read_sysctl("net/ipv4/conf/all/rp_filter") or "0"
+        if everywhere == "0":
+            return
+        values = {}
+        for name in os.listdir(ROOT + "net/ipv4/conf"):
+            value = read_sysctl(f"net/ipv4/conf/{name}/rp_filter")
+            if value is not None and value.isdigit() and name not in self._ours:
+                values[name] = int(value)
+        for operation in rp_filter_pushdown(values):
+            if isinstance(operation, ko.SetSysctl) and self._sysctls.want(operation.path, operation.value, "rp_filter"):
+                name = operation.path.split("/")[3]
+                if name in ("all", "default"):
+                    text = f"NOTICE: setting sysctl net.ipv4.conf.{name}.rp_filter to {operation.value}"
+                    self._tell(text, Priority.NOTICE)
+
+    def create_link(self, wanted: effects.CreateLink) -> inputs.Attached | None:
+        """The answer to a CreateLink; None when the link could not be made (an event will bring another try)."""
+        facts = self._facts()
+        plan = attachments.plan(self._config, facts, self._plan.names)
+        attachment = plan.find(wanted.instance.name, wanted.parent, wanted.family)
+        if attachment is None:
+            return None
+        if not attachment.exists:
+            self._create(attachment, facts)
+            facts = self._facts()
+        self._make_ready(attachment, facts)
+        self._plan = plan
+        facts = self._facts()
+        self._refresh_vmac_rules(facts)
+        if facts.link(attachment.link.name) is None:
+            return None
+        return inputs.Attached(wanted.instance.name, wanted.parent, wanted.family, attachment.link.name)
+
+    def remove_link(self, name: str) -> None:
+        """Remove a link if it is one of ours."""
+        if name not in self._ours:
+            return
+        self._ours.discard(name)
+        attachment = next((item for item in self._plan.attachments if item.link.name == name), None)
+        self._plan = Plan(tuple(item for item in self._plan.attachments if item.link.name != name))
+        self._sysctls.release_user(f"link {name}")
+        state = self._firewall.state
+        self._change_firewall(
+            State(state.dropped, frozenset(rule for rule in state.vmacs if rule.name != name)),
+        )
+        errors = self.kernel.perform([ko.DeleteLink(name)])
+        owner = attachment.instance.name if attachment is not None else ""
+        for error in errors:
+            self._tell(f"({owner}): {error}", Priority.ERROR, owner)
+        if not errors:
+            self._tell(f"({owner}) Success removing VMAC interface {name}", Priority.INFO, owner)
+
+    def release(self) -> None:
+        """At stop: firewall tables and kernel parameters as they were."""
+        self.kernel.perform(self._firewall.clear())
+        self._sysctls.restore_all()
+
+    def _refresh_vmac_rules(self, facts: Facts) -> None:
+        rules = set()
+        for attachment in self._plan.attachments:
+            link = facts.link(attachment.link.name)
+            if link is None or link.kind != "macvlan":
+                continue
+            copied = None
+            if attachment.family == 6:
+                own = {address.address for address in facts.addresses_of(link.index)}
+                below = (address.address for address in facts.addresses_of(link.parent))
+                copied = next((address for address in below if address.is_link_local and address in own), None)
+            rules.add(VmacRule(attachment.family, link.name, link.index, link.parent, copied))
+        if rules or self._firewall.state.vmacs:
+            self._change_firewall(State(self._firewall.state.dropped, frozenset(rules)))
+
+    def _change_firewall(self, state: State) -> None:
+        for error in self.kernel.perform(self._firewall.change(state)):
+            self._tell(f"nftables: {error.reason or error}", Priority.ERROR)
+
+    # views and events
+
+    def _view(self, facts: Facts) -> inputs.View:
+        links = facts.links
+        self._names = {index: link.name for index, link in links.items()}
+        return inputs.View(
+            interfaces=tuple(self._interface(link, links) for link in links.values()),
+            addresses=tuple(
+                _address(links[address.index].name, address) for address in facts.addresses if address.index in links
+            ),
+            attachments=self._attachment_names(facts),
+            leftover_routes=self._present_routes(facts),
+            leftover_rules=self._present_rules(facts),
+            uptime_ns=int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1e9),
+        )
+
+    def _attachment_names(self, facts: Facts) -> Mapping[Key, str]:
+        names = {link.name for link in facts.links.values()}
+        return {key: name for key, name in self._plan.names.items() if name in names}
+
+    def _present_routes(self, facts: Facts) -> tuple[IpRoute, ...]:
+        found = (match_route(route, self._routes, facts.links) for route in facts.routes)
+        return tuple(dict.fromkeys(route for route in found if route is not None))
+
+    def _present_rules(self, facts: Facts) -> tuple[IpRule, ...]:
+        ours = (rule for rule in facts.rules if rule.protocol == RTPROT_KEEPALIVED)
+        found = (match_rule(rule, self._rules) for rule in ours)
+        return tuple(dict.fromkeys(rule for rule in found if rule is not None))
+
+    def _interface(self, link: kf.Link, links: Mapping[int, kf.Link]) -> inputs.Interface:
+        parent = links.get(link.parent) if link.kind in ("macvlan", "ipvlan") and not link.parent_elsewhere else None
+        return inputs.Interface(
+            name=link.name,
+            index=link.index,
+            up=link.is_up,
+            mac=link.mac,
+            broadcast=link.broadcast,
+            mtu=link.mtu,
+            hardware=link.type,
+            multicast=bool(link.flags & kf.IFF_MULTICAST),
+            noarp=bool(link.flags & kf.IFF_NOARP),
+            parent=parent.name if parent is not None else "",
+            forwarding=self._is_forwarding(link.name),
+        )
+
+    def _is_forwarding(self, name: str) -> bool:
+        now = self._now()
+        known = self._forwarding.get(name)
+        if known is not None and now - known[0] < _FORWARDING_AGE_NS:
+            return known[1]
+        value = (read_sysctl(f"net/ipv6/conf/{name}/forwarding") or "0") != "0"
+        self._forwarding[name] = (now, value)
+        return value
+
+    def events(self) -> list[inputs.Input]:
+        """What the kernel has told since the last call, in the core's words.
+
+        An address that was removed and is there again within one reading is not told as removed: that is a change of
+        our own, such as an address moving from one instance to another.
+        """
+        happened = self.kernel.read_events()
+        if any(isinstance(event, kf.Overrun) for event in happened):
+            self._tell("Kernel netlink events were lost - reading the state of the kernel again", Priority.WARNING)
+            while self.kernel.read_events():
+                pass
+            return [inputs.Resynced(self.view())]
+        back = {_place(event.address): number for number, event in _additions(happened)}
+        told: list[inputs.Input] = []
+        for number, event in enumerate(happened):
+            if isinstance(event, kf.AddressRemoved) and back.get(_place(event.address), -1) > number:
+                continue
+            if isinstance(event, kf.LinkChanged | kf.LinkRemoved):
+                told += self._translate_link(event)
+                continue
+            message = self._translate(event)
+            if message is not None:
+                told.append(message)
+        return told
+
+    def _translate_link(self, event: kf.LinkChanged | kf.LinkRemoved) -> list[inputs.Input]:
+        """A link that changes its name goes under the old one and comes under the new one."""
+        if isinstance(event, kf.LinkRemoved):
+            name = self._names.pop(event.index, event.name)
+            self._forwarding.pop(name, None)
+            return [inputs.InterfaceRemoved(name)]
+        link = event.link
+        before = self._names.get(link.index, link.name)
+        self._names[link.index] = link.name
+        told: list[inputs.Input] = [inputs.InterfaceRemoved(before)] if before != link.name else []
+        return [*told, inputs.InterfaceChanged(self._interface(link, self.kernel.links()))]
+
+    def _translate(self, event: kf.Event) -> inputs.Input | None:
+        links = self.kernel.links()
+        match event:
+            case kf.AddressAdded(address) if address.index in links:
+                return inputs.AddressAdded(_address(links[address.index].name, address))
+            case kf.AddressRemoved(address) if address.index in links:
+                return inputs.AddressRemoved(_address(links[address.index].name, address))
+            case kf.RouteRemoved(route):
+                lost = match_route(route, self._routes, links)
+                return inputs.RouteRemoved(lost) if lost is not None else None
+            case kf.RuleRemoved(rule):
+                gone = match_rule(rule, self._rules)
+                return inputs.RuleRemoved(gone) if gone is not None else None
+            case _:
+                return None
+
+    # operations
+
+    def perform(self, wanted: Sequence[effects.Operation]) -> list[inputs.OperationFailed]:
+        """Do all of it in order; returns what the kernel refused."""
+        failed: list[inputs.OperationFailed] = []
+        batch: list[ko.Operation] = []
+        origin: dict[int, effects.Operation] = {}
+        place = 0
+        while place < len(wanted):
+            operation = wanted[place]
+            if isinstance(operation, effects.DropTraffic | effects.AllowTraffic):
+                end = place
+                while end < len(wanted) and isinstance(wanted[end], effects.DropTraffic | effects.AllowTraffic):
+                    end += 1
+                batch += self._firewall.change(self._filtered(wanted[place:end]))
+                place = end
+                continue
+            step = _step(operation)
+            origin[id(step)] = operation
+            batch.append(step)
+            place += 1
+        for error in self.kernel.perform(batch):
+            source = origin.get(id(error.operation))
+            if source is None:
+                self._tell(f"nftables: {error.reason or error}", Priority.ERROR)
+                continue
+            failed.append(inputs.OperationFailed(source, error.errno))
+            if not getattr(source, "leftover", False):
+                self._tell_refusal(error, source.instance)
+        return failed
+
+    def _filtered(self, changes: Iterable[effects.Operation]) -> State:
+        state = self._firewall.state
+        dropped = set(state.dropped)
+        for change in changes:
+            if isinstance(change, effects.DropTraffic):
+                link = self.kernel.link(change.interface) if change.address.is_link_local else None
+                index = link.index if link is not None else 0
+                dropped.add(Dropped(change.address, change.interface, index, change.by_name))
+            elif isinstance(change, effects.AllowTraffic):
+                dropped = {
+                    item
+                    for item in dropped
+                    if item.address != change.address
+                    or (item.address.is_link_local and item.interface != change.interface)
+                }
+        return replace(state, dropped=frozenset(dropped))
+
+    def _tell_refusal(self, error: ko.OperationError, instance: str) -> None:
+        reason = f" - {error.reason}" if error.reason else ""
+        text = f"Netlink: error: {os.strerror(error.errno)}({error.errno}), {error.operation}{reason}"
+        self._tell(text, Priority.ERROR, instance)
+
+    def _tell(self, text: str, priority: Priority, instance: str = "") -> None:
+        self._log(LogLine(text, priority, fields={"INSTANCE": instance} if instance else {}))
+
+
+def _step(operation: effects.Operation) -> ko.Operation:
+    """The kernel operation of an address, route or rule operation of the core."""
+    match operation:
+        case effects.AddAddress(address, interface):
+            return ko.AddAddress(address, interface)
+        case effects.RemoveAddress(address, interface):
+            return ko.DeleteAddress(address, interface)
+        case effects.AddRoute(route, replace=again):
+            return ko.ReplaceRoute(route) if again else ko.AddRoute(route)
+        case effects.RemoveRoute(route):
+            return ko.DeleteRoute(route, lenient=True)
+        case effects.AddRule(rule):
+            return ko.AddRule(rule)
+        case effects.RemoveRule(rule):
+            return ko.DeleteRule(rule, lenient=True)
+        case _:
+            raise OSError(errno.EOPNOTSUPP, f"{operation} is no kernel operation")
+
+
+def _address(interface: str, address: kf.Address) -> inputs.Address:
+    return inputs.Address(
+        interface=interface,
+        address=address.address,
+        prefix_length=address.prefix_length,
+        flags=address.flags,
+    )
+
+
+def _place(address: kf.Address) -> tuple[int, bytes, int]:
+    return address.index, address.address, address.prefix_length
+
+
+def _additions(events: Sequence[kf.Event]) -> Iterable[tuple[int, kf.AddressAdded]]:
+    return ((number, event) for number, event in enumerate(events) if isinstance(event, kf.AddressAdded))
