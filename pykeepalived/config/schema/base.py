@@ -98,7 +98,8 @@ class Reading:
             f"{name} needs {what or 'a value'}",
             word=len(statement.words),
             kind=FindingClass.MISSING_PARAMETER,
-            upstream="Keyword 'XXX' has missing or invalid parameters".replace("XXX", name),
+            upstream=f"*** Configuration line starting `{name}` is missing a parameter"
+            f" after keyword `{name}` at word position {len(statement.words) + 1}",
             stop=True,
         )
 
