@@ -153,6 +153,7 @@ class _Lane:
     running: int | None = None
     running_call: ScriptCall | None = None
     patience_ends: int | None = None
+    final: bool = False
 
 
 class NotificationQueue:
@@ -191,6 +192,11 @@ class NotificationQueue:
         """True when no script waits or runs."""
         return not self._lanes
 
+    @property
+    def final(self) -> bool:
+        """True while scripts of a stopping object wait or run."""
+        return any(lane.final for lane in self._lanes.values())
+
     def forget_waiting(self) -> None:
         """Drop the scripts that have not started."""
         for lane in self._lanes.values():
@@ -220,6 +226,7 @@ class NotificationQueue:
         patience = FINAL_PATIENCE_NS if notification.final else PATIENCE_NS
         timeout = FINAL_TIMEOUT_NS if notification.final else None
         if notification.final:
+            lane.final = True
             self._hurry(lane, now)
         for call in notification.scripts:
             lane.waiting.append(_Waiting(call, timeout, patience))
