@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pykeepalived.config.model import Config
-from pykeepalived.parent.loaded import Loaded, Loader
+from pykeepalived.parent.loaded import Loader
 from pykeepalived.runtime.log import Log
 
 

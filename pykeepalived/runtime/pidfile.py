@@ -34,7 +34,7 @@ class PidFile:
     def write(self, pid: int) -> None:
         """Put `pid` into the file, making it anew if somebody removed it. Raises OSError or AlreadyRunningError."""
         if not _is_same_file(self._fd, self.path):
-            os.close(self._fd)
+            self.close()
             self._fd = _open_locked(self.path)
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, b"%d\n" % pid, 0)

@@ -1,0 +1,251 @@
+"""The parent while it runs: it ties signals, children, reload, systemd and the operator's socket together.
+
+What happens before (reading the configuration, pid files, detaching) is start.py.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import traceback
+from collections.abc import Callable
+from datetime import datetime
+from enum import Enum
+
+from pykeepalived.config.model import Config
+from pykeepalived.notify.scripts import ScriptRunner
+from pykeepalived.parent.children import Children
+from pykeepalived.parent.hooks import run_hook
+from pykeepalived.parent.launch import Launcher
+from pykeepalived.parent.loaded import Loader
+from pykeepalived.parent.options import Options
+from pykeepalived.parent.parts import wanted_children
+from pykeepalived.parent.process import cpu_usage
+from pykeepalived.parent.reload import Reloader
+from pykeepalived.parent.reload_time import ReloadTimer
+from pykeepalived.parent.systemd import ServiceManager
+from pykeepalived.runtime.child_loop import EXIT_PERMISSION
+from pykeepalived.runtime.log import Log
+from pykeepalived.runtime.loop import Loop
+from pykeepalived.runtime.messages import ChildKind, Dump
+
+_EINVAL, _EPERM = 22, 1
+_SECOND_NS = 1_000_000_000
+
+_NOT_IGNORED = {
+    signal.SIGILL,
+    signal.SIGFPE,
+    signal.SIGSEGV,
+    signal.SIGBUS,
+    signal.SIGABRT,
+    signal.SIGKILL,
+    signal.SIGSTOP,
+    signal.SIGCHLD,
+}
+
+
+class Phase(Enum):
+    STARTING = "starting"
+    RUNNING = "running"
+    RELOADING = "reloading"
+    STOPPING = "stopping"
+
+
+class Daemon:
+    """The running parent. `run` returns the exit status of the daemon."""
+
+    def __init__(
+        self,
+        options: Options,
+        config: Config,
+        *,
+        loop: Loop,
+        log: Log,
+        launcher: Launcher,
+        loader: Loader,
+        manager: ServiceManager,
+        prepare: Callable[[ChildKind], object] = lambda kind: None,
+        dump: Callable[[Config], object] = lambda config: None,
+        reload_file: str = "",
+    ) -> None:
+        self.options = options
+        self.loop = loop
+        self.log = log
+        self.loader = loader
+        self.config = config
+        self.phase = Phase.STARTING
+        self.started_ns = loop.now()
+        self._prepare = prepare
+        self._dump = dump
+        self._manager = manager
+        self._status = 0
+        self._scripts = ScriptRunner(loop, log)
+        self.children = Children(loop, log, launcher, self, respawn=not options.dont_respawn)
+        self.reloader = Reloader(log, loader, self, lambda: self.config)
+        self.reloader.reload_file = reload_file
+        self._reload_timer = ReloadTimer(loop, log, self.reload, lambda: datetime.now().astimezone())
+        kinds = {
+            ChildKind.VRRP: options.run_vrrp,
+            ChildKind.CHECKER: options.run_checker,
+            ChildKind.BFD: options.run_bfd,
+        }
+        self.enabled = frozenset(kind for kind, enabled in kinds.items() if enabled)
+        loop.on_error = self._survive
+
+    def run(self) -> int:
+        """Start what is configured and serve until told to stop."""
+        self._install_signals()
+        if self._manager.watchdog_ns:
+            self._keep_alive()
+        script = self.config.globals.startup_script
+        if script is None:
+            self._start_children()
+        else:
+            timeout = self.config.globals.startup_script_timeout_s
+            run_hook(self._scripts, self.log, "startup", script, timeout, self._start_children)
+        self.loop.run()
+        self._scripts.close()
+        self._reload_timer.close()
+        return self._status
+
+    # start
+
+    def _start_children(self) -> None:
+        if self.phase is not Phase.STARTING:
+            return
+        wanted = wanted_children(self.config, self.enabled, self.options.run_all)
+        for kind in wanted:
+            self._prepare(kind)
+        self.children.adopt(self.config, wanted)
+        settings = self.config.globals
+        self._reload_timer.configure(settings.reload_time_file, settings.reload_repeat)
+        if not wanted:
+            self.log.warning("Warning - keepalived has no configuration to run")
+            self.on_settled()
+
+    def on_settled(self) -> None:
+        if self.phase is Phase.STARTING:
+            if self.children.running:
+                self.log.info("Startup complete")
+        elif self.phase is Phase.RELOADING:
+            self.log.info("Reload complete")
+        else:
+            return
+        self.phase = Phase.RUNNING
+        self._manager.ready(self._status_line())
+        self.reloader.completed()
+
+    def _status_line(self) -> str:
+        names = [str(child.kind) for child in self.children.running]
+        return f"Running {', '.join(names)}" if names else "No configuration to run"
+
+    # reload
+
+    def reload(self) -> None:
+        """SIGHUP, a child's request, or the time of reload_time_file."""
+        if self.phase is not Phase.STOPPING:
+            self.reloader.request()
+
+    def on_reload_request(self) -> None:
+        self.reload()
+
+    def on_reload_accepted(self, config: Config) -> None:
+        self.phase = Phase.RELOADING
+        self._manager.reloading(self.loop.now())
+        self.config = config
+        wanted = wanted_children(config, self.enabled, self.options.run_all)
+        for kind in wanted:
+            self._prepare(kind)
+        self.children.adopt(config, wanted)
+        settings = config.globals
+        self._reload_timer.configure(settings.reload_time_file, settings.reload_repeat)
+        if self.children.settled:
+            self.on_settled()
+
+    def on_reload_refused(self) -> None:
+        self._manager.ready(self._status_line() + "; the last reload was refused")
+
+    def on_reload_failed(self, kind: ChildKind, reason: str) -> None:
+        self.log.error(f"The {kind} process could not adopt the new configuration: {reason}")
+
+    # signals
+
+    def _install_signals(self) -> None:
+        handlers: dict[int, Callable[[], object]] = {
+            signal.SIGHUP: self.reload,
+            signal.SIGTERM: self.stop,
+            signal.SIGCHLD: self._reap,
+            signal.SIGUSR1: self.dump_data,
+            signal.SIGUSR2: lambda: self.children.dump(ChildKind.VRRP, Dump.STATS),
+            signal.SIGRTMAX - 1: lambda: self.children.dump(ChildKind.VRRP, Dump.STATS_CLEAR),
+            signal.SIGRTMIN + 2: lambda: self.children.dump(ChildKind.VRRP, Dump.JSON),
+        }
+        if not self.options.ignore_sigint:
+            handlers[signal.SIGINT] = self.stop
+        for signum in signal.valid_signals() - _NOT_IGNORED - handlers.keys():
+            signal.signal(signum, signal.SIG_IGN)
+        for number, handler in handlers.items():
+            self.loop.on_signal(number, handler)
+
+    def _reap(self) -> None:
+        self.children.reap()
+        self._scripts.reap()
+
+    def dump_data(self) -> None:
+        """SIGUSR1: every process writes its data file."""
+        for kind in ChildKind:
+            self.children.dump(kind, Dump.DATA)
+        self.log.info(f"Printing parent data for process({os.getpid()}) on signal")
+        self._dump(self.config)
+
+    # stop
+
+    def stop(self) -> None:
+        """SIGTERM or SIGINT: children first, then the shutdown script, then the end."""
+        self._stop(0, "Stopping")
+
+    def _stop(self, status: int, text: str) -> None:
+        if self.phase is Phase.STOPPING:
+            return
+        self.phase = Phase.STOPPING
+        self._status = status
+        if text:
+            self.log.info(text)
+        self._manager.stopping()
+        self._scripts.terminate_all(_SECOND_NS)
+        self.children.stop(self.config.globals.child_wait_time_s * _SECOND_NS)
+
+    def on_permanent_error(self, status: int) -> None:
+        self._manager.failed(_EPERM if status == EXIT_PERMISSION else _EINVAL)
+        self._stop(status, "")
+
+    def on_dead_for_good(self) -> None:
+        self.stop()
+
+    def on_all_gone(self) -> None:
+        script = self.config.globals.shutdown_script
+        if script is None or self._status:
+            self._end()
+        else:
+            run_hook(
+                self._scripts, self.log, "shutdown", script, self.config.globals.shutdown_script_timeout_s, self._end
+            )
+
+    def _end(self) -> None:
+        if self.log.detail:
+            self.log.info(cpu_usage())
+        self.loop.stop()
+
+    # health
+
+    def _keep_alive(self) -> None:
+        self._manager.alive()
+        self.loop.call_at(self.loop.now() + self._manager.watchdog_ns // 2, self._keep_alive)
+
+    def _survive(self, error: Exception) -> None:
+        """An internal error in the parent must not end the service."""
+        place = traceback.extract_tb(error.__traceback__)[-1:]
+        where = f" at {os.path.basename(place[0].filename)}:{place[0].lineno}" if place else ""
+        self.log.error(f"Internal error{where}: {type(error).__name__}: {error}")
+        for line in traceback.format_exception(error):
+            self.log.info(line.rstrip("\n"), detail=1)
