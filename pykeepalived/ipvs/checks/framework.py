@@ -1,0 +1,156 @@
+"""What all checkers share: their state, the retry rule, delays, migration over a reload. Pure.
+
+A checker turns the outcome of an attempt into a Conclusion: lines for the log, a verdict for the real server, the body
+of a mail. What each kind asks and how it judges is in the file of its name.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+
+from pykeepalived.config.model.ipvs import Checker
+from pykeepalived.ipvs.checks.attempt import Attempt, Outcome, Reason
+
+NANOSECONDS = 1000
+FIRST_RUN_NS = 1_000_000_000
+"""A timed checker runs this long, and up to warmup more, after start or reload."""
+
+ModelT = TypeVar("ModelT", bound=Checker)
+
+
+class Conclusion(NamedTuple):
+    """What follows from an attempt. `verdict` None = the server's state is not judged.
+
+    `reweigh` = the checker's weight contribution changed and is to be announced before the verdict. `mail` is sent when
+    the checker changed state, with `mail_always` on every verdict. `details` are lines that only -D shows.
+    """
+
+    lines: tuple[str, ...] = ()
+    verdict: bool | None = None
+    mail: str = ""
+    reweigh: bool = False
+    mail_always: bool = False
+    details: tuple[str, ...] = ()
+
+
+class CheckState(Generic[ModelT]):
+    """One checker at work. `real_name` and `virtual_name` are the names used in logs; moments are nanoseconds.
+
+    `retry_it` counts failed attempts of the current failure and starts at `retry`, so that the very first result after
+    start or reload decides.
+    """
+
+    __slots__ = (
+        "delay_loop",
+        "delay_retry",
+        "due",
+        "enabled",
+        "failures",
+        "has_run",
+        "is_up",
+        "model",
+        "order",
+        "real",
+        "real_name",
+        "retry_it",
+        "runs",
+        "started",
+        "text",
+        "virtual_name",
+        "weight",
+    )
+    timed: ClassVar[bool] = True
+
+    def __init__(self, model: ModelT, real: Any, real_name: str, virtual_name: str) -> None:
+        self.model = model
+        self.real = real
+        self.real_name = real_name
+        self.virtual_name = virtual_name
+        self.is_up = True
+        self.has_run = False
+        self.retry_it = model.retry
+        self.enabled = True
+        self.weight = 0
+        self.delay_loop = model.delay_loop_us * NANOSECONDS
+        self.delay_retry = model.delay_before_retry_us * NANOSECONDS
+        self.due = 0
+        self.started = 0
+        self.order = 0
+        self.runs = 0
+        self.failures = 0
+        self.text = ""
+
+    def attempt(self) -> Attempt:
+        """The next attempt to make."""
+        raise NotImplementedError
+
+    def conclude(self, outcome: Outcome, now: int) -> Conclusion | None:
+        """Judge an attempt and set `due`; None = nothing to say."""
+        raise NotImplementedError
+
+    def same_as(self, old: CheckState[Any]) -> bool:
+        """Whether `old`, of the previous configuration, was this checker (keepalived.conf(5), reload)."""
+        raise NotImplementedError
+
+    def adopt(self, old: CheckState[Any]) -> None:
+        """Take over the state of `old` over a reload."""
+        if old.has_run:
+            self.is_up = old.is_up
+            self.has_run = True
+        self.retry_it = min(old.retry_it, self.model.retry) if self.is_up else self.model.retry + 1
+        self.runs, self.failures, self.text = old.runs, old.failures, old.text
+        self.weight = old.weight
+
+
+class RetryingCheck(CheckState[ModelT]):
+    """The retry rule of TCP, UDP, PING and DNS checks: down after `retry` further failures, up with one success."""
+
+    __slots__ = ()
+
+    def conclude(self, outcome: Outcome, now: int) -> Conclusion | None:
+        self.due = now + self.delay_loop
+        if outcome.ok:
+            self.retry_it = 0
+            if self.is_up and self.has_run:
+                return None
+            return Conclusion(self.success_lines(), True, self.mail_body(True))
+        if outcome.reason == Reason.SKIPPED:
+            return self.skipped(outcome)
+        self.failures += 1
+        self.text = outcome.text
+        if not self.is_up and self.has_run:
+            return None
+        lines = self.attempt_lines(outcome) if self.model.log_all_failures else ()
+        if self.is_up and self.retry_it < self.model.retry:
+            self.retry_it += 1
+            self.due = now + self.delay_retry
+            return Conclusion(lines) if lines else None
+        self.retry_it = 0
+        return Conclusion(lines + self.failure_lines(outcome), False, self.mail_body(False))
+
+    def skipped(self, outcome: Outcome) -> Conclusion | None:
+        """The attempt could not be made: say so, try again after delay_loop."""
+        return Conclusion(tuple(line for line in (outcome.text, f"{self.skip_word()}. Rescheduling.") if line))
+
+    def skip_word(self) -> str:
+        raise NotImplementedError
+
+    def success_lines(self) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    def attempt_lines(self, outcome: Outcome) -> tuple[str, ...]:
+        """What log_all_failures prints of one attempt."""
+        raise NotImplementedError
+
+    def failure_lines(self, outcome: Outcome) -> tuple[str, ...]:
+        """The final failure."""
+        raise NotImplementedError
+
+    def mail_body(self, up: bool) -> str:
+        raise NotImplementedError
+
+    def after_retries(self) -> str:
+        """How failure lines end: retries are named once the checker has run and if there are any."""
+        if self.model.retry and self.has_run:
+            return f"failed after {self.model.retry} retries."
+        return "failed."

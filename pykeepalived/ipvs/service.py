@@ -1,0 +1,410 @@
+"""Virtual servers, real servers, quorum, sorry server: from verdicts to kernel operations and notifications. Pure.
+
+Every rule is a procedure: a generator that yields Operate where it must know what the kernel said before it goes on,
+and appends all other effects to `out`. ipvs/core.py runs procedures one after the other. Reload is ipvs/reload.py.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Generator, Iterable
+from typing import Any
+
+from pykeepalived.config.model.globals import GlobalDefs
+from pykeepalived.ipvs.checks.framework import CheckState
+from pykeepalived.ipvs.desired import (
+    destination_key,
+    destination_settings,
+    mark_elements,
+    settings,
+    uses_marks,
+    wanted_sorry_weight,
+)
+from pykeepalived.ipvs.effects import Effect, Operate, Post, SetMarks, Tell
+from pykeepalived.ipvs.state import Real, Server, Sorry, Virtual, clamp
+from pykeepalived.netlink.services import (
+    FLUSH,
+    Command,
+    Operation,
+    OperationFailure,
+    ServiceKey,
+    delete_destination,
+    delete_service,
+    describe_failure,
+    is_harmless,
+    new_destination,
+    new_service,
+    set_destination,
+)
+from pykeepalived.observe.cause import Cause, LogLine
+
+Procedure = Generator[Operate, tuple[OperationFailure, ...], None]
+Decision = Generator[Operate, tuple[OperationFailure, ...], bool]
+
+_VANISHED = (errno.ESRCH, errno.ENOENT)
+
+
+class Batch:
+    """Operations that go to the kernel together, with the log lines that belong between them."""
+
+    def __init__(self) -> None:
+        self.operations: list[Operation] = []
+        self.lines: list[tuple[int, str]] = []
+
+    def add(self, *operations: Operation) -> None:
+        self.operations += operations
+
+    def say(self, text: str) -> None:
+        """A line that is written before the failures of later operations."""
+        self.lines.append((len(self.operations), text))
+
+
+class Director:
+    """All virtual servers of one configuration and the rules that change them.
+
+    `users` tells which virtual servers use a service: groups may share theirs. `vanished` is set when the kernel turns
+    out to lack what should be there.
+    """
+
+    def __init__(self, globals_: GlobalDefs) -> None:
+        self.globals = globals_
+        self.virtuals: list[Virtual] = []
+        self.users: dict[ServiceKey, list[Virtual]] = {}
+        self.marks: dict[tuple[str, str], int] = {}
+        self.out: list[Effect] = []
+        self.vanished = False
+        self.stopping = False
+        self.now = 0
+
+    def say(self, text: str, detail: int = 0, **fields: str) -> None:
+        self.out.append(LogLine(text, detail=detail, fields=fields))
+
+    # operations
+
+    def perform(self, batch: Batch) -> Decision:
+        """Do a batch; True unless the kernel refused something that matters. Refusals are logged.
+
+        An entry to be edited that has vanished is made anew.
+        """
+        failures = (yield Operate(tuple(batch.operations))) if batch.operations else ()
+        again = Batch()
+        good = True
+        lines = iter([*batch.lines, (len(batch.operations) + 1, "")])
+        position, text = next(lines)
+        for failure in failures:
+            operation = batch.operations[failure.position]
+            while position <= failure.position:
+                self.say(text)
+                position, text = next(lines)
+            if failure.error in _VANISHED:
+                self.vanished |= operation.command not in (Command.DEL_DEST, Command.DEL_SERVICE)
+            if operation.command is Command.SET_DEST and failure.error == errno.ENOENT:
+                again.add(operation._replace(command=Command.NEW_DEST))
+                continue
+            self.say(describe_failure(operation, failure.error))
+            good = good and is_harmless(operation, failure.error)
+        while position <= len(batch.operations):
+            self.say(text)
+            position, text = next(lines)
+        if again.operations:
+            redone = yield from self.perform(again)
+            good = good and redone
+        return good
+
+    def put(self, batch: Batch, virtual: Virtual, server: Server, weight: int) -> None:
+        """The server with this weight in every service: an edit when it is believed to be there, else an addition."""
+        make = set_destination if server.present else new_destination
+        values = destination_settings(server, weight)
+        batch.add(*[make(service, destination_key(service, server), values) for service in virtual.services])
+        server.present = True
+
+    def take(self, batch: Batch, virtual: Virtual, server: Server) -> None:
+        """The server out of every service, if it is believed to be there."""
+        if not server.present:
+            return
+        batch.add(*[delete_destination(service, destination_key(service, server)) for service in virtual.services])
+        server.present = False
+
+    def add_services(self, batch: Batch, virtual: Virtual, services: Iterable[ServiceKey]) -> None:
+        """The services of a virtual server, except those another virtual server has made already."""
+        for service in services:
+            users = self.users.setdefault(service, [])
+            if not users:
+                batch.add(new_service(service, settings(virtual.model, service.family)))
+            if virtual not in users:
+                users.append(virtual)
+
+    def drop_services(self, batch: Batch, virtual: Virtual, services: Iterable[ServiceKey]) -> None:
+        """The same backwards: a service goes with its last user."""
+        for service in services:
+            users = self.users.get(service, [])
+            if virtual in users:
+                users.remove(virtual)
+            if not users:
+                self.users.pop(service, None)
+                batch.add(delete_service(service))
+
+    # telling
+
+    def tell_real(self, real: Real) -> None:
+        """Script, FIFO line and trap for the state a real server is in."""
+        script = real.model.notify_up if real.alive else real.model.notify_down
+        name = real.virtual.name
+        self.out.append(Tell(virtual=name, real=real.name, up=real.alive, script=script, final=self.stopping))
+
+    def mail_real(self, real: Real, body: str) -> None:
+        state = "UP" if real.alive else "DOWN"
+        self.out.append(Post(f"Realserver {real.name} of virtual server {real.virtual.name} - {state}", body))
+
+    def tell_quorum(self, virtual: Virtual, body: str) -> None:
+        up = virtual.quorum_up
+        script = virtual.model.quorum_up if up else virtual.model.quorum_down
+        self.out.append(Tell(virtual=virtual.name, up=up, script=script, final=self.stopping))
+        if virtual.model.smtp_alert:
+            self.out.append(Post(f"Virtualserver {virtual.name} - {'UP' if up else 'DOWN'}", body))
+
+    # verdicts
+
+    def verdict(self, check: CheckState[Any], up: bool, cause: Cause) -> Procedure:
+        """A checker has come to a result: the real server goes down with the first that fails, up with the last."""
+        real: Real = check.real
+        if check.is_up == up:
+            if not check.has_run:
+                if not up or getattr(check.model, "alpha", False):
+                    self.tell_real(real)
+                check.has_run = True
+            return
+        check.has_run = True
+        if up and real.failed <= 1:
+            changed = yield from self.change_real(real, True, cause)
+        elif not up and real.failed == 0:
+            changed = yield from self.change_real(real, False, cause)
+        else:
+            changed = True
+        if changed:
+            check.is_up = up
+            real.failed += -1 if up else 1
+
+    def change_real(self, real: Real, up: bool, cause: Cause) -> Decision:
+        """A real server enters or leaves the pool; False when the kernel refused, and then nothing has changed."""
+        if real.alive == up:
+            return True
+        virtual = real.virtual
+        inhibit = real.model.inhibit_on_failure
+        if inhibit:
+            self.say(f"{'Enabling' if up else 'Disabling'} service {real.name} of VS {virtual.name}")
+        else:
+            words = ("Adding", "to") if up else ("Removing", "from")
+            self.say(f"{words[0]} service {real.name} {words[1]} VS {virtual.name}")
+        if not virtual.displaced:
+            was_present = real.present
+            batch = Batch()
+            if up:
+                self.put(batch, virtual, real, real.kernel_weight)
+            elif inhibit:
+                self.put(batch, virtual, real, 0)
+            else:
+                self.take(batch, virtual, real)
+            if not (yield from self.perform(batch)):
+                real.present = was_present
+                return False
+        real.alive = up
+        real.cause, real.changed_ns = cause, self.now
+        self.tell_real(real)
+        yield from self.update_quorum(virtual, False)
+        return True
+
+    # quorum
+
+    def update_quorum(self, virtual: Virtual, first: bool) -> Procedure:
+        """Compare the weight of what is alive with the quorum; `first` = while the topology is made."""
+        model = virtual.model
+        total = virtual.weight_sum()
+        threshold = model.quorum - model.hysteresis if virtual.quorum_up else model.quorum + model.hysteresis
+        sorry = virtual.sorry
+        if not virtual.quorum_up and total >= threshold:
+            virtual.quorum_up = True
+            figures = f"{model.quorum}+{model.hysteresis}={threshold} <= {total}"
+            self.say(f"Gained quorum {figures} for VS {virtual.name}")
+            self._quorum_changed(virtual, "quorum_gained", figures)
+            if sorry is not None and sorry.in_use:
+                yield from self.pool_returns(virtual, sorry)
+            self.tell_quorum(virtual, f"=> {'Starting with quorum up' if first else 'Gained quorum'} {figures} <=")
+        elif (virtual.quorum_up and (total == 0 or total < threshold)) or (
+            first and not virtual.quorum_up and sorry is not None and not sorry.in_use
+        ):
+            virtual.quorum_up = False
+            word = "Starting with quorum down" if first else "Lost quorum"
+            figures = f"{model.quorum}-{model.hysteresis}={threshold} > {total}"
+            self.say(f"{word} {figures} for VS {virtual.name}")
+            self._quorum_changed(virtual, "quorum_lost", figures)
+            if sorry is not None and not sorry.in_use:
+                yield from self.sorry_stands_in(virtual, sorry)
+            self.tell_quorum(virtual, f"=> {word} {model.quorum}+{model.hysteresis}={threshold} <= {total} <=")
+
+    def _quorum_changed(self, virtual: Virtual, fact: str, figures: str) -> None:
+        virtual.cause = Cause(fact, virtual.name, figures, self.now, virtual.model.at)
+        virtual.changed_ns = self.now
+
+    def pool_returns(self, virtual: Virtual, sorry: Sorry) -> Procedure:
+        """The quorum is back: the sorry server out, every real server that is alive in."""
+        batch = Batch()
+        batch.say(
+            f"{'Disabling' if sorry.model.inhibit else 'Removing'} sorry server {sorry.name} from VS {virtual.name}"
+        )
+        if sorry.model.inhibit:
+            self.put(batch, virtual, sorry, 0)
+        else:
+            self.take(batch, virtual, sorry)
+        sorry.in_use = False
+        batch.say(f"Adding alive servers to the pool for VS {virtual.name}")
+        for real in virtual.reals:
+            if real.alive:
+                self.put(batch, virtual, real, real.kernel_weight)
+        yield from self.perform(batch)
+
+    def sorry_stands_in(self, virtual: Virtual, sorry: Sorry) -> Procedure:
+        """The quorum is lost: every real server that is alive out, the sorry server in."""
+        batch = Batch()
+        batch.say(f"{'Enabling' if sorry.model.inhibit else 'Adding'} sorry server {sorry.name} to VS {virtual.name}")
+        batch.say(f"Removing alive servers from the pool for VS {virtual.name}")
+        for real in virtual.reals:
+            if real.alive and real.model.inhibit_on_failure:
+                self.put(batch, virtual, real, 0)
+            elif real.alive:
+                self.take(batch, virtual, real)
+        self.put(batch, virtual, sorry, 1)
+        sorry.in_use = True
+        yield from self.perform(batch)
+
+    # weights
+
+    def change_weight(self, real: Real, weight: int, quorum: bool = True) -> Procedure:
+        """A new effective weight: checker, operator or reload. 0 keeps the server alive but counts nothing."""
+        batch = Batch()
+        if self.note_weight(batch, real, weight):
+            yield from self.perform(batch)
+            if quorum:
+                yield from self.update_quorum(real.virtual, False)
+
+    def note_weight(self, batch: Batch, real: Real, weight: int) -> bool:
+        """The same into a batch; False when the kernel's weight stays what it was."""
+        old, new = real.kernel_weight, clamp(weight)
+        real.weight = weight
+        if old == new:
+            return False
+        word = "active" if real.alive else "inactive"
+        virtual = real.virtual
+        batch.say(f"Changing weight from {old} to {new} for {word} service {real.name} of VS {virtual.name}")
+        if real.present and real.alive and not virtual.displaced:
+            self.put(batch, virtual, real, new)
+        return True
+
+    # making and removing
+
+    def create(self, virtual: Virtual, entries: Iterable[ServiceKey]) -> Procedure:
+        """Make the services in `entries` and put in what belongs there: non-alpha servers before any check ran."""
+        batch = Batch()
+        news: list[Real] = []
+        if uses_marks(virtual) and virtual.services and not virtual.alive:
+            mark = self.marks.get((virtual.model.group, virtual.model.protocol))
+            if mark is not None:
+                self.out.append(SetMarks(add=mark_elements(virtual, mark)))
+        self.add_services(batch, virtual, entries)
+        virtual.alive = True
+        for real in virtual.reals:
+            if real.carried:
+                weight = real.weight
+                real.weight = real.previous_weight
+                self.note_weight(batch, real, weight)
+                continue
+            comes_up = real.failed == 0 and not real.alive
+            if comes_up or (real.model.inhibit_on_failure and not real.present):
+                if not virtual.displaced:
+                    self.put(batch, virtual, real, real.kernel_weight if real.failed == 0 else 0)
+                if comes_up:
+                    real.alive = True
+                    news.append(real)
+        yield from self.perform(batch)
+        if self.globals.rs_init_notifies:
+            for real in news:
+                self.tell_real(real)
+
+    def finish_creation(self, virtual: Virtual) -> Procedure:
+        """The quorum of a virtual server whose topology is made, and the idle entry of an inhibited sorry server."""
+        yield from self.update_quorum(virtual, True)
+        sorry = virtual.sorry
+        if sorry is not None and sorry.model.inhibit and not sorry.present:
+            if sorry.twin is not None:
+                sorry.present = True
+                return
+            batch = Batch()
+            self.put(batch, virtual, sorry, wanted_sorry_weight(sorry) or 0)
+            yield from self.perform(batch)
+
+    def remove(self, virtual: Virtual, body: str, quiet: bool) -> Procedure:
+        """Take a virtual server out of the kernel. `quiet` = its servers go with it, nobody is told of them."""
+        batch = Batch()
+        told: list[Real] = []
+        if not quiet:
+            told = self.take_servers(batch, virtual)
+        self.drop_services(batch, virtual, virtual.services)
+        mark = self.marks.get((virtual.model.group, virtual.model.protocol)) if uses_marks(virtual) else None
+        if mark is not None:
+            self.out.append(SetMarks(remove=mark_elements(virtual, mark)))
+        yield from self.perform(batch)
+        for real in told:
+            self.end_real(real, body)
+        self.end_quorum(virtual, body)
+        virtual.alive = False
+
+    def take_servers(self, batch: Batch, virtual: Virtual) -> list[Real]:
+        """All servers of a virtual server out of the kernel; returns those that were alive."""
+        sorry = virtual.sorry
+        if sorry is not None:
+            if sorry.twin is None or not sorry.twin.present:
+                self.take(batch, virtual, sorry)
+            sorry.in_use = sorry.present = False
+        told = []
+        for real in virtual.reals:
+            if self.stopping:
+                inhibited = " (inhibited)" if real.model.inhibit_on_failure and not real.alive else ""
+                batch.say(f"Shutting down{inhibited} service {real.name} from VS {virtual.name}")
+            elif real.present:
+                batch.say(f"Removing service {real.name} from VS {virtual.name}")
+            self.take(batch, virtual, real)
+            if real.alive:
+                told.append(real)
+        return told
+
+    def end_real(self, real: Real, body: str) -> None:
+        """A real server that was alive is gone: at a stop only virtual servers with omega tell more than the trap."""
+        real.alive = False
+        if self.stopping and not real.virtual.model.omega:
+            self.out.append(Tell(virtual=real.virtual.name, real=real.name, up=False, fifo=False))
+            return
+        self.tell_real(real)
+        if real.model.smtp_alert:
+            self.mail_real(real, body)
+
+    def end_quorum(self, virtual: Virtual, body: str) -> None:
+        virtual.quorum_up = False
+        if self.stopping and not virtual.model.omega:
+            self.out.append(Tell(virtual=virtual.name, up=False, fifo=False))
+            return
+        self.tell_quorum(virtual, body)
+
+    def stop(self) -> Procedure:
+        """Leave: everything out of the kernel, in the way lvs_flush_on_stop says."""
+        self.stopping = True
+        body = "=> Shutting down <="
+        how = self.globals.lvs_flush_on_stop
+        if how == "all":
+            batch = Batch()
+            batch.add(FLUSH)
+            yield from self.perform(batch)
+            for virtual in self.virtuals:
+                self.end_quorum(virtual, body)
+            return
+        for virtual in self.virtuals:
+            yield from self.remove(virtual, body, quiet=how == "VS")
