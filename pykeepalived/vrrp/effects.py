@@ -142,6 +142,11 @@ class DropTraffic:
     by_name: bool = False
     instance: str = ""
 
+    @property
+    def place(self) -> tuple[Ip, str, bool]:
+        """What the filter's entry is found by."""
+        return (self.address, self.interface, self.by_name)
+
 
 @dataclass(frozen=True, slots=True)
 class AllowTraffic:
@@ -151,6 +156,11 @@ class AllowTraffic:
     interface: str
     by_name: bool = False
     instance: str = ""
+
+    @property
+    def place(self) -> tuple[Ip, str, bool]:
+        """What the filter's entry is found by."""
+        return (self.address, self.interface, self.by_name)
 
 
 Operation = AddAddress | RemoveAddress | AddRoute | RemoveRoute | AddRule | RemoveRule | DropTraffic | AllowTraffic

@@ -1,0 +1,70 @@
+"""Where the objects of the VRRP core put what they want done, until the shell fetches it in the right phases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pykeepalived.observe.cause import LogLine, Priority
+from pykeepalived.vrrp.effects import (
+    ChangeNetwork,
+    Effect,
+    Flow,
+    Frame,
+    OpenPool,
+    Operation,
+    Pool,
+    SendAdverts,
+    SendFrames,
+    WriteLog,
+)
+
+
+class Outbox:
+    """Collects effects; see effects.py for the phases. `batch` counts the drains, so that whoever put something in can
+    tell whether it is still waiting there. `detail` is the number of -D options: lines nobody reads are not made."""
+
+    __slots__ = ("_later", "_operations", "_pools", "batch", "detail", "frames", "packets")
+
+    def __init__(self, detail: int = 0) -> None:
+        self.detail = detail
+        self.batch = 0
+        self.packets: list[tuple[Flow, bytes]] = []
+        self.frames: list[Frame] = []
+        self._pools: list[Pool] = []
+        self._operations: list[Operation] = []
+        self._later: list[Effect] = []
+
+    def open_pool(self, pool: Pool) -> None:
+        self._pools.append(pool)
+
+    def operation(self, operation: Operation) -> None:
+        self._operations.append(operation)
+
+    def later(self, effect: Effect) -> None:
+        """Anything that belongs behind the batches."""
+        self._later.append(effect)
+
+    def log(self, text: str, *, detail: int = 0, priority: Priority = Priority.INFO, **fields: str) -> None:
+        if detail <= self.detail:
+            self._later.append(WriteLog(LogLine(text, priority, detail, fields)))
+
+    def drain(self) -> list[Effect]:
+        self.batch += 1
+        effects: list[Effect] = [OpenPool(pool) for pool in self._pools]
+        if self.packets:
+            effects.append(SendAdverts(self.packets))
+            self.packets = []
+        if self._operations:
+            effects.append(ChangeNetwork(self._operations))
+            self._operations = []
+        if self.frames:
+            effects.append(SendFrames(self.frames))
+            self.frames = []
+        effects += self._later
+        self._pools = []
+        self._later = []
+        return effects
+
+
+Wall = Callable[[], int]
+"""Nanoseconds since 1970."""
