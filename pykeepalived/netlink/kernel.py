@@ -19,7 +19,19 @@ from pykeepalived.netlink import attributes as nl
 from pykeepalived.netlink import bpf
 from pykeepalived.netlink import messages as rtm
 from pykeepalived.netlink.decode import decode_address, decode_event, decode_link, decode_route, decode_rule
-from pykeepalived.netlink.facts import Address, Event, Facts, Link, LinkChanged, LinkRemoved, Overrun, Route, Rule
+from pykeepalived.netlink.facts import (
+    Address,
+    AddressAdded,
+    AddressRemoved,
+    Event,
+    Facts,
+    Link,
+    LinkChanged,
+    LinkRemoved,
+    Overrun,
+    Route,
+    Rule,
+)
 from pykeepalived.netlink.nft import Nftables, NftError
 from pykeepalived.netlink.operations import (
     AddLink,
@@ -98,6 +110,7 @@ class Kernel:
         self._sequence = 0
         self._links: dict[int, Link] = {}
         self._by_name: dict[str, Link] = {}
+        self._addresses: dict[tuple[int, bytes, int], Address] = {}
         self._nftables = nftables
 
     @property
@@ -130,12 +143,17 @@ class Kernel:
         links = {link.index: link for link in self._dump_links()}
         self._links = links
         self._by_name = {link.name: link for link in links.values()}
+        self._addresses = {_place(address): address for address in self._dump_addresses()}
         return Facts(
             links=dict(links),
-            addresses=tuple(self._dump_addresses()),
+            addresses=tuple(self._addresses.values()),
             routes=tuple(self._dump_routes()) if routes else (),
             rules=tuple(self._dump_rules()) if rules else (),
         )
+
+    def known(self) -> Facts:
+        """Links and addresses as the last facts and all events read since have them: no question to the kernel."""
+        return Facts(links=dict(self._links), addresses=tuple(self._addresses.values()))
 
     def _dump_links(self) -> Iterator[Link]:
         for data, start, end in self._dump(rtm.dump_request(rtm.RTM_GETLINK), rtm.RTM_NEWLINK):
@@ -221,6 +239,7 @@ class Kernel:
         gone = self._links.pop(index, None)
         if gone is not None and self._by_name.get(gone.name) is gone:
             del self._by_name[gone.name]
+        self._addresses = {place: known for place, known in self._addresses.items() if place[0] != index}
 
     # operations
 
@@ -323,6 +342,10 @@ class Kernel:
                 self._remember(event.link)
             elif isinstance(event, LinkRemoved):
                 self._forget(event.index)
+            elif isinstance(event, AddressAdded):
+                self._addresses[_place(event.address)] = event.address
+            elif isinstance(event, AddressRemoved):
+                self._addresses.pop(_place(event.address), None)
             events.append(event)
 
     # the wire
@@ -361,6 +384,10 @@ def _open(buffer: ReceiveBuffer, default: int) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _place(address: Address) -> tuple[int, bytes, int]:
+    return address.index, address.address, address.prefix_length
 
 
 def _note(errors: list[OperationError], operation: Operation, error: int, reason: str = "") -> None:

@@ -35,6 +35,8 @@ class KernelLike(Protocol):
 
     def facts(self, routes: bool = False, rules: bool = False) -> Facts: ...
 
+    def known(self) -> Facts: ...
+
     def watch(self, routes: bool = False, rules: bool = False) -> None: ...
 
     def links(self) -> dict[int, kf.Link]: ...
@@ -68,6 +70,7 @@ class Host:
         self._rules: list[IpRule] = []
         self._forwarding: dict[str, tuple[int, bool]] = {}
         self._names: dict[int, str] = {}
+        self._used: set[str] = set()
 
     # configuration
 
@@ -86,8 +89,9 @@ class Host:
                 )
             )
         self._collect_entries(config)
+        self._used = _used_interfaces(config)
         self.kernel.watch(routes=bool(self._routes), rules=bool(self._rules))
-        facts = self._facts()
+        facts = self._facts() if first else self.kernel.known()
         plan = attachments.plan(config, facts, self._plan.names)
         if plan.attachments:
             for attachment in plan.attachments:
@@ -288,6 +292,9 @@ class Host:
         )
 
     def _is_forwarding(self, name: str) -> bool:
+        """Whether the interface forwards IPv6; not asked for interfaces that never announce anything."""
+        if name not in self._used and name not in self._ours:
+            return False
         now = self._now()
         known = self._forwarding.get(name)
         if known is not None and now - known[0] < _FORWARDING_AGE_NS:
@@ -404,6 +411,14 @@ class Host:
 
     def _tell(self, text: str, priority: Priority, instance: str = "") -> None:
         self._log(LogLine(text, priority, fields={"INSTANCE": instance} if instance else {}))
+
+
+def _used_interfaces(config: Config) -> set[str]:
+    used: set[str] = set()
+    for instance in config.vrrp_instances:
+        used.add(instance.interface)
+        used.update(address.interface for address in (*instance.virtual_addresses, *instance.excluded_addresses))
+    return used
 
 
 def _step(operation: effects.Operation) -> ko.Operation:

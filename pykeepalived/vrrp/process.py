@@ -1,0 +1,363 @@
+"""The VRRP child process: feeds sockets, kernel events, trackers and the clock to the core, performs what it decides.
+
+The protocol is in router.py and below it; what every child does is in runtime/child_loop.py. Nothing here waits.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pykeepalived.config.model import Config
+from pykeepalived.netlink.kernel import Kernel
+from pykeepalived.notify.messages import group_event, instance_event
+from pykeepalived.notify.notifier import Notifier
+from pykeepalived.notify.scripts import ScriptResult, ScriptRun, ScriptRunner
+from pykeepalived.observe.cause import LogLine, Priority
+from pykeepalived.runtime.bfd_pipe import BfdPipeError, BfdPipeReader
+from pykeepalived.runtime.child import ChildContext
+from pykeepalived.runtime.child_loop import EXIT_FATAL, EXIT_PERMISSION, ChildService
+from pykeepalived.runtime.loop import Loop
+from pykeepalived.runtime.messages import ChildKind, Dump
+from pykeepalived.runtime.scheduling import raise_open_files_limit
+from pykeepalived.vrrp import effects, inputs
+from pykeepalived.vrrp.host import Host
+from pykeepalived.vrrp.processes import ProcessWatcher
+from pykeepalived.vrrp.router import Router
+from pykeepalived.vrrp.sockets import AdvertSockets, FrameSocket, PoolSockets
+from pykeepalived.vrrp.watchers import FileWatcher, LinkbeatPoller, write_initial
+
+_NOT_STARTED = 127
+_FILES_BESIDE_SOCKETS = 43
+"""Descriptors needed beside two a pool: logs, netlink, FIFOs, scripts, mail."""
+
+
+def run(context: ChildContext) -> int:
+    """The VRRP child: returns its exit status."""
+    loop = Loop()
+    try:
+        return _start(context, loop)
+    finally:
+        loop.close()
+
+
+def _start(context: ChildContext, loop: Loop) -> int:
+    log = context.log
+    settings = context.config.globals
+    log.info("Registering Kernel netlink reflector", detail=1)
+    log.info("Registering Kernel netlink command channel", detail=1)
+    try:
+        kernel = Kernel(settings.vrrp_netlink_cmd_rcv_bufs, settings.vrrp_netlink_monitor_rcv_bufs)
+    except OSError as error:
+        log.error(f"Error while registering Kernel netlink channel: {error.strerror}")
+        return EXIT_FATAL
+    log.info("Registering gratuitous ARP shared channel", detail=1)
+    log.info("Registering gratuitous NDISC shared channel", detail=1)
+    try:
+        frames = FrameSocket(log.write)
+    except OSError as error:
+        log.error(f"Error {error.errno} while registering gratuitous ARP shared channel")
+        return EXIT_PERMISSION if error.errno in (errno.EPERM, errno.EACCES) else EXIT_FATAL
+    return VrrpProcess(context, loop, kernel, frames).run()
+
+
+class VrrpProcess:
+    """Everything around one Router. Implements runtime.child_loop.ChildHandler."""
+
+    def __init__(self, context: ChildContext, loop: Loop, kernel: Kernel, frames: FrameSocket) -> None:
+        self._context = context
+        self._config = context.config
+        self._log = context.log
+        self._loop = loop
+        self._now = loop.now
+        self._service = ChildService(context, loop, self)
+        raise_open_files_limit(2 * len(context.config.vrrp_instances) + _FILES_BESIDE_SOCKETS, context.log)
+        self._kernel = kernel
+        self._frames = frames
+        self._host = Host(kernel, self._log.write, loop.now)
+        self._runner = ScriptRunner(loop, context.log)
+        self._notifier = Notifier(loop, context.log, self._runner, "vrrp")
+        self._files = FileWatcher(loop, self._log.write, self._file_changed)
+        self._linkbeat = LinkbeatPoller(loop, self._log.write, self._linkbeat_changed)
+        self._processes = ProcessWatcher(loop, self._log.write, self._process_count_changed)
+        self._runs: dict[str, ScriptRun] = {}
+        self._failed: dict[effects.Pool, None] = {}
+        self._timer = loop.idle_timer(self._tick)
+        self._settling = False
+        self._stopping = False
+        self._do: dict[type, Callable[[Any], object]] = {
+            effects.OpenPool: self._open_pool,
+            effects.SendAdverts: self._send_adverts,
+            effects.ChangeNetwork: self._change_network,
+            effects.SendFrames: self._send_frames,
+            effects.ClosePool: self._close_pool,
+            effects.CreateLink: self._create_link,
+            effects.RemoveLink: self._remove_link,
+            effects.NotifyInstance: self._notify_instance,
+            effects.NotifyGroup: self._notify_group,
+            effects.WriteLog: self._write_log,
+            effects.SyncDaemon: self._sync_daemon,
+            effects.StartScript: self._start_script,
+            effects.StopScript: self._stop_script,
+            effects.WatchTrackers: self._watch_trackers,
+        }
+        self._notifier.configure(context.config.globals)
+        for file in context.config.track_files:
+            write_initial(file, self._log.write)
+        view = self._host.adopt(context.config)
+        self._router = Router(context.config, view, self._now(), time.time_ns, adopt=context.respawned)
+        self._sockets = AdvertSockets(self._now, self._router.hear, self._log.write)
+
+    def run(self) -> int:
+        """Take over the addresses and run until told to stop."""
+        self._settle()
+        self._feed(self._host.events())
+        self._loop.add_reader(self._kernel.event_fd, self._read_kernel)
+        self._watch_bfd()
+        gc.freeze()
+        self._service.ready()
+        status = self._service.run()
+        self._close()
+        return status
+
+    def _close(self) -> None:
+        self._runner.close()
+        for sockets in self._sockets.pools():
+            self._loop.remove_reader(sockets.receive)
+            self._sockets.close(sockets.pool)
+        self._frames.close()
+        self._kernel.close()
+
+    # the core
+
+    def _tick(self) -> None:
+        self._router.tick(self._now())
+        self._settle()
+
+    def _feed(self, messages: Iterable[inputs.Input]) -> None:
+        """Tell the core, then do what it wants."""
+        for message in messages:
+            self._router.receive(message, self._now())
+        if not self._settling:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Perform what the core wants until it wants nothing more, then sleep until its deadline.
+
+        Performing may give the core answers (through `_feed`), and it further wishes: they come in the next round.
+        """
+        router, perform = self._router, self._do
+        self._settling = True
+        try:
+            while wanted := router.drain():
+                for effect in wanted:
+                    perform[type(effect)](effect)
+        finally:
+            self._settling = False
+        deadline = router.deadline()
+        if deadline is None:
+            self._timer.cancel()
+        elif deadline != self._timer.when:
+            self._timer.move(deadline)
+
+    # sockets
+
+    def _open_pool(self, effect: effects.OpenPool) -> None:
+        self._try_open(effect.pool)
+
+    def _try_open(self, pool: effects.Pool) -> bool:
+        link = self._kernel.link(pool.interface) if pool.interface else None
+        parent = self._kernel.link(pool.join_parent) if pool.join_parent else None
+        old = self._sockets.get(pool)
+        if old is not None:
+            self._loop.remove_reader(old.receive)
+        try:
+            if pool.interface and link is None:
+                raise OSError(errno.ENODEV, "No such device")
+            sockets = self._sockets.open(
+                pool, link.index if link is not None else 0, parent.index if parent is not None else 0
+            )
+        except OSError as error:
+            if pool not in self._failed:
+                self._failed[pool] = None
+                self._log.write(LogLine(_pool_error(pool, error), Priority.ERROR))
+                self._feed([inputs.PoolFailed(pool, error.strerror or str(error))])
+            return False
+        self._loop.add_reader(sockets.receive, lambda: self._read_adverts(sockets))
+        self._log.write(LogLine(_pool_text(sockets), detail=1))
+        return True
+
+    def _close_pool(self, effect: effects.ClosePool) -> None:
+        self._failed.pop(effect.pool, None)
+        sockets = self._sockets.get(effect.pool)
+        if sockets is not None:
+            self._loop.remove_reader(sockets.receive)
+            self._sockets.close(effect.pool)
+
+    def _retry_pools(self) -> None:
+        """After something changed in the kernel: sockets that could not be opened may open now."""
+        for pool in list(self._failed):
+            if self._try_open(pool):
+                self._failed.pop(pool, None)
+                self._feed([inputs.PoolOpened(pool)])
+
+    def _read_adverts(self, sockets: PoolSockets) -> None:
+        self._sockets.read(sockets)
+        self._settle()
+
+    def _send_adverts(self, effect: effects.SendAdverts) -> None:
+        self._sockets.send(effect.packets)
+
+    def _send_frames(self, effect: effects.SendFrames) -> None:
+        self._frames.send(effect.frames)
+
+    # kernel
+
+    def _change_network(self, effect: effects.ChangeNetwork) -> None:
+        failed = self._host.perform(effect.operations)
+        # The kernel has told of our own changes by now. Hearing them at once keeps them apart from later changes of
+        # the same address by others.
+        self._feed([*failed, *self._host.events()])
+
+    def _read_kernel(self) -> None:
+        messages = self._host.events()
+        if messages:
+            self._feed(messages)
+            if self._failed and not self._stopping:
+                self._retry_pools()
+
+    def _create_link(self, effect: effects.CreateLink) -> None:
+        attached = self._host.create_link(effect)
+        self._feed(self._host.events())
+        if attached is not None:
+            self._feed([attached])
+
+    def _remove_link(self, effect: effects.RemoveLink) -> None:
+        self._host.remove_link(effect.name)
+
+    def _sync_daemon(self, effect: effects.SyncDaemon) -> None:
+        self._log.warning(f"IPVS sync daemon of {effect.instance}: not available")
+
+    # telling
+
+    def _notify_instance(self, effect: effects.NotifyInstance) -> None:
+        settings = self._config.globals
+        self._notifier.send(instance_event(settings, effect.instance, effect.state, effect.priority, effect.fifo_only))
+
+    def _notify_group(self, effect: effects.NotifyGroup) -> None:
+        self._notifier.send(group_event(self._config.globals, effect.group, effect.state, effect.fifo_only))
+
+    def _write_log(self, effect: effects.WriteLog) -> None:
+        self._log.write(effect.line)
+
+    # trackers
+
+    def _start_script(self, effect: effects.StartScript) -> None:
+        name = effect.name
+
+        def done(result: ScriptResult) -> None:
+            if self._runs.get(name) is not run:
+                return
+            del self._runs[name]
+            status = _NOT_STARTED if result.failed_to_start else result.status or 0
+            message = inputs.ScriptFinished(name, status, result.signal or 0, result.timed_out)
+            self._feed([message])
+
+        run = self._runner.start(effect.script, (), effect.timeout_ns or None, done, name)
+        self._runs[name] = run
+
+    def _stop_script(self, effect: effects.StopScript) -> None:
+        run = self._runs.pop(effect.name, None)
+        if run is not None:
+            run.terminate()
+
+    def _watch_trackers(self, effect: effects.WatchTrackers) -> None:
+        config = self._config
+        self._files.watch(file for file in config.track_files if file.name in effect.files)
+        self._linkbeat.watch(effect.polled_interfaces, config.linkbeat_interfaces)
+        self._processes.watch(
+            (entry for entry in config.track_processes if entry.name in effect.processes),
+            config.globals.process_monitor_rcv_bufs,
+        )
+
+    def _file_changed(self, name: str, content: bytes | None) -> None:
+        self._feed([inputs.FileChanged(name, content)])
+
+    def _linkbeat_changed(self, name: str, up: bool) -> None:
+        self._feed([inputs.LinkbeatChanged(name, up)])
+
+    def _process_count_changed(self, name: str, count: int) -> None:
+        self._feed([inputs.ProcessCount(name, count)])
+
+    def _watch_bfd(self) -> None:
+        if self._context.bfd_in is None:
+            return
+        reader = BfdPipeReader(self._context.bfd_in)
+
+        def readable() -> None:
+            try:
+                events = reader.read()
+            except BfdPipeError as error:
+                self._log.error(f"Event from the BFD process not understood: {error}")
+                return
+            if reader.closed:
+                self._loop.remove_reader(reader)
+            self._feed([inputs.BfdChanged(event.name, event.up, event.sent_ns) for event in events])
+
+        self._loop.add_reader(reader, readable)
+
+    # orders
+
+    def on_reload(self, config: Config, generation: int) -> tuple[str, ...]:
+        """Adopt a configuration."""
+        self._feed(self._host.events())
+        self._config = config
+        view = self._host.adopt(config)
+        self._notifier.configure(config.globals)
+        self._sockets.forget_flows()
+        self._feed([inputs.Reload(config, view)])
+        self._feed(self._host.events())
+        return ()
+
+    def on_stop(self) -> None:
+        """Give everything up; the process ends when stop scripts and last mails have ended, at once without any."""
+        self._stopping = True
+        self._loop.remove_reader(self._kernel.event_fd)
+        release = not self._context.options.dont_release_vrrp
+        self._feed([inputs.Stop(release)])
+        self._timer.cancel()
+        self._files.close()
+        self._linkbeat.close()
+        self._processes.close()
+        for run in self._runs.values():
+            run.terminate()
+        self._runs.clear()
+        self._host.release()
+        self._notifier.finish(self._service.finish)
+
+    def on_dump(self, kind: Dump) -> None:
+        """Write a dump file."""
+
+    def on_query(self, words: tuple[str, ...]) -> dict[str, Any]:
+        """Answer an operator's question."""
+        return {}
+
+    def on_peer_started(self, kind: ChildKind) -> None:
+        """Only the BFD child is told of new readers."""
+
+
+def _pool_text(sockets: PoolSockets) -> str:
+    pool = sockets.pool
+    kind = "multicast" if not pool.unicast else f", unicast, address({pool.source})"
+    return (
+        f"VRRP sockpool: [ifindex({sockets.index:3}), family(IPv{pool.family}), proto({pool.protocol}), "
+        f"fd({sockets.receive.fileno()},{sockets.send.fileno()}) {kind}]"
+    )
+
+
+def _pool_error(pool: effects.Pool, error: OSError) -> str:
+    place = pool.interface or str(pool.source)
+    return f"({place}) cant open VRRP sockets: {error.strerror or error} ({error.errno})"
