@@ -259,15 +259,15 @@ class VrrpProcess:
         name = effect.name
 
         def done(result: ScriptResult) -> None:
-            if self._runs.get(name) is not run:
+            if self._runs.get(name) is not started:
                 return
             del self._runs[name]
             status = _NOT_STARTED if result.failed_to_start else result.status or 0
             message = inputs.ScriptFinished(name, status, result.signal or 0, result.timed_out)
             self._feed([message])
 
-        run = self._runner.start(effect.script, (), effect.timeout_ns or None, done, name)
-        self._runs[name] = run
+        started = self._runner.start(effect.script, (), effect.timeout_ns or None, done, name)
+        self._runs[name] = started
 
     def _stop_script(self, effect: effects.StopScript) -> None:
         run = self._runs.pop(effect.name, None)
