@@ -123,11 +123,10 @@ def test_a_longer_packet_that_says_so_is_accepted() -> None:
 def test_any_bytes_are_a_packet_or_one_error(data: bytes) -> None:
     try:
         packet = decode(data)
-    except BfdPacketError as error:
-        assert error.discard in Discard
-    else:
-        assert 24 <= len(data) <= 32
-        assert packet.multiplier and packet.my_discriminator
+    except BfdPacketError:
+        return
+    assert 24 <= len(data) <= 32
+    assert packet.multiplier and packet.my_discriminator
 
 
 @given(st.binary(min_size=20, max_size=20), st.integers(0, 31), st.integers(0, 255))

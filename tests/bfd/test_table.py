@@ -6,16 +6,16 @@ import pytest
 
 from pykeepalived.bfd.table import TABLE, Diagnostic, Event, State, diagnostic_text
 
-D, I, U, X = State.DOWN, State.INIT, State.UP, State.ADMIN_DOWN
+D, N, U, X = State.DOWN, State.INIT, State.UP, State.ADMIN_DOWN
 EXPECTED = {
     #                          AdminDown Down  Init  Up
-    Event.HEARD_ADMIN_DOWN: {X: X, D: D, I: D, U: D},
-    Event.HEARD_DOWN: {X: X, D: I, I: I, U: D},
-    Event.HEARD_INIT: {X: X, D: U, I: U, U: U},
-    Event.HEARD_UP: {X: X, D: D, I: U, U: U},
-    Event.EXPIRED: {X: X, D: D, I: D, U: D},
-    Event.SOCKET_LOST: {X: X, D: X, I: X, U: X},
-    Event.SOCKET_READY: {X: D, D: D, I: I, U: U},
+    Event.HEARD_ADMIN_DOWN: {X: X, D: D, N: D, U: D},
+    Event.HEARD_DOWN: {X: X, D: N, N: N, U: D},
+    Event.HEARD_INIT: {X: X, D: U, N: U, U: U},
+    Event.HEARD_UP: {X: X, D: D, N: U, U: U},
+    Event.EXPIRED: {X: X, D: D, N: D, U: D},
+    Event.SOCKET_LOST: {X: X, D: X, N: X, U: X},
+    Event.SOCKET_READY: {X: D, D: D, N: N, U: U},
 }
 
 
