@@ -106,6 +106,7 @@ class Children:
         self._heart = loop.idle_timer(self._beat)
         self.config = Config()
         self.generation = 0
+        self.deaths = dict.fromkeys(ChildKind, 0)
 
     # looking
 
@@ -268,6 +269,7 @@ class Children:
         if self._stopping:
             self._check_all_gone()
             return
+        self.deaths[child.kind] += 1
         name = NAMES[child.kind]
         if status in _PERMANENT:
             reason = _PERMANENT[status]

@@ -62,7 +62,8 @@ class Daemon:
         loop: Loop,
         log: Log,
         launcher: Launcher,
-        loader: Loader,
+        product: str,
+        make_loader: Callable[[Options], Loader],
         manager: ServiceManager,
         prepare: Callable[[ChildKind], object] = lambda kind: None,
         dump: Callable[[Config], object] = lambda config: None,
@@ -71,7 +72,9 @@ class Daemon:
         self.options = options
         self.loop = loop
         self.log = log
-        self.loader = loader
+        self.product = product
+        self.make_loader = make_loader
+        self.last_reload = ""
         self.config = config
         self.phase = Phase.STARTING
         self.started_ns = loop.now()
@@ -81,7 +84,7 @@ class Daemon:
         self._status = 0
         self._scripts = ScriptRunner(loop, log)
         self.children = Children(loop, log, launcher, self, respawn=not options.dont_respawn)
-        self.reloader = Reloader(log, loader, self, lambda: self.config)
+        self.reloader = Reloader(log, make_loader(options), self, lambda: self.config)
         self.reloader.reload_file = reload_file
         self._reload_timer = ReloadTimer(loop, log, self.reload, lambda: datetime.now().astimezone())
         kinds = {
@@ -151,6 +154,7 @@ class Daemon:
 
     def on_reload_accepted(self, config: Config) -> None:
         self.phase = Phase.RELOADING
+        self.last_reload = "complete"
         self._manager.reloading(self.loop.now())
         self.config = config
         wanted = wanted_children(config, self.enabled, self.options.run_all)
@@ -162,11 +166,13 @@ class Daemon:
         if self.children.settled:
             self.on_settled()
 
-    def on_reload_refused(self) -> None:
-        self._manager.ready(self._status_line() + "; the last reload was refused")
+    def on_reload_refused(self, reason: str) -> None:
+        self.last_reload = reason
+        self._manager.status(f"{self._status_line()}; {reason}")
 
     def on_reload_failed(self, kind: ChildKind, reason: str) -> None:
-        self.log.error(f"The {kind} process could not adopt the new configuration: {reason}")
+        self.last_reload = f"The {kind} process could not adopt the new configuration: {reason}"
+        self.log.error(self.last_reload)
 
     # signals
 

@@ -35,6 +35,41 @@ _GENERIC_NAMES = {
 PARENT_NAME = "keepalived"
 
 
+def fork(work: Callable[[], int]) -> int:
+    """Run `work` in a new process that then exits with its result; return the pid. Raises OSError.
+
+    Signals are blocked when `work` begins, and handlers are the parent's: it has to call `fresh_signals` itself.
+    """
+    blocked = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+    try:
+        pid = os.fork()
+        if pid == 0:
+            status = EXIT_INTERNAL
+            try:
+                status = work()
+            except BaseException:
+                with contextlib.suppress(BaseException):
+                    traceback.print_exc()
+            finally:
+                os._exit(status)
+        return pid
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def fork_worker(work: Callable[[], object]) -> int:
+    """Run `work` beside the daemon, in a process that dies with it; return the pid. Raises OSError."""
+
+    def in_worker() -> int:
+        set_parent_death_signal(signal.SIGKILL)
+        fresh_signals()
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        work()
+        return 0
+
+    return fork(in_worker)
+
+
 class Launcher(Protocol):
     """Starts one child; returns its pid and the parent's end of the channel. Raises OSError."""
 
@@ -60,26 +95,14 @@ class ForkLauncher:
         self._make_pipes()
         ours, theirs = channel_pair()
         gc.freeze()
-        blocked = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
         parent = os.getpid()
         try:
-            pid = os.fork()
-        except BaseException:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            pid = fork(lambda: self._child(kind, config, generation, respawned, theirs, parent))
+        except OSError:
             ours.close()
-            theirs.close()
             raise
-        if pid == 0:
-            status = EXIT_INTERNAL
-            try:
-                status = self._child(kind, config, generation, respawned, theirs, parent)
-            except BaseException:
-                with contextlib.suppress(BaseException):
-                    traceback.print_exc()
-            finally:
-                os._exit(status)
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        theirs.close()
+        finally:
+            theirs.close()
         return pid, ours
 
     def _make_pipes(self) -> None:
@@ -100,7 +123,7 @@ class ForkLauncher:
         set_parent_death_signal(signal.SIGTERM)
         if os.getppid() != parent:
             return 0
-        _default_signals()
+        fresh_signals()
         bfd_in = self._pipes[kind][0] if kind in self._pipes else None
         bfd_out = {k: pipe[1] for k, pipe in self._pipes.items()} if kind is ChildKind.BFD else {}
         pid_file = self.pid_files.get(kind)
@@ -151,8 +174,8 @@ def _process_name(kind: ChildKind, config: Config) -> str:
     return settings.process_name or generic or config.globals.process_name or PARENT_NAME
 
 
-def _default_signals() -> None:
-    """Forget the parent's handlers; signals stay blocked, so none can reach the parent's wakeup descriptor."""
+def fresh_signals() -> None:
+    """Forget the parent's handlers; while signals are blocked none can reach the parent's wakeup descriptor."""
     signal.set_wakeup_fd(-1)
     for signum in signal.valid_signals():
         with contextlib.suppress(OSError, ValueError):

@@ -22,7 +22,7 @@ class ReloadEvents(Protocol):
     def on_reload_accepted(self, config: Config) -> None:
         """Hand the new configuration out. `Reloader.completed` is to be called when every child has adopted it."""
 
-    def on_reload_refused(self) -> None:
+    def on_reload_refused(self, reason: str) -> None:
         """Nothing changes."""
 
 
@@ -139,7 +139,7 @@ class Reloader:
 
     def _refuse(self, reason: str) -> None:
         self._log.error(reason)
-        self._events.on_reload_refused()
+        self._events.on_reload_refused(reason)
         self._end(ReloadOutcome(False, reason, self._messages))
 
 

@@ -84,8 +84,7 @@ def start(options: Options, parts: Parts) -> int:
     log = open_log(log_options)
     announce(log, parts.product, options.command_line)
     core_dumps = CoreDumps(log, options.core_dump, options.core_dump_pattern)
-    loader = parts.loader(options)
-    loaded = loader()
+    loaded = parts.loader(options)()
     for line in loaded.lines:
         log.write(line)
     config = loaded.config
@@ -98,7 +97,7 @@ def start(options: Options, parts: Parts) -> int:
     set_process_name(settings.process_name or PARENT_NAME)
     log = _named_log(log, log_options, settings.net_namespace, settings.instance)
     try:
-        return _start_in_place(options, parts, loader, config, log, log_options, manager)
+        return _start_in_place(options, parts, config, log, log_options, manager)
     finally:
         core_dumps.restore()
 
@@ -106,7 +105,6 @@ def start(options: Options, parts: Parts) -> int:
 def _start_in_place(
     options: Options,
     parts: Parts,
-    loader: Loader,
     config: Config,
     log: Log,
     log_options: LogOptions,
@@ -148,7 +146,7 @@ def _start_in_place(
     parent_file = pid_files.pop(None)
     try:
         parent_file.write(os.getpid())
-        return _serve(options, parts, loader, config, log, log_options, manager, paths, pid_files)
+        return _serve(options, parts, config, log, log_options, manager, paths, pid_files)
     except AlreadyRunningError as error:
         log.error(str(error))
         return 0
@@ -166,7 +164,6 @@ def _start_in_place(
 def _serve(
     options: Options,
     parts: Parts,
-    loader: Loader,
     config: Config,
     log: Log,
     log_options: LogOptions,
@@ -197,7 +194,8 @@ def _serve(
         loop=Loop(),
         log=log,
         launcher=launcher,
-        loader=loader,
+        product=parts.product,
+        make_loader=parts.loader,
         manager=manager,
         prepare=runs.prepare,
         dump=parts.dump,
