@@ -39,7 +39,7 @@ from pykeepalived.runtime.bfd_pipe import BfdPipeWriter
 from pykeepalived.runtime.child import ChildContext
 from pykeepalived.runtime.child_loop import EXIT_FATAL, ChildService
 from pykeepalived.runtime.loop import Loop
-from pykeepalived.runtime.messages import ChildKind, Dump
+from pykeepalived.runtime.messages import BfdEvent, ChildKind, Dump
 
 READ_AT_ONCE = 64
 """Datagrams read before timers get their turn."""
@@ -97,15 +97,17 @@ class BfdProcess:
 
     def _perform(self) -> None:
         speaker = self.speaker
-        while effects := speaker.drain():
-            for effect in effects:
-                if isinstance(effect, SendPacket):
-                    self._send(effect)
-                else:
-                    self._do(effect)
-        deadline = speaker.deadline()
-        if deadline is not None:
-            self._timer.move(deadline)
+        try:
+            while effects := speaker.drain():
+                for effect in effects:
+                    if isinstance(effect, SendPacket):
+                        self._send(effect)
+                    else:
+                        self._do(effect)
+        finally:
+            deadline = speaker.deadline()
+            if deadline is not None:
+                self._timer.move(deadline)
 
     def _do(self, effect: Effect) -> None:
         match effect:
@@ -113,8 +115,7 @@ class BfdProcess:
                 self._log.write(effect)
             case Tell(event, receivers):
                 for kind in receivers:
-                    if kind in self._pipes:
-                        self._pipes[kind].send((event,))
+                    self._tell(kind, event)
             case DrainSockets():
                 self._drain_sockets()
             case OpenTransmitter(instance):
@@ -141,6 +142,15 @@ class BfdProcess:
             if transmitter.failed:
                 transmitter.failed = False
                 self.speaker.receive(SendSucceeded(packet.name), self._loop.now())
+
+    def _tell(self, kind: ChildKind, event: BfdEvent) -> None:
+        pipe = self._pipes.get(kind)
+        if pipe is None:
+            return
+        try:
+            pipe.send((event,))
+        except OSError as error:
+            self._log.error(f"({event.name}) {kind} pipe write() error {error.strerror}", detail=1)
 
     def _drain_sockets(self) -> None:
         for receiver in self._receivers.values():
