@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import config, failover, start, vrrp
+from bench import config, failover, reload, start, vrrp
 from bench.figures import Row, markdown
 
 SUBJECTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "failover": ("Failover", lambda: failover.measure(7)),
     "start": ("Start and memory", lambda: start.measure(5)),
+    "reload": ("Reload", lambda: reload.measure(6)),
     "vrrp": ("VRRP at scale", lambda: vrrp.measure(10)),
     "config": ("Configuration test", lambda: config.measure(3)),
 }
