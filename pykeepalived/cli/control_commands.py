@@ -1,0 +1,209 @@
+"""`pykeepalived status | why | plan | reload`: asks the running daemon and shows the answer as a table or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TextIO
+
+from pykeepalived.parent.paths import control_socket
+
+EXIT_ANSWERED, EXIT_FAILED, EXIT_NO_DAEMON = 0, 1, 2
+_TIMEOUT_S = 90.0
+
+View = dict[str, Any]
+
+
+class NoDaemonError(Exception):
+    """Nobody answers on the control socket."""
+
+
+def ask(path: str, command: str, arguments: Sequence[str] = ()) -> View:
+    """One request to the daemon behind the socket at `path`. Raises NoDaemonError."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(_TIMEOUT_S)
+            connection.connect(path)
+            connection.sendall(json.dumps({"command": command, "arguments": list(arguments)}).encode() + b"\n")
+            with connection.makefile("rb") as answer:
+                view = json.loads(answer.readline())
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise NoDaemonError(f"no daemon answers on {path}: {reason}") from None
+    if not isinstance(view, dict):
+        raise NoDaemonError(f"no daemon answers on {path}: not our protocol")
+    return view
+
+
+def run(command: str, argv: Sequence[str], out: TextIO | None = None, err: TextIO | None = None) -> int:
+    """Run one control command with its arguments; return the exit status."""
+    out, err = out or sys.stdout, err or sys.stderr
+    options = _parser(command).parse_args(list(argv))
+    path = options.socket or _find_socket(options.instance, options.namespace, options.pid)
+    arguments: tuple[str, ...] = ()
+    if command == "why" and options.object:
+        arguments = (options.object,)
+    elif command == "plan":
+        arguments = (os.path.abspath(options.file),)
+    try:
+        answer = ask(path, command, arguments)
+    except NoDaemonError as error:
+        err.write(f"{error}\n")
+        return EXIT_NO_DAEMON
+    if options.json:
+        out.write(json.dumps(answer, indent=2) + "\n")
+    elif answer.get("ok"):
+        out.writelines(f"{line}\n" for line in _SHOW[command](answer["result"]))
+    else:
+        err.write(f"{answer.get('error')}\n")
+    refused = command == "plan" and answer.get("ok") and "refused" in answer["result"]
+    return EXIT_ANSWERED if answer.get("ok") and not refused else EXIT_FAILED
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    about = {
+        "status": "What the running daemon does: every instance, virtual server and session.",
+        "why": "Why an object is in its state: the facts, since when, and the configuration lines.",
+        "plan": "What a reload with FILE would change. Nothing is changed.",
+        "reload": "Reload and wait for the outcome.",
+    }
+    parser = argparse.ArgumentParser(prog=f"pykeepalived {command}", description=about[command])
+    if command == "why":
+        parser.add_argument("object", nargs="?", default="", help="name of an instance, group, server, session, script")
+    elif command == "plan":
+        parser.add_argument("file", nargs="?", default="/etc/keepalived/keepalived.conf")
+    parser.add_argument("--json", action="store_true", help="the answer as JSON")
+    parser.add_argument("--socket", default="", help="control socket of the daemon")
+    parser.add_argument("-p", "--pid", default="", help="pid file the daemon was given with -p")
+    parser.add_argument("--instance", default="", help="instance name of the daemon")
+    parser.add_argument("-s", "--namespace", default="", help="network namespace of the daemon")
+    return parser
+
+
+def _find_socket(instance: str, namespace: str, pid_file: str) -> str:
+    path = control_socket(instance, pid_file)
+    if namespace and not pid_file:
+        directory, _, name = path.rpartition("/")
+        return f"{directory}/{namespace}/{name}"
+    return path
+
+
+# showing
+
+
+def _status(view: View) -> Iterable[str]:
+    yield f"{view['product']}, pid {view['pid']}, {view['phase']}, up {_duration(view['uptime_s'])}"
+    if view.get("last_reload") and view["last_reload"] != "complete":
+        yield f"last reload: {view['last_reload']}"
+    processes = view.get("processes", [])
+    if processes:
+        yield ""
+        yield from table(
+            ("PROCESS", "PID", "UP", "RESTARTS", ""),
+            [
+                (
+                    p["kind"],
+                    p["pid"],
+                    _duration(p["uptime_s"]),
+                    p["restarts"],
+                    "" if p["answers"] else "does not answer",
+                )
+                for p in processes
+            ],
+        )
+    vrrp = view.get("vrrp", {})
+    if vrrp.get("instances"):
+        yield ""
+        yield from table(
+            ("INSTANCE", "STATE", "FOR", "PRIORITY", "INTERFACE", "MASTER", "WHY"),
+            [
+                (
+                    i["name"],
+                    i["state"],
+                    _duration(i["for_s"]),
+                    i["priority"],
+                    i["interface"],
+                    "this node" if i["state"] == "MASTER" else i["master"],
+                    i["why"],
+                )
+                for i in vrrp["instances"]
+            ],
+        )
+    if vrrp.get("groups"):
+        yield ""
+        rows = [(g["name"], g["state"], _duration(g["for_s"]), g["why"]) for g in vrrp["groups"]]
+        yield from table(("SYNC GROUP", "STATE", "FOR", "WHY"), rows)
+    servers = view.get("checker", {}).get("virtual_servers", [])
+    if servers:
+        yield ""
+        lines = []
+        for server in servers:
+            for indent, view in (("", server), *(("  ", real) for real in server["real_servers"])):
+                name = f"{indent}{view['name']}"
+                lines.append((name, view["state"], _duration(view["for_s"]), view["weight"], view["why"]))
+        yield from table(("SERVER", "STATE", "FOR", "WEIGHT", "WHY"), lines)
+    sessions = view.get("bfd", {}).get("sessions", [])
+    if sessions:
+        yield ""
+        yield from table(
+            ("BFD SESSION", "STATE", "FOR", "PEER", "WHY"),
+            [(s["name"], s["state"], _duration(s["for_s"]), s["remote_state"], s["why"]) for s in sessions],
+        )
+
+
+def _why(found: list[View]) -> Iterable[str]:
+    for view in found:
+        since = f" since {_moment(view['since'])}" if view.get("since") else ""
+        before = f", before that {view['before']}" if view.get("before") else ""
+        of = f" of {view['of']}" if view.get("of") else ""
+        yield f"{view['kind']} {view['name']}{of}: {view['state']}{since}{before}"
+        yield from (f"  {fact}" for fact in view["facts"])
+
+
+def _plan(view: View) -> Iterable[str]:
+    yield from view["messages"]
+    if "refused" in view:
+        yield f"A reload would be refused: {view['refused']}"
+    elif not view["changes"]:
+        yield "A reload would change nothing."
+    yield from view["changes"]
+
+
+def _reload(view: View) -> Iterable[str]:
+    yield from view["messages"]
+    yield f"Reload complete, generation {view['generation']}"
+    for kind, summary in view["changes"].items():
+        yield from (f"  {kind}: {line}" for line in summary)
+
+
+_SHOW: dict[str, Callable[[Any], Iterable[str]]] = {"status": _status, "why": _why, "plan": _plan, "reload": _reload}
+
+
+def table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterable[str]:
+    """Columns as wide as their widest cell, two blanks apart."""
+    cells = [tuple(heading), *(tuple("" if cell is None else str(cell) for cell in row) for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(heading))]
+    for row in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _duration(seconds: float | None) -> str:
+    """A length of time in its two largest units."""
+    if seconds is None:
+        return ""
+    left = int(seconds)
+    if left < 60:
+        return f"{seconds:.1f}s"
+    for size, unit, smaller_size, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
+        if left >= size:
+            return f"{left // size}{unit}{left % size // smaller_size}{smaller}"
+    return ""
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -1,0 +1,108 @@
+"""The program: decides between the daemon, keepalived's other personalities and our own subcommands.
+
+Everything is imported where it is needed, so that -v and a config test do not pay for the daemon.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+Command = Callable[[Sequence[str]], int]
+
+
+def _config_command(name: str) -> Command:
+    def run(argv: Sequence[str]) -> int:
+        from pykeepalived.cli import config_commands
+
+        command: Command = getattr(config_commands, name)
+        return command(argv)
+
+    return run
+
+
+def _control_command(name: str) -> Command:
+    def run(argv: Sequence[str]) -> int:
+        from pykeepalived.cli import control_commands
+
+        return control_commands.run(name, argv)
+
+    return run
+
+
+def _lab(argv: Sequence[str]) -> int:
+    from pykeepalived.lab.command import main as lab
+
+    return lab(list(argv))
+
+
+SUBCOMMANDS: dict[str, Command] = {
+    "check": _config_command("check"),
+    "fmt": _config_command("fmt"),
+    "schema": _config_command("schema"),
+    "explain": _config_command("explain"),
+    "completion": _config_command("completion"),
+    "status": _control_command("status"),
+    "why": _control_command("why"),
+    "plan": _control_command("plan"),
+    "reload": _control_command("reload"),
+    "lab": _lab,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program with a whole command line (argv[0] is its name); return the exit status."""
+    argv = list(sys.argv if argv is None else argv)
+    program = os.path.basename(argv[0]) if argv else "keepalived"
+    if program == "genhash":
+        return _genhash(argv[1:])
+    if program != "keepalived" and len(argv) > 1 and argv[1] in SUBCOMMANDS:
+        try:
+            return SUBCOMMANDS[argv[1]](argv[2:])
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return 1
+        except KeyboardInterrupt:
+            return 130
+    return _keepalived(argv, program)
+
+
+def _keepalived(argv: list[str], program: str) -> int:
+    from pykeepalived.cli.options import Action, parse, usage
+
+    parsed = parse(argv)
+    for stream, text in parsed.messages:
+        (sys.stdout if stream == 1 else sys.stderr).write(text)
+    sys.stdout.flush()
+    if parsed.action is Action.EXIT:
+        return parsed.exit_status
+    if parsed.action is Action.VERSION:
+        from pykeepalived.cli.version import version_text
+
+        sys.stderr.write(version_text())
+        return 0
+    if parsed.action is Action.HELP:
+        sys.stderr.write(usage(program))
+        if program != "keepalived":
+            sys.stderr.write(f"\nUsage: {program} {{{'|'.join(SUBCOMMANDS)}}} ...\n")
+        return 0
+    if parsed.action is Action.GENHASH:
+        return _genhash(list(parsed.rest))
+    if parsed.options.config_test:
+        from pykeepalived.cli.config_test import config_test
+
+        return config_test(parsed.options)
+    from pykeepalived.cli.daemon import run_daemon
+
+    return run_daemon(parsed.options)
+
+
+def _genhash(arguments: list[str]) -> int:
+    from pykeepalived.cli.genhash import genhash
+
+    return genhash(arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
