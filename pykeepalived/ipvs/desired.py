@@ -88,12 +88,11 @@ def services(virtual: Virtual, marks: Marks) -> tuple[ServiceKey, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def mark_elements(virtual: Virtual, mark: int) -> tuple[MarkElement, ...]:
-    """nftables_ipvs: the map elements that give the packets of this virtual server its mark."""
-    assert virtual.group is not None
+def mark_elements(virtual: Virtual, entries: Iterable[GroupEntry], mark: int) -> tuple[MarkElement, ...]:
+    """nftables_ipvs: the map elements that give the packets to these entries the virtual server's mark."""
     return tuple(
         MarkElement(virtual.model.protocol, Ip(entry.first), Ip(entry.last or entry.first), entry.port, mark)
-        for entry in virtual.group.entries
+        for entry in entries
         if entry.first is not None
     )
 
@@ -169,8 +168,7 @@ def table(virtuals: Iterable[Virtual]) -> Table:
 
 def changed_entries(old: Virtual, new: Virtual) -> tuple[tuple[GroupEntry, ...], tuple[GroupEntry, ...]]:
     """The group entries that a reload takes away and those it adds."""
-    before = old.group.entries if old.group else ()
-    after = new.group.entries if new.group else ()
+    before, after = old.entries, new.entries
     have, want = {entry_identity(entry) for entry in before}, {entry_identity(entry) for entry in after}
     gone = tuple(entry for entry in before if entry_identity(entry) not in want)
     return gone, tuple(entry for entry in after if entry_identity(entry) not in have)

@@ -11,7 +11,7 @@ from typing import Any
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.values import Ip, Script
 from pykeepalived.ipvs.checks.attempt import Attempt, Outcome
-from pykeepalived.netlink.services import Operation, OperationFailure, Table
+from pykeepalived.netlink.services import Operation, OperationFailure, Table, Timeouts
 from pykeepalived.observe.cause import LogLine
 
 # messages
@@ -19,7 +19,12 @@ from pykeepalived.observe.cause import LogLine
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Begin: build the topology of the configuration the core was made with and arm the checkers."""
+    """Begin: build the topology of the configuration the core was made with and arm the checkers.
+
+    `timeouts` are those of the kernel's table, None when there is none.
+    """
+
+    timeouts: Timeouts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class Reload:
     """Replace the configuration; what stayed keeps its state (keepalived.conf(5))."""
 
     config: Config
+    timeouts: Timeouts | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ and appends all other effects to `out`. ipvs/core.py runs procedures one after t
 from __future__ import annotations
 
 import errno
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator, Iterable
 from typing import Any
 
 from pykeepalived.config.model.globals import GlobalDefs
@@ -45,11 +45,15 @@ _VANISHED = (errno.ESRCH, errno.ENOENT)
 
 
 class Batch:
-    """Operations that go to the kernel together, with the log lines that belong between them."""
+    """Operations that go to the kernel together, with the log lines that belong between them.
+
+    Of a `quiet` batch refusals are not told.
+    """
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []
         self.lines: list[tuple[int, str]] = []
+        self.quiet = False
 
     def add(self, *operations: Operation) -> None:
         self.operations += operations
@@ -101,7 +105,8 @@ class Director:
             if operation.command is Command.SET_DEST and failure.error == errno.ENOENT:
                 again.add(operation._replace(command=Command.NEW_DEST))
                 continue
-            self.say(describe_failure(operation, failure.error))
+            if not batch.quiet:
+                self.say(describe_failure(operation, failure.error))
             good = good and is_harmless(operation, failure.error)
         while position <= len(batch.operations):
             self.say(text)
@@ -111,18 +116,18 @@ class Director:
             good = good and redone
         return good
 
-    def put(self, batch: Batch, virtual: Virtual, server: Server, weight: int) -> None:
-        """The server with this weight in every service: an edit when it is believed to be there, else an addition."""
+    def put(self, batch: Batch, services: Iterable[ServiceKey], server: Server, weight: int) -> None:
+        """The server with this weight in these services: an edit when it is believed to be there, else an addition."""
         make = set_destination if server.present else new_destination
         values = destination_settings(server, weight)
-        batch.add(*[make(service, destination_key(service, server), values) for service in virtual.services])
+        batch.add(*[make(service, destination_key(service, server), values) for service in services])
         server.present = True
 
-    def take(self, batch: Batch, virtual: Virtual, server: Server) -> None:
-        """The server out of every service, if it is believed to be there."""
+    def take(self, batch: Batch, services: Iterable[ServiceKey], server: Server) -> None:
+        """The server out of these services, if it is believed to be there."""
         if not server.present:
             return
-        batch.add(*[delete_destination(service, destination_key(service, server)) for service in virtual.services])
+        batch.add(*[delete_destination(service, destination_key(service, server)) for service in services])
         server.present = False
 
     def add_services(self, batch: Batch, virtual: Virtual, services: Iterable[ServiceKey]) -> None:
@@ -200,11 +205,11 @@ class Director:
             was_present = real.present
             batch = Batch()
             if up:
-                self.put(batch, virtual, real, real.kernel_weight)
+                self.put(batch, virtual.services, real, real.kernel_weight)
             elif inhibit:
-                self.put(batch, virtual, real, 0)
+                self.put(batch, virtual.services, real, 0)
             else:
-                self.take(batch, virtual, real)
+                self.take(batch, virtual.services, real)
             if not (yield from self.perform(batch)):
                 real.present = was_present
                 return False
@@ -253,14 +258,14 @@ class Director:
             f"{'Disabling' if sorry.model.inhibit else 'Removing'} sorry server {sorry.name} from VS {virtual.name}"
         )
         if sorry.model.inhibit:
-            self.put(batch, virtual, sorry, 0)
+            self.put(batch, virtual.services, sorry, 0)
         else:
-            self.take(batch, virtual, sorry)
+            self.take(batch, virtual.services, sorry)
         sorry.in_use = False
         batch.say(f"Adding alive servers to the pool for VS {virtual.name}")
         for real in virtual.reals:
             if real.alive:
-                self.put(batch, virtual, real, real.kernel_weight)
+                self.put(batch, virtual.services, real, real.kernel_weight)
         yield from self.perform(batch)
 
     def sorry_stands_in(self, virtual: Virtual, sorry: Sorry) -> Procedure:
@@ -270,10 +275,10 @@ class Director:
         batch.say(f"Removing alive servers from the pool for VS {virtual.name}")
         for real in virtual.reals:
             if real.alive and real.model.inhibit_on_failure:
-                self.put(batch, virtual, real, 0)
+                self.put(batch, virtual.services, real, 0)
             elif real.alive:
-                self.take(batch, virtual, real)
-        self.put(batch, virtual, sorry, 1)
+                self.take(batch, virtual.services, real)
+        self.put(batch, virtual.services, sorry, 1)
         sorry.in_use = True
         yield from self.perform(batch)
 
@@ -282,13 +287,13 @@ class Director:
     def change_weight(self, real: Real, weight: int, quorum: bool = True) -> Procedure:
         """A new effective weight: checker, operator or reload. 0 keeps the server alive but counts nothing."""
         batch = Batch()
-        if self.note_weight(batch, real, weight):
+        if self.note_weight(batch, real.virtual.services, real, weight):
             yield from self.perform(batch)
             if quorum:
                 yield from self.update_quorum(real.virtual, False)
 
-    def note_weight(self, batch: Batch, real: Real, weight: int) -> bool:
-        """The same into a batch; False when the kernel's weight stays what it was."""
+    def note_weight(self, batch: Batch, services: Iterable[ServiceKey], real: Real, weight: int) -> bool:
+        """The same into a batch, for these services; False when the kernel's weight stays what it was."""
         old, new = real.kernel_weight, clamp(weight)
         real.weight = weight
         if old == new:
@@ -297,31 +302,30 @@ class Director:
         virtual = real.virtual
         batch.say(f"Changing weight from {old} to {new} for {word} service {real.name} of VS {virtual.name}")
         if real.present and real.alive and not virtual.displaced:
-            self.put(batch, virtual, real, new)
+            self.put(batch, services, real, new)
         return True
 
     # making and removing
 
-    def create(self, virtual: Virtual, entries: Iterable[ServiceKey]) -> Procedure:
-        """Make the services in `entries` and put in what belongs there: non-alpha servers before any check ran."""
+    def create(self, virtual: Virtual, fresh: Collection[ServiceKey]) -> Procedure:
+        """Make the services in `fresh` and put in what is new: servers without alpha before any check ran."""
         batch = Batch()
         news: list[Real] = []
         if uses_marks(virtual) and virtual.services and not virtual.alive:
             mark = self.marks.get((virtual.model.group, virtual.model.protocol))
             if mark is not None:
-                self.out.append(SetMarks(add=mark_elements(virtual, mark)))
-        self.add_services(batch, virtual, entries)
+                self.out.append(SetMarks(add=mark_elements(virtual, virtual.entries, mark)))
+        self.add_services(batch, virtual, fresh)
         virtual.alive = True
         for real in virtual.reals:
             if real.carried:
-                weight = real.weight
-                real.weight = real.previous_weight
-                self.note_weight(batch, real, weight)
+                known = [service for service in virtual.services if service not in fresh]
+                self.note_weight(batch, known, real, real.contributed_weight())
                 continue
             comes_up = real.failed == 0 and not real.alive
             if comes_up or (real.model.inhibit_on_failure and not real.present):
                 if not virtual.displaced:
-                    self.put(batch, virtual, real, real.kernel_weight if real.failed == 0 else 0)
+                    self.put(batch, virtual.services, real, real.kernel_weight if real.failed == 0 else 0)
                 if comes_up:
                     real.alive = True
                     news.append(real)
@@ -339,7 +343,7 @@ class Director:
                 sorry.present = True
                 return
             batch = Batch()
-            self.put(batch, virtual, sorry, wanted_sorry_weight(sorry) or 0)
+            self.put(batch, virtual.services, sorry, wanted_sorry_weight(sorry) or 0)
             yield from self.perform(batch)
 
     def remove(self, virtual: Virtual, body: str, quiet: bool) -> Procedure:
@@ -351,7 +355,7 @@ class Director:
         self.drop_services(batch, virtual, virtual.services)
         mark = self.marks.get((virtual.model.group, virtual.model.protocol)) if uses_marks(virtual) else None
         if mark is not None:
-            self.out.append(SetMarks(remove=mark_elements(virtual, mark)))
+            self.out.append(SetMarks(remove=mark_elements(virtual, virtual.entries, mark)))
         yield from self.perform(batch)
         for real in told:
             self.end_real(real, body)
@@ -363,7 +367,7 @@ class Director:
         sorry = virtual.sorry
         if sorry is not None:
             if sorry.twin is None or not sorry.twin.present:
-                self.take(batch, virtual, sorry)
+                self.take(batch, virtual.services, sorry)
             sorry.in_use = sorry.present = False
         told = []
         for real in virtual.reals:
@@ -372,7 +376,7 @@ class Director:
                 batch.say(f"Shutting down{inhibited} service {real.name} from VS {virtual.name}")
             elif real.present:
                 batch.say(f"Removing service {real.name} from VS {virtual.name}")
-            self.take(batch, virtual, real)
+            self.take(batch, virtual.services, real)
             if real.alive:
                 told.append(real)
         return told

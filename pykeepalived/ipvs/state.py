@@ -139,6 +139,11 @@ class Virtual:
                     self.sorry.twin = real
 
     @property
+    def entries(self) -> tuple[GroupEntry, ...]:
+        """The lines of its group."""
+        return self.group.entries if self.group is not None else ()
+
+    @property
     def displaced(self) -> bool:
         """Whether the sorry server stands in for the real servers."""
         return self.sorry is not None and self.sorry.in_use

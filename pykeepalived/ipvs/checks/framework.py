@@ -49,7 +49,6 @@ class CheckState(Generic[ModelT]):
         "has_run",
         "is_up",
         "model",
-        "order",
         "real",
         "real_name",
         "retry_it",
@@ -75,7 +74,6 @@ class CheckState(Generic[ModelT]):
         self.delay_retry = model.delay_before_retry_us * NANOSECONDS
         self.due = 0
         self.started = 0
-        self.order = 0
         self.runs = 0
         self.failures = 0
         self.text = ""

@@ -1,0 +1,384 @@
+"""The IPVS core: messages in, effects out. Owns the virtual servers, the checkers and their timetable. Pure.
+
+The rules are elsewhere: service.py (verdicts, quorum), reload.py, checks/ (each kind of checker). Here they are put in
+order: one procedure at a time, each waiting for the kernel where it must.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any
+
+from pykeepalived.config.model import Config
+from pykeepalived.ipvs import global_settings
+from pykeepalived.ipvs.checks.events import BfdState, FileState
+from pykeepalived.ipvs.checks.factory import make
+from pykeepalived.ipvs.checks.framework import FIRST_RUN_NS, CheckState, Conclusion
+from pykeepalived.ipvs.desired import services, table, uses_marks
+from pykeepalived.ipvs.effects import (
+    AddressChanged,
+    BfdChanged,
+    CancelChecks,
+    CheckEnded,
+    DropMarks,
+    Effect,
+    FileRead,
+    Message,
+    Operated,
+    ReadTable,
+    Reload,
+    SetWeight,
+    Start,
+    StartCheck,
+    Stop,
+    Stopped,
+    TableRead,
+)
+from pykeepalived.ipvs.reload import begin_alpha, reload
+from pykeepalived.ipvs.service import Batch, Director, Procedure
+from pykeepalived.ipvs.state import Real, Virtual
+from pykeepalived.netlink.services import Table, missing
+from pykeepalived.observe.cause import Cause, LogLine
+
+AUDIT_NS = 5_000_000_000
+"""How often the kernel's table is looked at for entries that somebody took away."""
+
+Check = CheckState[Any]
+
+
+class IpvsCore:
+    """The core contract over ipvs.effects; see runtime/contract.py. `random_below(n)` gives 0..n-1."""
+
+    def __init__(self, config: Config, random_below: Callable[[int], int]) -> None:
+        self.config = config
+        self.director = Director(config.globals)
+        self.checks: list[Check] = []
+        self.files: dict[str, int] = {}
+        self._random = random_below
+        self._addresses: dict[bytes, int] = {}
+        self._heap: list[tuple[int, int, Check]] = []
+        self._order = 0
+        self._procedures: deque[Procedure] = deque()
+        self._current: Procedure | None = None
+        self._unheard: list[tuple[Check, bool, Cause]] = []
+        self._next_mark = config.globals.firewall.nftables_ipvs_start_fwmark
+        self._globals = global_settings.KernelSettings()
+        self._audit_at: int | None = None
+        self._auditing = False
+        self._running = False
+
+    # contract
+
+    def receive(self, message: Message, now: int) -> None:
+        self.director.now = now
+        match message:
+            case CheckEnded(checker, outcome):
+                self._check_ended(checker, outcome, now)
+            case Operated(failures):
+                self._advance(failures)
+            case BfdChanged(name, up, delay_us):
+                for check in self.checks:
+                    if isinstance(check, BfdState) and check.model.name == name:
+                        self._act(check, check.told(up, delay_us), 0)
+            case FileRead(name, value):
+                self._file_read(name, value)
+            case AddressChanged(address, count):
+                self._address_changed(bytes(address), count)
+            case TableRead(found):
+                self._table_read(found, now)
+            case SetWeight(virtual, real, weight):
+                self._set_weight(virtual, real, weight)
+            case Start(timeouts):
+                self._start(timeouts, now)
+            case Reload(config, timeouts):
+                self._reload(config, timeouts, now)
+            case Stop(keep):
+                self._stop(keep)
+
+    def tick(self, now: int) -> None:
+        self.director.now = now
+        heap = self._heap
+        out = self.director.out
+        while heap and heap[0][0] <= now:
+            check = heappop(heap)[2]
+            if not check.enabled:
+                check.due = now + check.delay_loop
+                self._arm(check)
+                continue
+            check.started = now
+            check.runs += 1
+            out.append(StartCheck(check, check.attempt()))
+        if self._audit_at is not None and self._audit_at <= now:
+            self._ask_table()
+
+    def deadline(self) -> int | None:
+        due = self._heap[0][0] if self._heap else None
+        if self._audit_at is not None and (due is None or self._audit_at < due):
+            return self._audit_at
+        return due
+
+    def drain(self) -> list[Effect]:
+        effects = self.director.out
+        self.director.out = []
+        return effects
+
+    # procedures
+
+    def _run(self, procedure: Procedure) -> None:
+        """Run it now, or after those that wait for the kernel."""
+        self._procedures.append(procedure)
+        if self._current is None:
+            self._advance(None)
+
+    def _advance(self, reply: Any) -> None:
+        while True:
+            if self._current is None:
+                if not self._procedures:
+                    break
+                self._current = self._procedures.popleft()
+                reply = None
+            try:
+                self.director.out.append(self._current.send(reply))
+                return
+            except StopIteration:
+                self._current = None
+        if self.director.vanished and self._running:
+            self._ask_table()
+
+    # checkers
+
+    def _arm(self, check: Check) -> None:
+        self._order += 1
+        heappush(self._heap, (check.due, self._order, check))
+
+    def _check_ended(self, check: Check, outcome: Any, now: int) -> None:
+        weight = check.weight
+        conclusion = check.conclude(outcome, now)
+        self._order += 1
+        heappush(self._heap, (check.due, self._order, check))
+        if conclusion is not None:
+            self._act(check, conclusion, check.weight - weight)
+
+    def _act(self, check: Check, conclusion: Conclusion, reweighed: int) -> None:
+        """Lines, weight, verdict, mail, in this order."""
+        self._run(self._carry_out(check, conclusion, reweighed))
+
+    def _carry_out(self, check: Check, conclusion: Conclusion, reweighed: int) -> Procedure:
+        director = self.director
+        real: Real = check.real
+        virtual = real.virtual
+        fields = {"REAL_SERVER": real.name, "VIRTUAL_SERVER": virtual.name}
+        for text in conclusion.details:
+            director.out.append(LogLine(text, detail=1, fields=fields))
+        if conclusion.reweigh:
+            yield from director.change_weight(real, real.weight + reweighed)
+        else:
+            real.weight += reweighed
+        for text in conclusion.lines:
+            director.out.append(LogLine(text, fields=fields))
+        up = conclusion.verdict
+        if up is None:
+            return
+        was_up, was_alive = check.is_up, real.alive
+        fact = "check_succeeded" if up else "check_failed"
+        cause = Cause(fact, type(check.model).__name__, check.text if not up else "", director.now, check.model.at)
+        yield from director.verdict(check, up, cause)
+        if check.is_up != up:
+            if director.vanished:
+                self._unheard.append((check, up, cause))
+            return
+        if not conclusion.mail or not real.model.smtp_alert:
+            return
+        if (was_up != up or conclusion.mail_always) and (
+            real.alive != was_alive or not director.globals.no_checker_emails
+        ):
+            director.mail_real(real, conclusion.mail)
+
+    def _file_read(self, name: str, value: int) -> None:
+        self.files[name] = value
+        if not self._running:
+            return
+        for check in self.checks:
+            if isinstance(check, FileState) and check.model.track_file == name:
+                weight = check.weight
+                conclusion = check.told(value)
+                if conclusion is not None:
+                    self._act(check, conclusion, check.weight - weight)
+
+    def _address_changed(self, address: bytes, count: int) -> None:
+        """ha_suspend: the checkers of a virtual server work while its address is on some interface."""
+        before = self._addresses.get(address, 0)
+        self._addresses[address] = count
+        for virtual in self.director.virtuals:
+            model = virtual.model
+            if not model.ha_suspend or model.address is None or bytes(model.address) != address:
+                continue
+            virtual.address_count = count
+            if bool(before) == bool(count) or not self._running:
+                continue
+            self.director.say(f"Netlink reflector reports IP {model.address} {'added' if count else 'removed'}")
+            for real in virtual.reals:
+                for check in real.checks:
+                    check.enabled = bool(count)
+                    if check.timed:
+                        word = "Activating" if count else "Suspending"
+                        self.director.say(f"{word} healthchecker for service {real.name} for VS {virtual.name}")
+
+    def _set_weight(self, virtual_name: str, real_name: str, weight: int) -> None:
+        for virtual in self.director.virtuals:
+            if virtual.name == virtual_name:
+                for real in virtual.reals:
+                    if real.name == real_name:
+                        self._run(self.director.change_weight(real, weight))
+
+    # start, reload, stop
+
+    def _build(self, config: Config) -> list[Virtual]:
+        """The virtual servers of a configuration, with checkers; those that are unchanged are the old objects."""
+        groups = {group.name: group for group in config.virtual_server_groups}
+        old = {virtual.identity(): virtual for virtual in self.director.virtuals}
+        if config.globals.firewall.nftables_ipvs_table:
+            self._assign_marks(config)
+        built = []
+        for model in config.virtual_servers:
+            virtual = Virtual(model, groups.get(model.group))
+            virtual.services = services(virtual, self.director.marks)
+            before = old.get(virtual.identity())
+            if before is not None and _unchanged(before, virtual):
+                built.append(before)
+                continue
+            if model.address is not None:
+                virtual.address_count = self._addresses.get(bytes(model.address), 0)
+            for real in virtual.reals:
+                real.checks = [
+                    make(check, real, real.name, virtual.name, self._random) for check in real.model.checkers
+                ]
+                for check in real.checks:
+                    check.enabled = not model.ha_suspend or virtual.address_count > 0
+                    if isinstance(check, FileState):
+                        check.begin(self.files.get(check.model.track_file, 0))
+                real.weight = real.contributed_weight()
+            built.append(virtual)
+        return built
+
+    def _assign_marks(self, config: Config) -> None:
+        """nftables_ipvs: a mark for each pair of group and protocol, in the order of the file."""
+        groups = {group.name: group for group in config.virtual_server_groups}
+        for model in config.virtual_servers:
+            key = (model.group, str(model.protocol))
+            if model.group and key not in self.director.marks and uses_marks(Virtual(model, groups.get(model.group))):
+                self.director.marks[key] = self._next_mark
+                self._next_mark += 1
+
+    def _start(self, timeouts: Any, now: int) -> None:
+        director = self.director
+        director.virtuals = self._build(self.config)
+        for virtual in director.virtuals:
+            for real in virtual.reals:
+                begin_alpha(real)
+        self._run(self._begin(timeouts))
+        self._register(now)
+        self._audit_at = now + AUDIT_NS
+
+    def _begin(self, timeouts: Any) -> Procedure:
+        director = self.director
+        yield from self._globals.start(director, self.config.globals, timeouts)
+        for virtual in director.virtuals:
+            yield from director.create(virtual, virtual.services)
+            yield from director.finish_creation(virtual)
+
+    def _reload(self, config: Config, timeouts: Any, now: int) -> None:
+        director = self.director
+        self._forget_checks()
+        old = director.virtuals
+        for virtual in old:
+            for real in virtual.reals:
+                for check in real.checks:
+                    if check.timed:
+                        check.adopt(check)
+        director.virtuals = new = self._build(config)
+        before, self.config, director.globals = self.config.globals, config, config.globals
+        self._run(self._change(before, old, new, timeouts))
+        self._register(now)
+
+    def _change(self, before: Any, old: list[Virtual], new: list[Virtual], timeouts: Any) -> Procedure:
+        yield from self._globals.reload(self.director, before, self.config.globals, timeouts)
+        yield from reload(self.director, old, new)
+
+    def _stop(self, keep: bool) -> None:
+        self._forget_checks()
+        self._running = False
+        self._audit_at = None
+        self._run(self._end(keep))
+
+    def _end(self, keep: bool) -> Procedure:
+        if not keep:
+            yield from self.director.stop()
+        yield from self._globals.stop(self.director)
+        if self.director.marks:
+            self.director.out.append(DropMarks())
+        self.director.out.append(Stopped())
+
+    def _forget_checks(self) -> None:
+        self._heap.clear()
+        self._unheard.clear()
+        self.director.out.append(CancelChecks())
+
+    def _register(self, now: int) -> None:
+        """Arm every timed checker: a second, and up to its warmup, from now."""
+        self._run(self._tell_registered())
+        self._running = True
+        self.checks = [check for virtual in self.director.virtuals for real in virtual.reals for check in real.checks]
+        for check in self.checks:
+            if check.timed:
+                warmup_ns = check.model.warmup_us * 1000
+                check.due = now + FIRST_RUN_NS + (self._random(warmup_ns) if warmup_ns else 0)
+                self._arm(check)
+
+    def _tell_registered(self) -> Procedure:
+        for virtual in self.director.virtuals:
+            for real in virtual.reals:
+                for check in real.checks:
+                    if check.timed and (not check.enabled or not check.has_run):
+                        word = "Activating" if check.enabled else "Deactivating"
+                        self.director.say(f"{word} healthchecker for service {real.name} for VS {virtual.name}")
+        self.director.say("Activating BFD healthchecker")
+        yield from ()
+
+    # the table
+
+    def _ask_table(self) -> None:
+        self.director.vanished = False
+        self._audit_at = None
+        if not self._auditing:
+            self._auditing = True
+            self.director.out.append(ReadTable())
+
+    def _table_read(self, found: Table | None, now: int) -> None:
+        self._auditing = False
+        if not self._running:
+            return
+        self._audit_at = now + AUDIT_NS
+        if found is not None:
+            self._run(self._repair(found))
+
+    def _repair(self, found: Table) -> Procedure:
+        """Put back what somebody took away, and repeat the verdicts that failed for want of it."""
+        director = self.director
+        batch = Batch()
+        for operation in missing(table(director.virtuals), found):
+            what = f"{operation.destination} of service {operation.service}" if operation.destination else ""
+            batch.say(f"IPVS entry {what or operation.service} has vanished - restoring it")
+            batch.add(operation)
+        yield from director.perform(batch)
+        director.vanished = False
+        unheard, self._unheard = self._unheard, []
+        for check, up, cause in unheard:
+            yield from director.verdict(check, up, cause)
+
+
+def _unchanged(old: Virtual, new: Virtual) -> bool:
+    """Whether the virtual server of the last configuration can go on as it is."""
+    return (old.model, old.entries, old.services) == (new.model, new.entries, new.services)
