@@ -103,7 +103,46 @@ class Group:
                 member.become_backup(Event.OBJECT_LOST, cause, now, wait_ns=member.skew_ns, zero=1)
         self._enter(State.BACKUP, cause, now)
 
-    # start and end
+    # start, reload and end
+
+    def adopt(self, now: int) -> None:
+        """All members go on as MASTER for a killed predecessor."""
+        self._enter(State.MASTER, Cause("adopted", self.name, "", now), now)
+
+    def inherit(self, former: Group | None, now: int) -> None:
+        """After a reload: go on with the state of the group of that name, as far as the members agree to it."""
+        if former is not None:
+            self.state, self.cause, self.last_transition = former.state, former.cause, former.last_transition
+        states = {member.state for member in self.members}
+        if State.INIT in states:
+            self._include_new(states, now)
+        cause = Cause("reload", self.name, "", now, self.config.at)
+        faulty = next((member for member in self.members if member.faults), None)
+        if faulty is not None:
+            if self.state is not State.FAULT:
+                self.member_fault(faulty, cause, now)
+        elif states == {State.MASTER}:
+            self._enter(State.MASTER, cause, now)
+        elif State.MASTER in states or State.FAULT in states:
+            backup = next((member for member in self.members if member.state is State.BACKUP), self.members[0])
+            if backup.state is State.FAULT:
+                backup.become_backup(Event.RECOVER, cause, now)
+            self.member_left(backup, cause, now)
+        elif states == {State.BACKUP}:
+            self._enter(State.BACKUP, cause, now)
+
+    def _include_new(self, states: set[State], now: int) -> None:
+        """Members that the reload brought into a working group begin as the others are."""
+        if states == {State.INIT} or any(member.waiting for member in self.members):
+            return
+        cause = Cause("reload", self.name, "", now, self.config.at)
+        states.discard(State.INIT)
+        joins_master = states == {State.MASTER}
+        for member in [member for member in self.members if member.state is State.INIT and not member.faults]:
+            member.start(now, cause)
+            if joins_master and not member.config.is_owner:
+                member.become_master(Event.GROUP_MASTER, cause, now)
+            states.add(member.state)
 
     def begin(self, now: int) -> None:
         """The first decision for all members at once, when nobody waits for a script any more."""

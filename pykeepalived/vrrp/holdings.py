@@ -141,7 +141,7 @@ class Change:
 class Holdings:
     """The objects of one instance."""
 
-    __slots__ = ("_config", "_filtered", "_outbox", "addresses", "by_name", "excluded", "routes", "rules", "taken")
+    __slots__ = ("_config", "_outbox", "addresses", "by_name", "excluded", "filtered", "routes", "rules", "taken")
 
     def __init__(self, config: VrrpInstance, interface_of: InterfaceOf, outbox: Outbox, by_name: bool) -> None:
         """`by_name`: nftables_ifindex is off."""
@@ -149,7 +149,7 @@ class Holdings:
         self._outbox = outbox
         self.by_name = by_name
         self.taken = False
-        self._filtered = False
+        self.filtered = False
         self.addresses = [PlacedAddress(item, interface_of(item)) for item in config.virtual_addresses]
         self.excluded = [PlacedAddress(item, interface_of(item)) for item in config.excluded_addresses]
         self.routes = [PlacedRoute(item) for item in config.virtual_routes]
@@ -173,8 +173,8 @@ class Holdings:
         """Put everything in place: filter, addresses, routes, rules."""
         self.taken = True
         name = self._config.name
-        if self._wants_filter() and not self._filtered:
-            self._filtered = True
+        if self._wants_filter() and not self.filtered:
+            self.filtered = True
             for operation in self._filter(DropTraffic):
                 self._outbox.operation(operation)
         self._tell(messages.SETTING_VIPS, self.addresses)
@@ -215,8 +215,8 @@ class Holdings:
                 address.is_set = False
                 address.removals += 1
                 self._outbox.operation(RemoveAddress(address.config, address.interface, name))
-        if self._filtered:
-            self._filtered = False
+        if self.filtered:
+            self.filtered = False
             for operation in self._filter(AllowTraffic):
                 self._outbox.operation(operation)
 
@@ -262,10 +262,30 @@ class Holdings:
         self._replace_rules(older, change)
         return added
 
+    def surrender(self, change: Change) -> None:
+        """Give everything up as part of a reload: the instance has been removed from the configuration."""
+        if not self.taken:
+            return
+        self.taken = False
+        name = self._config.name
+        if self.filtered:
+            self.filtered = False
+            change.filters += self._filter(AllowTraffic)
+        for rule in self.rules:
+            if rule.is_set:
+                change.removals[rule.place] = RemoveRule(rule.config, name)
+        for route in self.routes:
+            if route.is_set:
+                change.removals[route.place] = RemoveRoute(route.config, name)
+        for address in self.all_addresses:
+            if address.is_set:
+                address.is_set = False
+                change.removals[address.place] = RemoveAddress(address.config, address.interface, name)
+
     def _replace_filter(self, older: Holdings, change: Change) -> None:
-        before = older._filter(AllowTraffic) if older._filtered else []
-        self._filtered = self._wants_filter()
-        after = self._filter(DropTraffic) if self._filtered else []
+        before = older._filter(AllowTraffic) if older.filtered else []
+        self.filtered = self._wants_filter()
+        after = self._filter(DropTraffic) if self.filtered else []
         kept = {item.place for item in before} & {item.place for item in after}
         both: list[DropTraffic | AllowTraffic] = [*before, *after]
         change.filters += [item for item in both if item.place not in kept]

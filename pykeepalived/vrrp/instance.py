@@ -19,7 +19,7 @@ from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
 from pykeepalived.vrrp.counters import Counters
 from pykeepalived.vrrp.effects import NotifyInstance, SyncDaemon
 from pykeepalived.vrrp.election import Rogue
-from pykeepalived.vrrp.holdings import Holdings, InterfaceOf
+from pykeepalived.vrrp.holdings import Change, Holdings, InterfaceOf
 from pykeepalived.vrrp.packet import VrrpPacketError
 from pykeepalived.vrrp.receive import Datagram, Heard, Receiver
 from pykeepalived.vrrp.table import Event, State, follow
@@ -80,6 +80,7 @@ class Instance:
         self.limits: set[str] = set()
         self.repeats: dict[object, Instance] | None = None
         self.repeat_key: object = None
+        self.added = False
         self.down_ns = 0
         self.compute_down()
 
@@ -358,6 +359,11 @@ class Instance:
         self.total += amount - former
         self.update_priority(cause, now)
 
+    def forget_contribution(self, key: FaultKey, now: int) -> None:
+        """A reload took the tracker away."""
+        self.contribute(key, 0, Cause("reload", key[1], "", now), now)
+        self.contributions.pop(key, None)
+
     def update_priority(self, cause: Cause, now: int) -> None:
         """Recompute the effective priority: 1..254, except that an owner's is fixed."""
         if self.config.is_owner:
@@ -378,6 +384,46 @@ class Instance:
         if self.config.notify_priority_changes and self.state is not State.INIT:
             state = "MASTER_PRIORITY" if self.state is State.MASTER else "BACKUP_PRIORITY"
             self._notify(state, cause)
+
+    # reload
+
+    def reconfigure(self, config: VrrpInstance, interface: str, interface_of: InterfaceOf, change: Change) -> None:
+        """Take over another configuration of the same virtual router; the state stays. What a MASTER owns goes into
+        `change`. The caller then sets source and trackers, and calls `resume`."""
+        self.forget_repeat()
+        own_interval = self.master_interval_us == self.config.advert_int_us
+        self.config = config
+        self.interface = interface
+        receiver, advertiser, holdings = self.receiver, self.advertiser, self.holdings
+        self.receiver = Receiver(config, self.counters, self.ah, self._group4)
+        if self.receiver.verifier is not None and receiver.verifier is not None:
+            self.receiver.verifier.inherit(receiver.verifier)
+        self.advertiser = Advertiser(config, self.ah, self._group4)
+        self.advertiser.inherit(advertiser)
+        self.holdings = Holdings(config, interface_of, self.context.outbox, holdings.by_name)
+        self.added = self.holdings.replace(holdings, change)
+        self.schedule.configure(config.name, config.garp, self.holdings.all_addresses, interface)
+        if own_interval or self.state is State.MASTER or config.version == 2:
+            self.master_interval_us = config.advert_int_us
+        self.total = config.priority + sum(self.contributions.values())
+        former_down = self.down_ns
+        self.compute_down()
+        if self.state is State.BACKUP and self.timer.when is not None:
+            self.timer.set(max(self.timer.when + self.down_ns - former_down, 0))
+
+    def resume(self, now: int) -> None:
+        """After a reload that changed it: a MASTER says at once what is new, and announces new addresses."""
+        self.update_priority(Cause("reload", "", "", now, self.config.at), now)
+        if self.state is State.MASTER:
+            self.send_extra_advert(now)
+            self.schedule.reloaded(now, self.added)
+        elif self.state is State.BACKUP and self.timer.when is not None:
+            self.timer.set(max(self.timer.when, now))
+
+    def repeat_notice(self) -> None:
+        """Write the present state to the FIFOs once more (fifo_write_vrrp_states_on_reload)."""
+        state = self.state.name
+        self.context.outbox.later(NotifyInstance(self.config, state, self.effective, self.cause, fifo_only=True))
 
     # telling
 
