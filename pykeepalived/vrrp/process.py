@@ -108,7 +108,14 @@ class VrrpProcess:
         for file in context.config.track_files:
             write_initial(file, self._log.write)
         view = self._host.adopt(context.config)
-        self._router = Router(context.config, view, self._now(), time.time_ns, adopt=context.respawned)
+        self._router = Router(
+            context.config,
+            view,
+            self._now(),
+            time.time_ns,
+            adopt=context.respawned,
+            log_detail=context.options.log_detail,
+        )
         self._sockets = AdvertSockets(self._now, self._router.hear, self._log.write)
 
     def run(self) -> int:
