@@ -129,6 +129,9 @@ class VrrpInstanceSnapshot:
     excluded_set: tuple[bool, ...] = ()
     routes_set: tuple[bool, ...] = ()
     rules_set: tuple[bool, ...] = ()
+    address_devices: tuple[str, ...] = ()
+    """Parallel to the VIPs: the device where it is not the configured one or the instance's, as `vrrp.51@eth0`."""
+    excluded_devices: tuple[str, ...] = ()
     firewall_word: str = ""
     """Word behind "set" for addresses with a drop rule: "", "iptable_set" or "nftable_set"."""
     fd_in: int = -1
@@ -138,6 +141,8 @@ class VrrpInstanceSnapshot:
     previous_state: VrrpState = VrrpState.INIT
     peer_checksums: tuple[str, ...] = ()
     """Parallel to unicast_peers: "" or the word of a peer found to use the old unicast checksum."""
+    checksum_compatibility: str = ""
+    """"auto" when such a peer was found; "" = as configured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

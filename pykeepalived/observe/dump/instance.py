@@ -1,0 +1,273 @@
+"""One vrrp_instance in keepalived.data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pykeepalived.config.model.network import IpAddress
+from pykeepalived.config.model.vrrp import AuthType, Notify, Tracker, UnicastChecksum, VrrpInstance
+from pykeepalived.observe.dump.globals import garp_lines
+from pykeepalived.observe.dump.network import address_line, route_line, rule_line
+from pykeepalived.observe.dump.text import Moments, enabled, script_line, true_false, yes_no
+from pykeepalived.observe.snapshot import VrrpInstanceSnapshot, VrrpState
+
+_AUTH_TYPES = {AuthType.NONE: "none", AuthType.PASS: "SIMPLE_PASSWORD", AuthType.AH: "IPSEC_AH"}
+_CHECKSUMS = {UnicastChecksum.AUTO: "no", UnicastChecksum.NEVER: "never", UnicastChecksum.OLD: "config"}
+_UNICAST_FLAG = "Using unicast"
+
+
+def instance_lines(instance: VrrpInstance, now: VrrpInstanceSnapshot, moments: Moments) -> Iterator[str]:
+    """The whole block of an instance; its lines are indented by three blanks, lists by five."""
+    yield f" VRRP Instance = {instance.name}"
+    for line in _lines(instance, now, moments):
+        yield f"   {line}"
+
+
+def _lines(instance: VrrpInstance, now: VrrpInstanceSnapshot, moments: Moments) -> Iterator[str]:
+    yield from _state(instance, now, moments)
+    yield from _interface(instance, now)
+    yield from garp_lines(instance.garp, "")
+    yield f"Down timer adverts = {instance.down_timer_adverts}"
+    if instance.garp.extra_if_s:
+        what = "i/f" if instance.garp.extra_if_all else "VMAC"
+        yield f"Gratuitous ARP for each secondary {what} = {instance.garp.extra_if_s}"
+    yield f"Send advert after receive lower priority advert = {true_false(not instance.lower_prio_no_advert)}"
+    yield f"Send advert after receive higher priority advert = {true_false(instance.higher_prio_send_advert)}"
+    if instance.is_owner:
+        yield f"Address owner ignores received adverts = {true_false(instance.owner_ignore_adverts)}"
+    yield from _election(instance, now, moments)
+    yield from _authentication(instance)
+    if instance.kernel_rx_buf_size:
+        yield f"Kernel rx buffer size = {instance.kernel_rx_buf_size}"
+    if instance.debug:
+        yield f"Debug level = {instance.debug}"
+    yield from _addresses(instance, now)
+    yield from _unicast(instance, now)
+    yield "No sockets allocated" if now.fd_in < 0 and now.fd_out < 0 else f"fd_in {now.fd_in}, fd_out {now.fd_out}"
+    yield from _listed("Virtual Routes :", virtual_routes(instance, now))
+    yield from _listed("Virtual Rules :", [rule_line(rule) for rule in instance.virtual_rules])
+    yield from tracker_lines(instance.track.interfaces, "Tracked interfaces :", " weight ")
+    yield from tracker_lines(instance.track.scripts, "Tracked scripts :", " weight ")
+    yield from tracker_lines(instance.track.files, "Tracked files :", ", weight ")
+    yield from tracker_lines(instance.track.processes, "Tracked processes :", ", weight ")
+    yield from tracker_lines(instance.track.bfds, "Tracked BFDs :", ": weight ")
+    yield f"Using smtp notification = {yes_no(instance.smtp_alert)}"
+    yield f"Notify deleted = {'Deleted' if instance.notify.deleted_as_deleted else 'Fault'}"
+    yield from notify_lines(instance.notify)
+    yield f"Notify priority changes = {true_false(instance.notify_priority_changes)}"
+
+
+def _state(instance: VrrpInstance, now: VrrpInstanceSnapshot, moments: Moments) -> Iterator[str]:
+    yield f"VRRP Version = {instance.version}"
+    if now.group:
+        yield f"Sync group = {now.group}"
+    if instance.native_ipv6 or instance.family == 6:
+        yield "Using Native IPv6"
+    yield f"State = {now.state.name}"
+    if now.state == VrrpState.BACKUP:
+        yield f"Master router = {now.master_address or instance.mcast_dst_ip}"
+        yield f"Master priority = {now.master_priority}"
+        if instance.version == 3:
+            advert = now.master_advert_int_us or instance.advert_int_us
+            yield f"Master advert interval = {advert // 1000} milli-sec"
+    flags = now.flags or ((_UNICAST_FLAG,) if instance.unicast else ())
+    yield "Flags:" if flags or instance.vmac is not None else "Flags: none"
+    for flag in flags:
+        yield f"  {flag}"
+    if now.rate_limit_flags:
+        yield f"Rate-limit flags = 0x{now.rate_limit_flags:x}"
+    yield f"Wantstate = {now.wantstate.name}"
+    yield f"Number of config faults = {now.config_faults}"
+    yield f"Number of tracker faults = {now.tracker_faults}"
+    yield from _fault_flags(now)
+    if now.duplicate_vrid:
+        yield "Duplicate VRID"
+    yield f"Number of track scripts init = {now.scripts_init}"
+    yield f"Last transition = {moments.full(now.last_transition_ns)}"
+    yield f"Read timeout = {moments.full(now.timer_expires_ns) if now.timer_expires_ns else 'DISABLED'}"
+    yield f"Master down timer = {now.master_down_us} usecs"
+
+
+def _fault_flags(now: VrrpInstanceSnapshot) -> Iterator[str]:
+    shown = [flag for flag in now.fault_flags if flag != "tracker"]
+    if not shown:
+        yield "Flags of interface faults - (none)"
+        return
+    yield "Flags of interface faults -"
+    for flag in shown:
+        yield f"  {flag}"
+
+
+def _interface(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> Iterator[str]:
+    name = now.interface or instance.interface
+    base = now.base_interface or instance.interface
+    if instance.vmac is not None:
+        xmit_base = instance.vmac.xmit_base
+        vmac_name = now.vmac_name or name
+        up = true_false(now.interface_up)
+        yield f"Use VMAC, i/f name {vmac_name}, is_up = {up}, xmit_base = {true_false(xmit_base)}"
+        if instance.vmac.mac is not None:
+            yield f"  MAC = {instance.vmac.mac.hex(':')}"
+        if instance.vmac.group is not None:
+            yield f"Interface group = {instance.vmac.group}"
+        yield f"Interface = {name}, vmac on {base}{', xmit base i/f' if xmit_base else ''}"
+    elif instance.ipvlan is not None:
+        up = true_false(now.interface_up)
+        yield f"Use IPVLAN, i/f name {now.vmac_name or name}, is_up = {up}, type = {instance.ipvlan.mode_flag}"
+        yield f"Interface = {name}, ipvlan on {base}"
+    else:
+        yield f"Interface = {name}"
+    if instance.use_vmac_addr:
+        yield "Use VMAC for VIPs on other interfaces"
+    if now.vrf:
+        yield f"VRF = {now.vrf}"
+    if instance.dont_track_primary:
+        yield "VRRP interface tracking disabled"
+    if instance.skip_check_adv_addr:
+        yield "Skip checking advert IP addresses"
+    if instance.no_virtual_ipaddress:
+        yield "Suppress no VIPs warning"
+    if instance.strict_mode:
+        yield "Enforcing strict VRRP compliance"
+    source = now.source_address or instance.source_address
+    configured = " (from configuration)" if instance.source_address is not None else ""
+    yield f"Using src_ip = {source if source is not None else '(none)'}{configured if source is not None else ''}"
+    if not instance.unicast:
+        index = f", ifindex {now.interface_index}" if instance.family == 6 else ""
+        yield f"Multicast address {instance.mcast_dst_ip}{index}"
+
+
+def _election(instance: VrrpInstance, now: VrrpInstanceSnapshot, moments: Moments) -> Iterator[str]:
+    yield f"Virtual Router ID = {instance.virtual_router_id}"
+    yield f"Priority = {now.base_priority}"
+    yield f"Effective priority = {now.effective_priority}"
+    yield f"Total priority = {now.total_priority}"
+    if instance.nopreempt:
+        yield f"Highest other priority = {now.highest_other_priority}"
+    if instance.version == 2:
+        yield f"Advert interval = {instance.advert_int_us // 1_000_000} sec"
+    else:
+        yield f"Advert interval = {instance.advert_int_us // 1000} milli-sec"
+    yield f"Last advert sent = {moments.seconds(now.last_advert_sent_ns)}"
+    yield f"Accept = {enabled(instance.accept)}"
+    yield f"Preempt = {enabled(not instance.nopreempt)}"
+    if instance.preempt_delay_us:
+        yield f"Preempt delay = {instance.preempt_delay_us / 1_000_000:g} secs"
+    yield f"Promote_secondaries = {enabled(instance.promote_secondaries)}"
+
+
+def _authentication(instance: VrrpInstance) -> Iterator[str]:
+    if instance.version == 2:
+        yield f"Authentication type = {_AUTH_TYPES[instance.auth_type]}"
+        if instance.auth_type != AuthType.NONE:
+            yield "Password = ********"
+    if instance.auth_hmac is not None:
+        hmac = instance.auth_hmac
+        yield "Authentication extension = HMAC-SHA256-128"
+        yield f"  Mode = {hmac.mode}"
+        yield f"  Active key = {hmac.active_key}, keys = {' '.join(str(key.id) for key in hmac.keys)}"
+        yield f"  Anti-replay = {hmac.anti_replay}, time window = {hmac.time_window_s} secs"
+    if instance.version == 3 and instance.family == 4 and instance.v3_checksum_as_v2:
+        yield "VRRPv3 uses VRRPv2 checksum = true"
+
+
+def _addresses(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> Iterator[str]:
+    vips = virtual_addresses(instance, now)
+    if vips:
+        yield f"Virtual IP ({len(vips)}):"
+        for line in vips:
+            yield f"  {line}"
+    yield from _listed("Virtual IP Excluded :", excluded_addresses(instance, now))
+
+
+def virtual_addresses(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> list[str]:
+    """The lines of the VIPs, as in keepalived.data and keepalived.json."""
+    return _address_lines(instance, now, instance.virtual_addresses, now.addresses_set, now.address_devices)
+
+
+def excluded_addresses(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> list[str]:
+    """The lines of the excluded VIPs."""
+    return _address_lines(instance, now, instance.excluded_addresses, now.excluded_set, now.excluded_devices)
+
+
+def virtual_routes(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> list[str]:
+    """The lines of the routes; `dev` of a route on the instance's own interface is the one in use."""
+    lines = []
+    for route in instance.virtual_routes:
+        line = route_line(route)
+        if now.interface and route.interface == instance.interface != now.interface and not route.no_track:
+            line = line.replace(f" dev {route.interface}", f" dev {now.interface}")
+        lines.append(line)
+    return lines
+
+
+def _address_lines(
+    instance: VrrpInstance,
+    now: VrrpInstanceSnapshot,
+    addresses: tuple[IpAddress, ...],
+    is_set: tuple[bool, ...],
+    devices: tuple[str, ...],
+) -> list[str]:
+    lines = []
+    for position, address in enumerate(addresses):
+        device = devices[position] if position < len(devices) else ""
+        if not device:
+            device = _device(instance, now, address)
+        present = is_set[position] if position < len(is_set) else False
+        lines.append(address_line(address, device, present, now.firewall_word))
+    return lines
+
+
+def _device(instance: VrrpInstance, now: VrrpInstanceSnapshot, address: IpAddress) -> str:
+    own = not address.interface_given or not address.interface
+    if not own:
+        return address.interface
+    name = now.interface or instance.interface
+    base = now.base_interface or instance.interface
+    return f"{name}@{base}" if instance.vmac is not None and name != base else name
+
+
+def _unicast(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> Iterator[str]:
+    if not instance.unicast:
+        return
+    yield f"Unicast TTL = {255 if instance.unicast_ttl is None else instance.unicast_ttl}"
+    yield f"Check unicast src : {yes_no(instance.check_unicast_src)}"
+    if instance.unicast_peers:
+        yield "Unicast Peer :"
+        for position, peer in enumerate(instance.unicast_peers):
+            low = max(peer.min_ttl, 0)
+            high = peer.max_ttl if peer.max_ttl >= 0 else 255
+            word = now.peer_checksums[position] if position < len(now.peer_checksums) else ""
+            yield f"  {peer.address} min_ttl {low} max_ttl {high}{' ' + word if word else ''}"
+    yield f"Unicast checksum compatibility = {now.checksum_compatibility or _CHECKSUMS[instance.unicast_checksum]}"
+
+
+def tracker_lines(trackers: tuple[Tracker, ...], title: str, between: str) -> Iterator[str]:
+    """A title and one line a tracked object: its name, its weight, `reverse`."""
+    if not trackers:
+        return
+    yield title
+    for tracker in trackers:
+        yield f"  {tracker.name}{between}{tracker.weight}{' reverse' if tracker.reverse else ''}"
+
+
+def notify_lines(notify: Notify) -> Iterator[str]:
+    """One line a notify script."""
+    for word, script in (
+        ("Backup state transition", notify.backup),
+        ("Master state transition", notify.master),
+        ("Fault state transition", notify.fault),
+        ("Stop state transition", notify.stop),
+        ("Deleted state transition", notify.deleted),
+        ("Generic state transition", notify.generic),
+        ("Master rx lower pri", notify.master_rx_lower_pri),
+    ):
+        if script is not None:
+            yield f"{word} script = {script_line(script)}"
+
+
+def _listed(title: str, lines: list[str]) -> Iterator[str]:
+    if lines:
+        yield title
+        for line in lines:
+            yield f"  {line}"
