@@ -18,6 +18,7 @@ from pykeepalived.config.statement import Statement
 
 if TYPE_CHECKING:
     from pykeepalived.config.environment import Environment
+    from pykeepalived.config.iproute_names import IprouteNames
     from pykeepalived.config.schema.draft import ConfigDraft
     from pykeepalived.config.values import Fault
 
@@ -43,6 +44,10 @@ Entry = Callable[[Any, Statement, "Reading"], None]
 """Reads one line of a value block: (what `begin` returned, entry line, reading)."""
 
 
+def _directory_of(file: str) -> str:
+    return file.rpartition("/")[0] or "/"
+
+
 class Reading:
     """What is known while one configuration is read, and the place where findings are collected.
 
@@ -50,7 +55,7 @@ class Reading:
     warning (not in a config test). `last` is the statement being read: block ends report there.
     """
 
-    __slots__ = ("_seen", "draft", "environment", "findings", "last", "lenient", "sources")
+    __slots__ = ("_iproute", "_seen", "draft", "environment", "findings", "last", "lenient", "source_directory")
 
     def __init__(self, draft: ConfigDraft, environment: Environment, *, lenient: bool = False) -> None:
         self.draft = draft
@@ -58,8 +63,21 @@ class Reading:
         self.lenient = lenient
         self.findings: list[Finding] = []
         self.last: Statement | None = None
-        self.sources: dict[str, str] = {}
+        self.source_directory: Callable[[str], str] = _directory_of
         self._seen: set[tuple[object, ...]] = set()
+        self._iproute: IprouteNames | None = None
+
+    @property
+    def iproute(self) -> IprouteNames:
+        """Names of the iproute2 files, read when the first one is wanted (all of global_defs is known then)."""
+        if self._iproute is None:
+            owner = self.draft.globals
+            self._iproute = self.environment.iproute(owner.iproute_usr_dir, owner.iproute_etc_dir)
+        return self._iproute
+
+    def directory(self, file: str) -> str:
+        """Absolute directory of a configuration file: relative paths in it start there if its name has a `/`."""
+        return self.source_directory(file)
 
     def report(
         self,

@@ -9,7 +9,7 @@ from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
 from pykeepalived.config.model.vrrp import InterfaceDelays, Linkbeat
 
 if TYPE_CHECKING:
-    from pykeepalived.config.schema.globals import GlobalsDraft
+    from pykeepalived.config.schema.globals_draft import GlobalsDraft
     from pykeepalived.config.schema.sync_group import SyncGroupDraft
     from pykeepalived.config.schema.track import (
         GarpGroupDraft,
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         TrackFileDraft,
         TrackGroupDraft,
     )
-    from pykeepalived.config.schema.vrrp import InstanceDraft
+    from pykeepalived.config.schema.vrrp_draft import InstanceDraft
 
 
 @dataclass(slots=True)

@@ -1,165 +1,17 @@
-"""global_defs and the root keywords of the parent: what is read, before defaults and completion (rules/globals.py)."""
+"""global_defs, first half (identity, processes, mail, scripts, observation, files), and the parent's root keywords."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
-from pykeepalived.config.findings import FindingClass
-from pykeepalived.config.model.globals import LvsSyncDaemon
-from pykeepalived.config.model.values import Account, Ip, Span
 from pykeepalived.config.schema import globals_handlers as handlers
 from pykeepalived.config.schema.base import Block, Keyword, Reading, ValueBlock, table
-from pykeepalived.config.schema.script_words import FifoDraft, ScriptWords, take_fifo, take_fifo_script, take_script
-from pykeepalived.config.schema.types import Address, Choice, Decimal, Flag, Integer, Switch, Word, seconds
+from pykeepalived.config.schema.global_vrrp import GLOBAL_CHECKER, GLOBAL_FIREWALL, GLOBAL_VRRP
+from pykeepalived.config.schema.globals_draft import GlobalsDraft
+from pykeepalived.config.schema.script_words import take_fifo, take_fifo_script, take_script
+from pykeepalived.config.schema.types import Decimal, Flag, Integer, Switch, Word
 from pykeepalived.config.statement import Statement
-from pykeepalived.config.values import I32_MAX, I32_MIN, U31, U32
-
-DEPRECATED = FindingClass.DEPRECATED
-
-
-@dataclass(slots=True)
-class ProcessDraft:
-    """Scheduling words of one process; None = not given."""
-
-    process_name: str | None = None
-    priority: int = 0
-    no_swap: bool = False
-    rt_priority: int = 0
-    rlimit_rttime_us: int = 10_000
-    cpu_affinity: tuple[int, ...] = ()
-
-
-@dataclass(slots=True)
-class GlobalsDraft:
-    """What global_defs said; None = nothing. Times as in the model, snmp intervals and delays in microseconds."""
-
-    at: Span | None = None
-    # root keywords
-    instance: str | None = None
-    net_namespace: str | None = None
-    net_namespace_ipvs: str | None = None
-    namespace_with_ipsets: bool = False
-    use_pid_dir: bool = False
-    child_wait_time_s: int = 5
-    # identity, processes
-    process_names: bool = False
-    process_name: str | None = None
-    vrrp: ProcessDraft = field(default_factory=ProcessDraft)
-    checker: ProcessDraft = field(default_factory=ProcessDraft)
-    bfd: ProcessDraft = field(default_factory=ProcessDraft)
-    router_id: str | None = None
-    max_auto_priority: int | None = None
-    min_auto_priority_delay_us: int = 1_000_000
-    umask: int | None = None
-    # mail
-    email_from: str | None = None
-    smtp_server: Ip | None = None
-    smtp_port: int = 25
-    smtp_helo_name: str | None = None
-    smtp_connect_timeout_s: int | None = None
-    recipients: list[str] = field(default_factory=list)
-    smtp_alert: bool | None = None
-    smtp_alert_vrrp: bool | None = None
-    smtp_alert_checker: bool | None = None
-    no_email_faults: bool = False
-    no_checker_emails: bool = False
-    # scripts
-    script_user: Account | None = None
-    script_user_failed: bool = False
-    enable_script_security: bool = False
-    use_symlink_paths: bool = False
-    set_supplementary_groups: bool = False
-    startup_script: ScriptWords | None = None
-    startup_script_timeout_s: int = 10
-    shutdown_script: ScriptWords | None = None
-    shutdown_script_timeout_s: int = 10
-    notify_fifo: FifoDraft = field(default_factory=FifoDraft)
-    vrrp_notify_fifo: FifoDraft = field(default_factory=FifoDraft)
-    lvs_notify_fifo: FifoDraft = field(default_factory=FifoDraft)
-    # VRRP
-    vrrp_version: int = 2
-    vrrp_strict: bool = False
-    mcast_group4: Ip = field(default_factory=lambda: Ip.parse("224.0.0.18"))
-    mcast_group6: Ip = field(default_factory=lambda: Ip.parse("ff02::12"))
-    garp_master_delay_s: int = 5
-    garp_master_repeat: int = 5
-    garp_master_refresh_s: int = 0
-    garp_master_refresh_repeat: int = 1
-    garp_lower_prio_delay_s: int | None = None
-    garp_lower_prio_repeat: int | None = None
-    garp_extra_if_s: int = 0
-    garp_extra_if_all: bool = False
-    garp_interval_us: int = 0
-    gna_interval_us: int = 0
-    down_timer_adverts: int = 3
-    lower_prio_no_advert: bool = False
-    higher_prio_send_advert: bool = False
-    check_unicast_src: bool = False
-    skip_check_adv_addr: bool = False
-    owner_ignore_adverts: bool = False
-    v3_checksum_as_v2: bool = False
-    notify_priority_changes: bool = False
-    fifo_write_states_on_reload: bool = False
-    log_unknown_vrids: bool = False
-    startup_delay_us: int = 0
-    delay_after_boot_us: int = 0
-    rx_bufs_policy: str = ""
-    rx_bufs_multiplier: int = 3
-    vmac_prefix: str | None = None
-    vmac_addr_prefix: str | None = None
-    disable_local_igmp: bool = False
-    dynamic_interfaces: bool = False
-    dynamic_interfaces_allow_if_changes: bool = False
-    default_interface: str = "eth0"
-    # firewall
-    iptables_chains: tuple[str, ...] | None = None
-    ipsets: tuple[str, ...] | None = None
-    nftables_table: str | None = None
-    nftables_priority: int = -1
-    nftables_ifindex: bool = False
-    nftables_counters: bool = False
-    nftables_ipvs_table: str | None = None
-    nftables_ipvs_priority: int = -1
-    nftables_ipvs_start_fwmark: int = 1000
-    # IPVS, checkers
-    lvs_sync_daemon: LvsSyncDaemon | None = None
-    lvs_tcp_s: int | None = None
-    lvs_tcp_fin_s: int | None = None
-    lvs_udp_s: int | None = None
-    lvs_flush: bool = False
-    lvs_flush_on_stop: str = ""
-    rs_init_notifies: bool = False
-    checker_log_all_failures: bool = False
-    receive_buffers: dict[str, int] = field(default_factory=dict)
-    receive_buffers_forced: dict[str, bool] = field(default_factory=dict)
-    # observation
-    snmp_socket: str | None = None
-    snmp_traps: bool = False
-    snmp_vrrp: bool = False
-    snmp_rfcv2: bool = False
-    snmp_rfcv3: bool = False
-    snmp_checker: bool = False
-    snmp_vs_interval_us: int = 5_000_000
-    snmp_rs_interval_us: int | None = None
-    enable_dbus: bool = False
-    dbus_service_name: str = "org.keepalived.Vrrp1"
-    dbus_no_interface_name: str = "none"
-    data_use_instance: bool = False
-    json_version: int = 1
-    state_dump_file: str = ""
-    stats_dump_file: str = ""
-    json_dump_file: str = ""
-    # configuration handling
-    random_seed: int | None = None
-    reload_check_config: str = ""
-    reload_time_file: str = ""
-    reload_repeat: bool = False
-    reload_file: str = ""
-    config_save_dir: str = ""
-    tmp_config_directory: str | None = None
-    iproute_usr_dir: str = ""
-    iproute_etc_dir: str = ""
+from pykeepalived.config.values import U32
 
 
 def _begin(parent: Any, statement: Statement, reading: Reading) -> GlobalsDraft:
@@ -237,25 +89,6 @@ def _process_keywords(prefix: str) -> list[Keyword]:
     return keywords
 
 
-def _buffer_keywords(name: str, process: str) -> list[Keyword]:
-    return [
-        Keyword(
-            name=f"{name}_rcv_bufs",
-            process=process,
-            type=Integer(0, U32, notation="U32", unit="bytes", strict=True, missing="report"),
-            default="0 (kernel default)",
-            take=handlers.receive_buffer(name),
-        ),
-        Keyword(
-            name=f"{name}_rcv_bufs_force",
-            process=process,
-            type=Switch(),
-            default="no",
-            take=handlers.receive_buffer_force(name),
-        ),
-    ]
-
-
 def _dump_keywords() -> list[Keyword]:
     one_path = Word("PATH", missing="report", exact=True)
     return [
@@ -270,15 +103,6 @@ def _dump_keywords() -> list[Keyword]:
     ]
 
 
-def _timer(name: str, low: float, high: float, target: str, **more: Any) -> Keyword:
-    return Keyword(name=name, process="vrrp", type=seconds(low, high), target=target, **more)
-
-
-def _vrrp(name: str, argument: Any, target: str, **more: Any) -> Keyword:
-    return Keyword(name=name, process="vrrp", type=argument, target=target, **more)
-
-
-_REPEAT = Integer(1, U32, notation="U32", zero=1)
 _GLOBAL_IDENTITY = [
     Keyword(name="process_names", process="all", type=Flag(), target="process_names", default="names unchanged"),
     Keyword(
@@ -479,248 +303,6 @@ _GLOBAL_SCRIPTS = [
     ),
 ]
 
-_GLOBAL_VRRP = [
-    Keyword(
-        name="dynamic_interfaces",
-        process="vrrp",
-        type=Word("allow_if_changes?"),
-        take=handlers.dynamic_interfaces,
-        default="off",
-        since="~2.0.8",
-    ),
-    _vrrp("default_interface", Word("IFNAME", missing="report"), "default_interface", default="eth0", since="~1.2.24"),
-    _vrrp("disable_local_igmp", Flag(), "disable_local_igmp", default="off", since="~2.2.0"),
-    _vrrp("v3_checksum_as_v2", Flag(), "v3_checksum_as_v2", default="off", since="2.2.8"),
-    Keyword(
-        name="vrrp_mcast_group4",
-        process="vrrp",
-        type=Address(4),
-        take=handlers.mcast_group(4),
-        default="224.0.0.18",
-        values="multicast",
-        since="~1.2.10",
-    ),
-    Keyword(
-        name="vrrp_mcast_group6",
-        process="vrrp",
-        type=Address(6),
-        take=handlers.mcast_group(6),
-        default="ff02::12",
-        values="multicast",
-        since="~1.2.10",
-    ),
-    _vrrp("vrrp_garp_master_delay", Integer(0, 4294, unit="s"), "garp_master_delay_s", default="5"),
-    _vrrp("vrrp_garp_master_repeat", _REPEAT, "garp_master_repeat", default="5"),
-    _vrrp(
-        "vrrp_garp_master_refresh",
-        Integer(0, U32, notation="U32", unit="s", fallback=0),
-        "garp_master_refresh_s",
-        default="0",
-        since="~1.2.23",
-    ),
-    _vrrp("vrrp_garp_master_refresh_repeat", _REPEAT, "garp_master_refresh_repeat", default="1"),
-    _vrrp(
-        "vrrp_garp_lower_prio_delay",
-        Integer(0, 4294, unit="s"),
-        "garp_lower_prio_delay_s",
-        default="vrrp_garp_master_delay",
-        inherits="vrrp_garp_master_delay",
-        since="~2.0.7",
-    ),
-    _vrrp(
-        "vrrp_garp_lower_prio_repeat",
-        Integer(0, U31),
-        "garp_lower_prio_repeat",
-        default="vrrp_garp_master_repeat",
-        inherits="vrrp_garp_master_repeat",
-    ),
-    _vrrp("vrrp_down_timer_adverts", Integer(1, 100), "down_timer_adverts", default="3"),
-    _timer("vrrp_garp_interval", 0.000001, 4294.967295, "garp_interval_us", default="0"),
-    _timer("vrrp_gna_interval", 0.000001, 4294.967295, "gna_interval_us", default="0"),
-    Keyword(
-        name="vrrp_min_garp",
-        process="vrrp",
-        type=Switch(),
-        take=handlers.min_garp,
-        default="off",
-        since="~2.0.12",
-    ),
-    Keyword(
-        name="vrrp_garp_extra_if",
-        process="vrrp",
-        type=Word("[all] U"),
-        take=handlers.garp_extra_if(1),
-        default="0 (off)",
-        values="1..86400 s",
-    ),
-    Keyword(
-        name="vrrp_vmac_garp_intvl",
-        process="vrrp",
-        type=Word("[all] U"),
-        take=handlers.garp_extra_if(1),
-        default="0 (off)",
-        values="1..86400 s",
-        deprecated="use vrrp_garp_extra_if",
-        deprecated_status=DEPRECATED,
-    ),
-    _vrrp("vrrp_lower_prio_no_advert", Switch(), "lower_prio_no_advert", default="no"),
-    _vrrp("vrrp_higher_prio_send_advert", Switch(), "higher_prio_send_advert", default="no", since="~1.3.6"),
-    _vrrp("vrrp_version", Integer(2, 3), "vrrp_version", default="2", since="~2.0.7"),
-    _vrrp("vrrp_check_unicast_src", Flag(), "check_unicast_src", default="off"),
-    _vrrp("vrrp_skip_check_adv_addr", Switch(), "skip_check_adv_addr", default="no"),
-    _vrrp("vrrp_strict", Switch(), "vrrp_strict", default="no", since="~1.2.20"),
-    _vrrp("vrrp_notify_priority_changes", Switch(), "notify_priority_changes", default="no"),
-    _vrrp("fifo_write_vrrp_states_on_reload", Flag(), "fifo_write_states_on_reload", default="off", since="~2.2.7"),
-    Keyword(
-        name="vrrp_rx_bufs_policy",
-        process="vrrp",
-        type=Word("MTU|ADVERT|U32..."),
-        take=handlers.rx_bufs_policy,
-        default="system default",
-        values="MTU, ADVERT (in any case) or bytes",
-        since="~2.0.5",
-    ),
-    _vrrp(
-        "vrrp_rx_bufs_multiplier",
-        Integer(1, U32, notation="U32", strict=True, missing="report"),
-        "rx_bufs_multiplier",
-        default="3",
-        take=handlers.rx_bufs_multiplier,
-    ),
-    Keyword(
-        name="vrrp_startup_delay",
-        process="vrrp",
-        type=seconds(0.001, 4294.967295),
-        take=handlers.startup_delay,
-        default="0",
-        since="~2.0.14",
-    ),
-    _timer("vrrp_delay_after_boot", 0.001, 4294.967295, "delay_after_boot_us", default="0", since="2.4.0"),
-    _vrrp("log_unknown_vrids", Flag(), "log_unknown_vrids", default="off", since="~2.0.16"),
-    _vrrp("vrrp_owner_ignore_adverts", Switch(), "owner_ignore_adverts", default="no", since="2.3.3"),
-    _vrrp("vmac_prefix", Word(), "vmac_prefix", default="vrrp", once=True),
-    _vrrp("vmac_addr_prefix", Word(), "vmac_addr_prefix", default="vmac_prefix", inherits="vmac_prefix", once=True),
-    *_buffer_keywords("vrrp_netlink_cmd", "vrrp"),
-    *_buffer_keywords("vrrp_netlink_monitor", "vrrp"),
-    *_buffer_keywords("process_monitor", "vrrp"),
-]
-
-_GLOBAL_FIREWALL = [
-    Keyword(
-        name="vrrp_iptables",
-        process="vrrp",
-        type=Word("[CHAIN_IN [CHAIN_OUT]]", missing="ignore"),
-        take=handlers.iptables,
-        default="INPUT OUTPUT when given without names",
-        values="chain names of 1..27 characters",
-        since="~1.2.20",
-    ),
-    Keyword(
-        name="vrrp_ipsets",
-        process="vrrp",
-        type=Word("[ADDR [ADDR6 [IFACE6 [IGMP [MLD [ND]]]]]]", missing="ignore"),
-        take=handlers.ipsets,
-        default="keepalived, keepalived6, keepalived_if6, keepalived_igmp, keepalived_mld, keepalived_nd",
-        values="names of 1..30 characters, all different",
-    ),
-    _vrrp(
-        "nftables",
-        Word("TABLE?", absent="keepalived", longest=254),
-        "nftables_table",
-        default="keepalived",
-        values="1..254 characters",
-        once=True,
-    ),
-    _vrrp(
-        "nftables_priority",
-        Integer(I32_MIN, I32_MAX, notation="I32", strict=True),
-        "nftables_priority",
-        default="-1",
-    ),
-    _vrrp("nftables_ifindex", Flag(), "nftables_ifindex", default="off"),
-    Keyword(
-        name="nftables_ipvs",
-        process="checker",
-        type=Word("TABLE?", absent="keepalived_ipvs", longest=254),
-        take=handlers.nftables_ipvs,
-        default="keepalived_ipvs",
-        values="1..254 characters",
-        since="~2.2.2",
-    ),
-    Keyword(
-        name="nftables_ipvs_priority",
-        process="checker",
-        type=Integer(I32_MIN, I32_MAX, notation="I32", strict=True),
-        target="nftables_ipvs_priority",
-        default="-1",
-    ),
-    Keyword(
-        name="nftables_ipvs_start_fwmark",
-        process="checker",
-        type=Integer(1, U32, notation="U32", strict=True),
-        target="nftables_ipvs_start_fwmark",
-        default="1000",
-    ),
-    Keyword(
-        name="nftables_counters",
-        process="vrrp,checker",
-        type=Flag(),
-        target="nftables_counters",
-        default="off",
-    ),
-]
-
-_GLOBAL_CHECKER = [
-    Keyword(
-        name="checker_log_all_failures",
-        process="checker",
-        type=Switch(),
-        target="checker_log_all_failures",
-        default="no",
-        since="~2.0.11",
-    ),
-    Keyword(
-        name="lvs_timeouts",
-        process="checker",
-        type=Word("[tcp U] [tcpfin U] [udp U]"),
-        take=handlers.lvs_timeouts,
-        default="kernel values",
-        values="each 0..2678400 seconds",
-        since="~2.0.7",
-    ),
-    Keyword(name="lvs_flush", process="checker", type=Flag(), target="lvs_flush", default="off", since="~1.2.23"),
-    Keyword(
-        name="lvs_flush_on_stop",
-        process="checker",
-        type=Choice({"VS": "VS"}, absent="all", missing="ignore"),
-        target="lvs_flush_on_stop",
-        default="off",
-        values="none = full flush; VS = remove services only",
-        since="~2.0.15",
-    ),
-    Keyword(
-        name="lvs_flush_onstop",
-        process="checker",
-        type=Choice({"VS": "VS"}, absent="all", missing="ignore"),
-        target="lvs_flush_on_stop",
-        default="off",
-        since="~2.0.15",
-        note="old spelling of lvs_flush_on_stop",
-    ),
-    Keyword(
-        name="lvs_sync_daemon",
-        process="vrrp",
-        type=Word("IFNAME [[inst] INSTANCE] [id U] [maxlen U] [port U] [ttl U] [group IP]"),
-        take=handlers.lvs_sync_daemon,
-        default="none",
-        values="id 0..255, maxlen 1..65507, port 1..65535, ttl 1..255, group multicast",
-        since="~1.2.20",
-    ),
-    Keyword(name="rs_init_notifies", process="checker", type=Switch(), target="rs_init_notifies", default="no"),
-    *_buffer_keywords("lvs_netlink_cmd", "checker"),
-    *_buffer_keywords("lvs_netlink_monitor", "checker"),
-]
-
 _SNMP_INTERVAL = Decimal(1_000, 30_000_000)
 _GLOBAL_OBSERVATION = [
     Keyword(
@@ -870,9 +452,9 @@ GLOBAL_DEFS = table(
         *_GLOBAL_IDENTITY,
         *_GLOBAL_MAIL,
         *_GLOBAL_SCRIPTS,
-        *_GLOBAL_VRRP,
-        *_GLOBAL_FIREWALL,
-        *_GLOBAL_CHECKER,
+        *GLOBAL_VRRP,
+        *GLOBAL_FIREWALL,
+        *GLOBAL_CHECKER,
         *_GLOBAL_OBSERVATION,
         *_GLOBAL_FILES,
     ]

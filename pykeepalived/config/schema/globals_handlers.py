@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pykeepalived.config import values
 from pykeepalived.config.findings import FindingClass, Severity
@@ -12,12 +12,10 @@ from pykeepalived.config.includes import INCLUDE_CHECKS
 from pykeepalived.config.model.globals import LvsSyncDaemon
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.schema.base import REJECTED, ArgumentType, Reading, Take, duplicate
+from pykeepalived.config.schema.globals_draft import GlobalsDraft
 from pykeepalived.config.schema.types import Address, Integer, Word, report_missing, seconds
 from pykeepalived.config.statement import Statement
 from pykeepalived.config.values import I32_MAX, I32_MIN, U16, U32, Fault
-
-if TYPE_CHECKING:
-    from pykeepalived.config.schema.globals import GlobalsDraft
 
 NICE = Integer(-20, 19, notation="I", absent=0, fallback=0)
 REAL_TIME = Integer(I32_MIN, I32_MAX, notation="I", missing="report")

@@ -1,0 +1,510 @@
+"""Keywords of the checker blocks that need more than a type, and what happens at the end of each block."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from pykeepalived.config import scripts, values
+from pykeepalived.config.findings import FindingClass
+from pykeepalived.config.schema.base import REJECTED, ArgumentType, Begin, Reading, Take
+from pykeepalived.config.schema.checker_drafts import (
+    BfdDraft,
+    CheckerDraft,
+    CheckerKind,
+    DnsDraft,
+    FileDraft,
+    HttpDraft,
+    MiscDraft,
+    SmtpDraft,
+    SmtpHostDraft,
+    UdpDraft,
+    UrlDraft,
+)
+from pykeepalived.config.schema.lvs_drafts import RealDraft
+from pykeepalived.config.schema.types import report_missing
+from pykeepalived.config.statement import Statement
+from pykeepalived.config.values import Fault
+
+INTERFACE_NAME_LENGTH = 15
+DNS_TYPES = ("A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "RRSIG", "DNSKEY")
+DNS_LABEL_MAX, DNS_NAME_MAX = 63, 253
+STATUS_LOW, STATUS_HIGH = 100, 599
+
+# --- common words -----------------------------------------------------------------------------------------------------
+
+
+def begin(kind: CheckerKind, draft: type[CheckerDraft] = CheckerDraft) -> Begin:
+    """Open a checker block."""
+
+    def open_block(real: RealDraft, statement: Statement, reading: Reading) -> CheckerDraft:
+        return draft(kind, real, statement)
+
+    return open_block
+
+
+def stored(target: str, argument: ArgumentType) -> Take:
+    """Store a value on the checker the words belong to."""
+
+    def take(draft: Any, statement: Statement, reading: Reading) -> None:
+        value = argument.read(statement, reading)
+        if value is not REJECTED:
+            setattr(draft.checker, target, value)
+
+    return take
+
+
+def connection(target: str, argument: ArgumentType) -> Take:
+    """Store a connection word on the checker."""
+    store = stored(target, argument)
+
+    def take(draft: Any, statement: Statement, reading: Reading) -> None:
+        draft.checker.connection_given = True
+        store(draft, statement, reading)
+
+    return take
+
+
+def connect_ip(draft: Any, statement: Statement, reading: Reading) -> None:
+    """Where to connect; of the family of bindto."""
+    checker: CheckerDraft = draft.checker
+    checker.connection_given = True
+    if len(statement.words) < 2:
+        reading.missing(statement, "an address")
+        return
+    word = statement.words[1]
+    address = values.socket_ip(word)
+    if isinstance(address, Fault):
+        reading.report(statement, "address-invalid", f"Invalid connect_ip address {word} - ignoring", word=1)
+    elif checker.bind_address is not None and checker.bind_address.family != address.family:
+        text = f"connect_ip address {word} does not match address family of bindto - skipping"
+        reading.report(statement, "address-family", text, word=1)
+    else:
+        checker.address = address
+
+
+def bindto(draft: Any, statement: Statement, reading: Reading) -> None:
+    """The local address; of the family of the destination."""
+    checker: CheckerDraft = draft.checker
+    checker.connection_given = True
+    if len(statement.words) < 2:
+        reading.missing(statement, "an address")
+        return
+    word = statement.words[1]
+    address = values.socket_ip(word)
+    if isinstance(address, Fault):
+        reading.report(statement, "address-invalid", f"Invalid bindto address {word} - ignoring", word=1)
+    elif address.family != checker.destination.family:
+        text = f"bindto address {word} does not match address family of connect_ip - skipping"
+        reading.report(statement, "address-family", text, word=1)
+    else:
+        checker.bind_address = address
+
+
+def bind_interface(draft: Any, statement: Statement, reading: Reading) -> None:
+    checker: CheckerDraft = draft.checker
+    checker.connection_given = True
+    if len(statement.words) < 2:
+        reading.missing(statement, "an interface")
+        return
+    word = statement.words[1]
+    if len(word.encode("utf-8", "surrogateescape")) > INTERFACE_NAME_LENGTH:
+        reading.report(statement, "word-long", f"Interface name {word} is too long - ignoring", word=1)
+        return
+    checker.bind_interface = word
+
+
+def remove(checker: CheckerDraft, code: str, text: str, reading: Reading) -> None:
+    """Report why a checker cannot be used; it is not added to its real server."""
+    if not checker.removed:
+        checker.removed = True
+        reading.report(checker.statement, code, text, word=0)
+
+
+def end(checker: CheckerDraft, real: RealDraft, reading: Reading) -> None:
+    """Add a checker to its real server, unless its destination cannot be reached as written."""
+    if checker.removed:
+        return
+    if checker.kind.connects and checker.destination.is_link_local and not checker.bind_interface:
+        text = f"Checker link local address {checker.destination} requires a bind_if"
+        remove(checker, "checker-link-local", text, reading)
+        return
+    real.checkers.append(checker)
+
+
+# --- SMTP_CHECK -------------------------------------------------------------------------------------------------------
+
+
+def begin_host(checker: SmtpDraft, statement: Statement, reading: Reading) -> SmtpHostDraft:
+    text = "The SMTP_CHECK host block is deprecated. Please define additional checkers."
+    reading.note(statement, "smtp-host", text, word=0)
+    checker.hosts += 1
+    return SmtpHostDraft(checker)
+
+
+def end_smtp(checker: SmtpDraft, real: RealDraft, reading: Reading) -> None:
+    """Each host block is a checker of the real server; the block itself only if it says where to connect."""
+    for _ in range(checker.hosts):
+        extra = SmtpDraft(checker.kind, real, checker.statement)
+        extra.helo_name = checker.helo_name
+        for target in ("retry", "delay_before_retry_us", "warmup_us", "delay_loop_us", "alpha", "log_all_failures"):
+            setattr(extra, target, getattr(checker, target))
+        end(extra, real, reading)
+    if not checker.hosts or checker.connection_given:
+        end(checker, real, reading)
+
+
+# --- UDP_CHECK --------------------------------------------------------------------------------------------------------
+
+
+def udp_payload(checker: UdpDraft, statement: Statement, reading: Reading) -> None:
+    if len(statement.words) < 2:
+        reading.report(statement, "word-absent", "UDP_CHECK payload requires a payload", word=0)
+        return
+    octets = values.hex_octets(statement.words[1:])
+    if isinstance(octets, Fault):
+        reading.report(statement, octets.code, "Invalid hex string for UDP_CHECK payload", word=1)
+        return
+    checker.payload = octets[0]
+
+
+def udp_reply(checker: UdpDraft, statement: Statement, reading: Reading) -> None:
+    checker.require_reply = True
+    if len(statement.words) < 2:
+        return
+    octets = values.hex_octets(statement.words[1:], wildcards=True)
+    if isinstance(octets, Fault):
+        reading.report(statement, octets.code, "Invalid hex string for UDP_CHECK reply", word=1)
+        return
+    checker.reply, checker.reply_mask = octets
+
+
+def end_udp(checker: UdpDraft, real: RealDraft, reading: Reading) -> None:
+    low, high = checker.min_reply_length, checker.max_reply_length
+    if low > high:
+        text = f"UDP_CHECK min_reply length {low} > max_reply_length {high} - will always fail"
+        reading.report(checker.statement, "udp-lengths", text, word=0)
+    end(checker, real, reading)
+
+
+# --- DNS_CHECK --------------------------------------------------------------------------------------------------------
+
+
+def dns_type(checker: DnsDraft, statement: Statement, reading: Reading) -> None:
+    if len(statement.words) < 2:
+        reading.missing(statement, "a record type")
+        return
+    word = statement.words[1]
+    if word.upper() not in DNS_TYPES:
+        text = f"Unknown DNS check type {word} - ignoring"
+        reading.report(statement, "dns-type", text, word=1, suggestion=f"one of {', '.join(DNS_TYPES)}")
+        return
+    checker.type = word.upper()
+
+
+def dns_name(checker: DnsDraft, statement: Statement, reading: Reading) -> None:
+    """The name asked for; an empty one is the root. A label of one character is as good as any other."""
+    if len(statement.words) < 2:
+        reading.missing(statement, "a domain name")
+        return
+    word = statement.words[1]
+    if checker.name is not None:
+        reading.report(statement, "keyword-repeated", "DNS_CHECK name already specified - ignoring", word=0)
+        return
+    labels = word.removesuffix(".").split(".") if word not in ("", ".") else []
+    if "" in labels:
+        text = f"DNS_CHECK name '{word}' has empty label - ignoring"
+        reading.report(statement, "dns-name", text, word=1)
+        return
+    if (
+        any(len(label.encode("utf-8", "surrogateescape")) > DNS_LABEL_MAX for label in labels)
+        or len(word) > DNS_NAME_MAX
+    ):
+        reading.report(statement, "dns-name", f"DNS_CHECK name '{word}' is too long - ignoring", word=1)
+        return
+    checker.name = ".".join(labels) or "."
+
+
+# --- MISC_CHECK -------------------------------------------------------------------------------------------------------
+
+
+def misc_path(checker: MiscDraft, statement: Statement, reading: Reading) -> None:
+    if len(statement.words) < 2:
+        report_missing(statement, reading, "a command")
+        return
+    checker.script = statement
+
+
+def misc_user(checker: MiscDraft, statement: Statement, reading: Reading) -> None:
+    """Who runs the script; an unknown user or group removes the checker."""
+    words = statement.words
+    if len(words) < 2:
+        text = "No user specified for misc checker script"
+        reading.report(statement, "word-absent", text, word=0)
+        return
+    found = values.account(
+        words[1],
+        words[2] if len(words) > 2 else None,
+        reading.environment.accounts,
+        supplementary=bool(reading.draft.globals.set_supplementary_groups),
+    )
+    if isinstance(found, Fault):
+        script = checker.script.words[1] if checker.script is not None else ""
+        text = f"Failed to set uid/gid for misc checker script '{script}' - removing ({found.text})"
+        reading.report(statement, found.code, text, word=1)
+        checker.removed = True
+        return
+    checker.account = found
+
+
+def end_misc(checker: MiscDraft, real: RealDraft, reading: Reading) -> None:
+    if checker.script is None:
+        text = "No script path has been specified for MISC_CHECKER - skipping"
+        remove(checker, "misc-path-missing", text, reading)
+    end(checker, real, reading)
+
+
+# --- FILE_CHECK -------------------------------------------------------------------------------------------------------
+
+
+def file_track_file(checker: FileDraft, statement: Statement, reading: Reading) -> None:
+    if len(statement.words) < 2:
+        reading.missing(statement, "the name of a track_file")
+        return
+    name = statement.words[1]
+    if reading.draft.find("track_file", name) is None:
+        reading.report(statement, "tracker-unknown", f"track_file {name} not found", word=1)
+        return
+    checker.track_file = name
+
+
+def file_weight(checker: FileDraft, statement: Statement, reading: Reading) -> None:
+    words = statement.words
+    if len(words) < 2:
+        reading.report(statement, "word-absent", "track file weight missing", word=0)
+        return
+    limit = values.I32_MAX
+    weight = values.integer(words[1], -limit, limit, lenient=reading.lenient)
+    if isinstance(weight, Fault):
+        if weight.value is None:
+            text = f"weight for track file must be in [-{limit}..{limit}] inclusive. Ignoring..."
+            reading.report(statement, weight.code, f"{text} - {weight.text}", word=1, kind=weight.kind)
+            return
+        reading.fault(statement, 1, weight, f"using {weight.value}")
+        weight = weight.value
+    reverse: bool | None = None
+    if len(words) > 2:
+        if words[2] not in ("reverse", "noreverse"):
+            text = f"unknown track file weight option {words[2]} - ignoring"
+            reading.report(statement, "word-unknown", text, word=2, suggestion="reverse or noreverse")
+            return
+        reverse = words[2] == "reverse"
+    checker.weight, checker.reverse = weight, reverse
+
+
+def end_file(checker: FileDraft, real: RealDraft, reading: Reading) -> None:
+    if not checker.track_file:
+        remove(checker, "file-check-empty", "FILE_CHECK has no track_file specified - ignoring", reading)
+    end(checker, real, reading)
+
+
+# --- BFD_CHECK --------------------------------------------------------------------------------------------------------
+
+
+def bfd_name(checker: BfdDraft, statement: Statement, reading: Reading) -> None:
+    words = statement.words
+    real = checker.real
+    problem = ""
+    if len(words) != 2:
+        problem = "BFD_CHECK - No or too many names specified - skipping checker"
+    elif checker.name:
+        problem = "BFD_CHECK - BFD name already specified - skipping checker"
+    else:
+        instance = reading.draft.find("bfd_instance", words[1])
+        if instance is None or not instance.to_checker:
+            problem = f"BFD_CHECK - BFD {words[1]} not configured"
+        elif any(other.name == words[1] for other in real.checkers if isinstance(other, BfdDraft)):
+            problem = f"RS already monitoring {words[1]}"
+    if problem:
+        reading.report(statement, "bfd-check-name", f"({real.text}) {problem}", word=1)
+        checker.removed = True
+        return
+    checker.name = words[1]
+
+
+def end_bfd(checker: BfdDraft, real: RealDraft, reading: Reading) -> None:
+    if not checker.name:
+        text = f"({real.text}) No name has been specified for BFD_CHECKER - skipping"
+        remove(checker, "bfd-check-empty", text, reading)
+    end(checker, real, reading)
+
+
+# --- HTTP_GET and SSL_GET ---------------------------------------------------------------------------------------------
+
+
+def http_protocol(checker: HttpDraft, statement: Statement, reading: Reading) -> None:
+    words = statement.words
+    if len(words) < 2:
+        reading.report(statement, "word-absent", "Missing http_protocol version", word=0)
+        return
+    protocol = {"1.0": "1.0", "1.0C": "1.0C", "1.0c": "1.0C", "1.1": "1.1"}.get(words[1])
+    if protocol is None:
+        text = f"Invalid http_protocol version {words[1]}"
+        reading.report(statement, "word-unknown", text, word=1, suggestion="1.0, 1.0C or 1.1")
+        return
+    checker.http_protocol = protocol
+
+
+def sni_name(checker: HttpDraft, statement: Statement, reading: Reading) -> None:
+    """The name for SNI, which it also switches on; without a word the virtual host or address."""
+    words = statement.words
+    if len(words) > 1:
+        checker.sni_name = words[1]
+    elif checker.sni_name:
+        text = "sni_name without a name after one with a name - ignored"
+        reading.report(statement, "sni-name", text, word=0)
+        return
+    checker.sni = True
+
+
+def deprecated_retry(argument: ArgumentType) -> Take:
+    """nb_get_retry: an old name of retry, which counts as an error."""
+    store = stored("retry", argument)
+
+    def take(draft: Any, statement: Statement, reading: Reading) -> None:
+        text = "nb_get_retry is deprecated - please use 'retry'"
+        reading.report(statement, "keyword-deprecated", text, word=0, kind=FindingClass.DEPRECATED, suggestion="retry")
+        store(draft, statement, reading)
+
+    return take
+
+
+def end_http(checker: HttpDraft, real: RealDraft, reading: Reading) -> None:
+    if not checker.urls:
+        remove(checker, "http-no-url", "HTTP/SSL_GET checker has no urls specified - ignoring", reading)
+    end(checker, real, reading)
+
+
+def begin_url(checker: HttpDraft, statement: Statement, reading: Reading) -> UrlDraft:
+    return UrlDraft(checker, statement)
+
+
+def end_url(url: UrlDraft, checker: HttpDraft, reading: Reading) -> None:
+    if url.path is None:
+        reading.report(url.statement, "url-no-path", "HTTP/SSL_GET checker url has no path - ignoring", word=0)
+        return
+    if url.regex is None and (url.regex_no_match or url.regex_options):
+        reading.note(url.statement, "url-no-regex", "regex options without a regex - ignored", word=0)
+        url.regex_no_match = False
+    if url.regex_max_offset is not None and url.regex_max_offset < url.regex_min_offset:
+        text = (
+            f"regex_max_offset {url.regex_max_offset} is below regex_min_offset {url.regex_min_offset} - ignoring both"
+        )
+        reading.note(url.statement, "url-offsets", text, word=0)
+        url.regex_min_offset, url.regex_max_offset = 0, None
+    checker.urls.append(url)
+
+
+def url_path(url: UrlDraft, statement: Statement, reading: Reading) -> None:
+    if len(statement.words) < 2:
+        reading.missing(statement, "a path")
+        return
+    if url.path is not None:
+        reading.report(statement, "keyword-repeated", "path was already given - replacing it", word=0)
+    url.path = statement.words[1]
+
+
+def url_digest(url: UrlDraft, statement: Statement, reading: Reading) -> None:
+    if len(statement.words) < 2:
+        reading.missing(statement, "32 hex digits")
+        return
+    word = statement.words[1]
+    if url.digest is not None:
+        reading.report(statement, "keyword-repeated", f"Digest '{word}' is a duplicate", word=1)
+        return
+    digest = values.digest(word)
+    if isinstance(digest, Fault):
+        reading.report(statement, digest.code, digest.text, word=1)
+        return
+    url.digest = digest
+
+
+def url_status_code(url: UrlDraft, statement: Statement, reading: Reading) -> None:
+    """Codes and ranges of codes; bad ones are skipped one by one."""
+    for index, word in enumerate(statement.words[1:], 1):
+        first_text, dash, last_text = word.partition("-")
+        first = values.integer(first_text, STATUS_LOW, STATUS_HIGH)
+        last = values.integer(last_text, STATUS_LOW, STATUS_HIGH) if dash else first
+        if isinstance(first, Fault) or isinstance(last, Fault) or last < first:
+            text = f"Invalid HTTP_GET status code '{word}'"
+            reading.report(statement, "status-code", text, word=index, suggestion="100..599, or two of them with -")
+            continue
+        url.status_codes.append((first, last))
+
+
+def url_regex(url: UrlDraft, statement: Statement, reading: Reading) -> None:
+    pattern = scripts.regex_text(statement.raw)
+    if isinstance(pattern, Fault):
+        reading.report(statement, pattern.code, f"regex: {pattern.text} - ignored", word=0, kind=pattern.kind)
+        return
+    url.regex = pattern
+
+
+def url_regex_options(url: UrlDraft, statement: Statement, reading: Reading) -> None:
+    for index, word in enumerate(statement.words[1:], 1):
+        if word in REGEX_OPTIONS:
+            url.regex_options += (word,)
+        else:
+            reading.note(statement, "regex-option", f"regex option {word} is unknown - ignored", word=index)
+
+
+REGEX_OPTIONS = frozenset(
+    [
+        "allow_empty_class",
+        "alt_bsux",
+        "auto_callout",
+        "caseless",
+        "dollar_endonly",
+        "dotall",
+        "dupnames",
+        "extended",
+        "firstline",
+        "match_unset_backref",
+        "multiline",
+        "never_ucp",
+        "never_utf",
+        "no_auto_capture",
+        "no_auto_possess",
+        "no_dotstar_anchor",
+        "no_start_optimize",
+        "ucp",
+        "ungreedy",
+        "utf",
+        "never_backslash_c",
+        "alt_circumflex",
+        "alt_verbnames",
+        "use_offset_limit",
+    ]
+)
+"""Names of PCRE2 compile options (pcre2api(3)), in lower case."""
+
+
+def url_offset(target: str) -> Take:
+    """An offset in bytes; a bad one counts as 0, with a log line."""
+
+    def take(url: UrlDraft, statement: Statement, reading: Reading) -> None:
+        word = statement.words[1] if len(statement.words) > 1 else ""
+        offset = values.integer(word, 0, values.U32)
+        if isinstance(offset, Fault) or not word:
+            reading.note(statement, "regex-offset", f"{statement.words[0]}: invalid offset {word!r} - using 0", word=1)
+            offset = 0
+        setattr(url, target, offset)
+
+    return take
+
+
+def url_regex_stack(url: UrlDraft, statement: Statement, reading: Reading) -> None:
+    numbers = [values.integer(word, 1, values.U32) for word in statement.words[1:3]]
+    if len(numbers) < 2 or any(isinstance(number, Fault) for number in numbers):
+        reading.note(statement, "regex-stack", "regex_stack needs start and maximum size in bytes - ignored", word=0)
+        return
+    url.regex_stack = cast(tuple[int, int], tuple(numbers))

@@ -1,0 +1,420 @@
+"""The checker blocks of a real_server: their keywords, limits and defaults (keepalived.conf(5), real server)."""
+
+from __future__ import annotations
+
+from pykeepalived.config.findings import FindingClass
+from pykeepalived.config.schema import checker_drafts as drafts
+from pykeepalived.config.schema import checker_handlers as handlers
+from pykeepalived.config.schema.base import Block, Keyword, table
+from pykeepalived.config.schema.checker_drafts import CheckerKind
+from pykeepalived.config.schema.lvs_handlers import text_setting
+from pykeepalived.config.schema.types import Flag, Integer, Switch, seconds
+from pykeepalived.config.values import U16, U32, U64
+
+CHECKER = "checker"
+TIMER_MAX = (U64 - 1) / 1_000_000
+DELAY = seconds(0, TIMER_MAX)
+PERIOD = seconds(0.000001, TIMER_MAX)
+CONNECT_TIMEOUT = seconds(0.000001, 4294.967295)
+RETRY = Integer(0, U32, notation="U32")
+PORT = Integer(1, U16)
+MARK = Integer(0, U32, notation="U32")
+LENGTH = Integer(0, U16, notation="U16", strict=True)
+SWITCH = Switch()
+
+
+def _switch(name: str, *, inherits: str = "", since: str = "", default: str = "no") -> Keyword:
+    take = handlers.stored(name, SWITCH)
+    return Keyword(name=name, process=CHECKER, type=SWITCH, take=take, default=default, inherits=inherits, since=since)
+
+
+def _timing(kind: CheckerKind) -> tuple[Keyword, ...]:
+    """The words of every checker that runs in periods."""
+    delay = kind.delay_before_retry_us
+    before = "delay_loop" if delay is None else str(delay // 1_000_000)
+    words = (
+        ("retry", "retry", RETRY, f"real server, else {kind.retry}", "real_server/retry"),
+        (
+            "delay_before_retry",
+            "delay_before_retry_us",
+            DELAY,
+            f"real server, else {before}",
+            "real_server/delay_before_retry",
+        ),
+        ("warmup", "warmup_us", DELAY, "real server, else delay_loop", "real_server/warmup"),
+        ("delay_loop", "delay_loop_us", PERIOD, "real server", "real_server/delay_loop"),
+    )
+    return (
+        *(
+            Keyword(
+                name=name,
+                process=CHECKER,
+                type=argument,
+                take=handlers.stored(target, argument),
+                default=default,
+                inherits=inherits,
+            )
+            for name, target, argument, default, inherits in words
+        ),
+        _switch("alpha", inherits="real_server/alpha", default="real server"),
+        _switch("log_all_failures", inherits="checker_log_all_failures"),
+    )
+
+
+_CONNECTION = (
+    Keyword(
+        name="connect_ip",
+        process=CHECKER,
+        take=handlers.connect_ip,
+        values="IP",
+        default="real server",
+        inherits="real_server",
+    ),
+    Keyword(
+        name="connect_port",
+        process=CHECKER,
+        type=PORT,
+        take=handlers.connection("port", PORT),
+        default="real server",
+        inherits="real_server",
+    ),
+    Keyword(name="bindto", process=CHECKER, take=handlers.bindto, values="IP", default="none"),
+    Keyword(name="bind_port", process=CHECKER, type=PORT, take=handlers.connection("bind_port", PORT), default="none"),
+    Keyword(
+        name="bind_if",
+        process=CHECKER,
+        take=handlers.bind_interface,
+        values="IFNAME, up to 15 characters",
+        default="none",
+        note="required for an IPv6 link-local destination",
+    ),
+    Keyword(
+        name="connect_timeout",
+        process=CHECKER,
+        type=CONNECT_TIMEOUT,
+        take=handlers.connection("connect_timeout_us", CONNECT_TIMEOUT),
+        default="real server",
+        inherits="real_server/connect_timeout",
+    ),
+    Keyword(name="fwmark", process=CHECKER, type=MARK, take=handlers.connection("fwmark", MARK), default="0"),
+)
+
+
+def _connecting(kind: CheckerKind) -> tuple[Keyword, ...]:
+    return (*_CONNECTION, *_timing(kind))
+
+
+_TCP = Keyword(
+    name="TCP_CHECK",
+    process=CHECKER,
+    since="~0.5.8",
+    block=Block(table(_connecting(drafts.TCP)), handlers.begin(drafts.TCP), handlers.end),
+)
+
+_PING = Keyword(
+    name="PING_CHECK",
+    process=CHECKER,
+    since="~2.1.0",
+    block=Block(table(_connecting(drafts.PING)), handlers.begin(drafts.PING), handlers.end),
+)
+
+_UDP = Keyword(
+    name="UDP_CHECK",
+    process=CHECKER,
+    since="~2.1.0",
+    block=Block(
+        table(
+            (
+                *_connecting(drafts.UDP),
+                Keyword(
+                    name="payload",
+                    process=CHECKER,
+                    take=handlers.udp_payload,
+                    values="hex digits, spaces free",
+                    default="random data",
+                ),
+                Keyword(
+                    name="require_reply",
+                    process=CHECKER,
+                    take=handlers.udp_reply,
+                    values="hex digits, x or X = any nibble",
+                    default="off",
+                ),
+                Keyword(name="min_reply_length", process=CHECKER, type=LENGTH, target="min_reply_length", default="0"),
+                Keyword(
+                    name="max_reply_length", process=CHECKER, type=LENGTH, target="max_reply_length", default="255"
+                ),
+            )
+        ),
+        handlers.begin(drafts.UDP, drafts.UdpDraft),
+        handlers.end_udp,
+    ),
+)
+
+_DNS = Keyword(
+    name="DNS_CHECK",
+    process=CHECKER,
+    since="~1.3.7",
+    block=Block(
+        table(
+            (
+                *_connecting(drafts.DNS),
+                Keyword(
+                    name="type",
+                    process=CHECKER,
+                    take=handlers.dns_type,
+                    values="|".join(handlers.DNS_TYPES),
+                    default="SOA",
+                ),
+                Keyword(name="name", process=CHECKER, take=handlers.dns_name, values="STR", default="root (.)"),
+            )
+        ),
+        handlers.begin(drafts.DNS, drafts.DnsDraft),
+        handlers.end,
+    ),
+)
+
+_SMTP = Keyword(
+    name="SMTP_CHECK",
+    process=CHECKER,
+    since="~1.1.12",
+    block=Block(
+        table(
+            (
+                *_connecting(drafts.SMTP),
+                Keyword(
+                    name="helo_name",
+                    process=CHECKER,
+                    take=text_setting("helo_name", "a host name"),
+                    values="STR",
+                    default="smtpchecker.keepalived.org",
+                    since="~1.3.7",
+                ),
+                Keyword(
+                    name="host",
+                    process=CHECKER,
+                    block=Block(table(_connecting(drafts.SMTP)), handlers.begin_host),
+                    deprecated="write more SMTP_CHECK blocks",
+                    note="adds a checker for the real server; its words land on the enclosing block",
+                ),
+            )
+        ),
+        handlers.begin(drafts.SMTP, drafts.SmtpDraft),
+        handlers.end_smtp,
+    ),
+)
+
+_MISC_TIMEOUT = Integer(0, 4294, unit="s")
+
+_MISC = Keyword(
+    name="MISC_CHECK",
+    process=CHECKER,
+    since="~0.5.8",
+    block=Block(
+        table(
+            (
+                *_timing(drafts.MISC),
+                Keyword(name="misc_path", process=CHECKER, take=handlers.misc_path, values="QSTR", since="~1.3.7"),
+                Keyword(
+                    name="misc_timeout",
+                    process=CHECKER,
+                    type=_MISC_TIMEOUT,
+                    target="timeout_s",
+                    default="delay_loop of the virtual server",
+                    since="~1.1.0",
+                ),
+                Keyword(
+                    name="misc_dynamic",
+                    process=CHECKER,
+                    type=Flag(),
+                    target="dynamic",
+                    default="off",
+                    since="~1.1.8",
+                    note="the exit status changes the weight",
+                ),
+                Keyword(
+                    name="user",
+                    process=CHECKER,
+                    take=handlers.misc_user,
+                    values="USER GROUP?",
+                    default="script_user",
+                    inherits="script_user",
+                ),
+            )
+        ),
+        handlers.begin(drafts.MISC, drafts.MiscDraft),
+        handlers.end_misc,
+    ),
+)
+
+_FILE = Keyword(
+    name="FILE_CHECK",
+    process=CHECKER,
+    since="~2.1.0",
+    block=Block(
+        table(
+            (
+                Keyword(
+                    name="track_file",
+                    process=CHECKER,
+                    take=handlers.file_track_file,
+                    values="STR",
+                    note="must be defined earlier",
+                ),
+                Keyword(
+                    name="weight",
+                    process=CHECKER,
+                    take=handlers.file_weight,
+                    values="-2147483647..2147483647 [reverse|noreverse]",
+                    default="weight of the track_file",
+                    inherits="track_file/weight",
+                ),
+            )
+        ),
+        handlers.begin(drafts.FILE, drafts.FileDraft),
+        handlers.end_file,
+    ),
+)
+
+_BFD = Keyword(
+    name="BFD_CHECK",
+    process=CHECKER,
+    since="~2.0.8",
+    block=Block(
+        table(
+            (
+                Keyword(
+                    name="name", process=CHECKER, take=handlers.bfd_name, values="STR", note="must be defined earlier"
+                ),
+                _switch("alpha", inherits="real_server/alpha", default="real server"),
+            )
+        ),
+        handlers.begin(drafts.BFD, drafts.BfdDraft),
+        handlers.end_bfd,
+    ),
+)
+
+_TLS_SINCE = "2.2.8 debian2.2.7=no"
+
+_URL = (
+    Keyword(name="path", process=CHECKER, take=handlers.url_path, values="STR"),
+    Keyword(name="digest", process=CHECKER, take=handlers.url_digest, values="32 hex digits (MD5)", default="none"),
+    Keyword(name="status_code", process=CHECKER, take=handlers.url_status_code, values="100..599", default="200-299"),
+    Keyword(
+        name="virtualhost",
+        process=CHECKER,
+        take=text_setting("virtualhost", "a host name"),
+        values="STR",
+        default="checker, real server, virtual server",
+        inherits="HTTP_GET/virtualhost",
+    ),
+    Keyword(name="regex", process=CHECKER, take=handlers.url_regex, values="QSTR, PCRE2", default="none"),
+    Keyword(name="regex_no_match", process=CHECKER, type=Flag(), target="regex_no_match", default="off"),
+    Keyword(
+        name="regex_options",
+        process=CHECKER,
+        take=handlers.url_regex_options,
+        values=" ".join(sorted(handlers.REGEX_OPTIONS)),
+        default="none",
+    ),
+    Keyword(
+        name="regex_min_offset",
+        process=CHECKER,
+        take=handlers.url_offset("regex_min_offset"),
+        values="bytes",
+        default="0",
+    ),
+    Keyword(
+        name="regex_max_offset",
+        process=CHECKER,
+        take=handlers.url_offset("regex_max_offset"),
+        values="bytes",
+        default="none",
+    ),
+    Keyword(
+        name="regex_stack",
+        process=CHECKER,
+        take=handlers.url_regex_stack,
+        values="start and maximum bytes",
+        default="none",
+    ),
+)
+
+
+def _web(kind: CheckerKind, tls: tuple[Keyword, ...], url: tuple[Keyword, ...]) -> Keyword:
+    """HTTP_GET or SSL_GET; `tls` and `url` are the words only the latter has."""
+    sni = handlers.stored("sni", SWITCH)
+    return Keyword(
+        name=kind.keyword,
+        process=CHECKER,
+        since="~0.4.9",
+        block=Block(
+            table(
+                (
+                    *_connecting(kind),
+                    *tls,
+                    Keyword(
+                        name="nb_get_retry",
+                        process=CHECKER,
+                        type=RETRY,
+                        take=handlers.deprecated_retry(RETRY),
+                        deprecated="retry",
+                        deprecated_status=FindingClass.DEPRECATED,
+                        default="real server, else 1",
+                    ),
+                    Keyword(
+                        name="virtualhost",
+                        process=CHECKER,
+                        take=text_setting("virtualhost", "a host name"),
+                        values="STR",
+                        default="none",
+                        inherits="real_server/virtualhost",
+                    ),
+                    Keyword(
+                        name="http_protocol",
+                        process=CHECKER,
+                        take=handlers.http_protocol,
+                        values="1.0|1.0C|1.0c|1.1",
+                        default="1.0",
+                    ),
+                    Keyword(name="enable_sni", process=CHECKER, type=SWITCH, take=sni, default="no"),
+                    Keyword(
+                        name="sni_name",
+                        process=CHECKER,
+                        take=handlers.sni_name,
+                        values="STR?",
+                        default="virtualhost or address",
+                        since="debian2.2.7=no",
+                    ),
+                    _switch("fast_recovery"),
+                    Keyword(
+                        name="url",
+                        process=CHECKER,
+                        block=Block(table((*_URL, *url)), handlers.begin_url, handlers.end_url),
+                    ),
+                )
+            ),
+            handlers.begin(kind, drafts.HttpDraft),
+            handlers.end_http,
+        ),
+    )
+
+
+_HTTP = _web(drafts.HTTP, (), ())
+_SSL = _web(
+    drafts.SSL,
+    (_switch("tls_compliant", since=_TLS_SINCE),),
+    (
+        Keyword(
+            name="tls_compliant",
+            process=CHECKER,
+            type=SWITCH,
+            target="tls_compliant",
+            default="checker",
+            inherits="SSL_GET/tls_compliant",
+            since=_TLS_SINCE,
+        ),
+    ),
+)
+
+CHECKERS = (_MISC, _SMTP, _TCP, _PING, _UDP, _HTTP, _SSL, _DNS, _FILE, _BFD)
