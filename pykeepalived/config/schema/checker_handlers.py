@@ -458,7 +458,7 @@ def url_regex_options(url: UrlDraft, statement: Statement, reading: Reading) -> 
 
 
 REGEX_OPTIONS = frozenset(
-    [
+    {
         "allow_empty_class",
         "alt_bsux",
         "auto_callout",
@@ -483,7 +483,7 @@ REGEX_OPTIONS = frozenset(
         "alt_circumflex",
         "alt_verbnames",
         "use_offset_limit",
-    ]
+    }
 )
 """Names of PCRE2 compile options (pcre2api(3)), in lower case."""
 
