@@ -1,0 +1,94 @@
+"""Configuration deltas: what is sent, what is kept, and that both sides end with the same configuration."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pykeepalived.config.model import Config
+from pykeepalived.config.model.bfd import BfdInstance
+from pykeepalived.config.model.globals import GlobalDefs
+from pykeepalived.config.model.values import Ip, Span
+from pykeepalived.config.model.vrrp import VrrpSyncGroup
+from pykeepalived.runtime.delta import DeltaReader, make_delta
+
+
+def group(name: str, *members: str, line: int = 1) -> VrrpSyncGroup:
+    return VrrpSyncGroup(name=name, members=members, at=Span("f", line))
+
+
+def apply(old: Config, new: Config) -> tuple[Config, int]:
+    delta = pickle.loads(pickle.dumps(make_delta(old, new, 1, 2)))
+    reader = DeltaReader(old, delta)
+    while reader.step():
+        pass
+    return reader.result(), len(delta.parts)
+
+
+def config(*groups: VrrpSyncGroup, router_id: str = "r") -> Config:
+    return Config(globals=GlobalDefs(router_id=router_id), vrrp_sync_groups=groups)
+
+
+def test_an_equal_configuration_sends_nothing_and_keeps_every_object():
+    old = config(group("a", "x"), group("b", "y"))
+    new = config(group("a", "x"), group("b", "y"))
+    result, parts = apply(old, new)
+    assert parts == 0
+    assert result.vrrp_sync_groups is old.vrrp_sync_groups
+    assert result.globals is old.globals
+
+
+def test_only_the_changed_element_is_sent():
+    old = config(*(group(f"g{number}", "x") for number in range(100)))
+    changed = list(old.vrrp_sync_groups)
+    changed[40] = group("g40", "x", "z")
+    result, parts = apply(old, replace(old, vrrp_sync_groups=tuple(changed)))
+    assert parts == 1
+    assert result.vrrp_sync_groups[40].members == ("x", "z")
+    assert all(result.vrrp_sync_groups[n] is old.vrrp_sync_groups[n] for n in range(100) if n != 40)
+
+
+def test_insertion_removal_and_order_without_sending_the_rest():
+    old = config(group("a"), group("b"), group("c"))
+    new = config(group("c"), group("new"), group("a"))
+    result, parts = apply(old, new)
+    assert parts == 1
+    assert [g.name for g in result.vrrp_sync_groups] == ["c", "new", "a"]
+    assert result.vrrp_sync_groups[0] is old.vrrp_sync_groups[2]
+
+
+def test_a_moved_line_is_a_change_because_why_cites_it():
+    result, parts = apply(config(group("a", line=1)), config(group("a", line=7)))
+    assert parts == 1
+    assert result.vrrp_sync_groups[0].at == Span("f", 7)
+
+
+def test_elements_that_are_equal_twice():
+    same = Ip.parse("192.0.2.1")
+    first = BfdInstance(name="x", neighbor=same)
+    old = replace(config(), bfd_instances=(first, first))
+    result, _ = apply(old, replace(config(), bfd_instances=(first,)))
+    assert result.bfd_instances == (first,)
+
+
+def test_changed_globals_are_sent_whole():
+    result, parts = apply(config(router_id="a"), config(router_id="b"))
+    assert parts == 1
+    assert result.globals.router_id == "b"
+
+
+groups = st.lists(
+    st.builds(group, st.sampled_from("abcdef"), st.sampled_from("xyz"), line=st.integers(1, 2)), max_size=6
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(groups, groups, st.sampled_from("rs"), st.sampled_from("rs"))
+def test_the_child_always_ends_with_the_parents_configuration(before, after, old_id, new_id):
+    old, new = config(*before, router_id=old_id), config(*after, router_id=new_id)
+    result, _ = apply(old, new)
+    assert result == new
+    assert [g.at for g in result.vrrp_sync_groups] == [g.at for g in new.vrrp_sync_groups]
