@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pykeepalived.config.model.ipvs import Protocol
 from pykeepalived.config.schema import lvs_handlers as handlers
-from pykeepalived.config.schema.base import REJECTED, ArgumentType, Reading
-from pykeepalived.config.schema.types import Integer
+from pykeepalived.config.schema.base import REJECTED, ArgumentType, Block, Keyword, Reading, Take, ValueBlock, table
+from pykeepalived.config.schema.checkers import CHECKER, CHECKERS, CONNECT_TIMEOUT, DELAY, PERIOD
+from pykeepalived.config.schema.script_words import take_script
+from pykeepalived.config.schema.types import Flag, Integer, Switch, Word
 from pykeepalived.config.statement import Statement
-from pykeepalived.config.values import U32
+from pykeepalived.config.values import U31, U32
 
 PERSISTENCE_MAX_S = 2_678_400
 ENGINE_NAME_LENGTH = 15
