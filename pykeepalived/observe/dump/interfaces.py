@@ -42,7 +42,7 @@ def interface_lines(config: Config, snapshot: VrrpSnapshot, followers: Followers
         yield f" Name = {interface.name}"
         for line in _lines(interface, moments):
             yield f"   {line}"
-        tracking = {name: (0, False) for name in users.get(interface.name, ())}
+        tracking = dict.fromkeys(users.get(interface.name, ()), (0, False))
         for name, tracker in followers.of("interfaces", interface.name).items():
             tracking[name] = (tracker.weight, tracker.reverse)
         if tracking:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from pykeepalived.config.model import Config
-from pykeepalived.config.model.vrrp import TrackFile, TrackProcess, Tracker, Trackers, VrrpScript, VrrpSyncGroup
+from pykeepalived.config.model.vrrp import Tracker, Trackers, TrackFile, TrackProcess, VrrpScript, VrrpSyncGroup
 from pykeepalived.observe.dump.instance import notify_lines, tracker_lines
 from pykeepalived.observe.dump.text import command, ids, micro, true_false, whole_or_milli, yes_no
 from pykeepalived.observe.snapshot import (
