@@ -138,6 +138,10 @@ class FakeKernel:
         """Everything is told anyway."""
 
     def facts(self, routes: bool = False, rules: bool = False) -> Facts:
+        self._events.clear()
+        return self._facts(routes, rules)
+
+    def _facts(self, routes: bool, rules: bool) -> Facts:
         return Facts(
             links=dict(self._links),
             addresses=tuple(self._addresses),
@@ -146,7 +150,7 @@ class FakeKernel:
         )
 
     def known(self) -> Facts:
-        return self.facts()
+        return self._facts(False, False)
 
     def link(self, name: str) -> Link | None:
         return self._named(name)
@@ -321,7 +325,7 @@ class FakeKernel:
         self._routes = [route for route in self._routes if route.src != address.address]
 
     def _follow_primary(self, gone: Address, link: Link) -> None:
-        """A primary IPv4 address takes its secondaries along, unless promote_secondaries makes the first one primary."""
+        """A primary address takes its secondaries along; with promote_secondaries the first of them becomes primary."""
         if gone.family == 6 or gone.is_secondary:
             return
         wish = IpAddress(address=gone.address, prefix_length=gone.prefix_length)

@@ -139,7 +139,12 @@ class Kernel:
     # facts
 
     def facts(self, routes: bool = False, rules: bool = False) -> Facts:
-        """Links and addresses; with `routes` those of protocol 18, with `rules` all of them. Raises KernelError."""
+        """Links and addresses; with `routes` those of protocol 18, with `rules` all of them. Raises KernelError.
+
+        Events that wait to be read are older than this answer: they are thrown away.
+        """
+        while self.read_events():
+            pass
         links = {link.index: link for link in self._dump_links()}
         self._links = links
         self._by_name = {link.name: link for link in links.values()}

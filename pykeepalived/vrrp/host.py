@@ -187,20 +187,19 @@ class Host:
 
     def create_link(self, wanted: effects.CreateLink) -> inputs.Attached | None:
         """The answer to a CreateLink; None when the link could not be made (an event will bring another try)."""
-        facts = self._facts()
+        facts = self.kernel.known()
         plan = attachments.plan(self._config, facts, self._plan.names)
         attachment = plan.find(wanted.instance.name, wanted.parent, wanted.family)
         if attachment is None:
             return None
         if not attachment.exists:
             self._create(attachment, facts)
-            facts = self._facts()
+            if self.kernel.link(attachment.link.name) is None:
+                return None
+            facts = self.kernel.known()
         self._make_ready(attachment, facts)
         self._plan = plan
-        facts = self._facts()
         self._refresh_vmac_rules(facts)
-        if facts.link(attachment.link.name) is None:
-            return None
         return inputs.Attached(wanted.instance.name, wanted.parent, wanted.family, attachment.link.name)
 
     def remove_link(self, name: str) -> None:
@@ -312,8 +311,6 @@ class Host:
         happened = self.kernel.read_events()
         if any(isinstance(event, kf.Overrun) for event in happened):
             self._tell("Kernel netlink events were lost - reading the state of the kernel again", Priority.WARNING)
-            while self.kernel.read_events():
-                pass
             return [inputs.Resynced(self.view())]
         back = {_place(event.address): number for number, event in _additions(happened)}
         told: list[inputs.Input] = []
