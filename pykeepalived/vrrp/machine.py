@@ -180,13 +180,18 @@ class Machine:
     def first_address(self, name: str, family: int, excluded: frozenset[Ip]) -> Ip | None:
         """The address an instance sends from: the first primary IPv4 one, or the first usable link-local IPv6 one,
         that is not `excluded` (its own virtual addresses)."""
+        link = self.link(name)
         unusable = IFA_F_SECONDARY if family == 4 else IFA_F_TENTATIVE | IFA_F_DEPRECATED | IFA_F_DADFAILED
         spare = None
-        for known in self.link(name).addresses:
+        for known in link.addresses:
             address = known.address
             if address.family != family or address in excluded or (family == 6 and not address.is_link_local):
                 continue
             if not known.flags & unusable:
                 return address
-            spare = spare or address
-        return spare if family == 4 else None
+            if family == 4 or (
+                link.facts is not None and link.facts.parent and known.flags & unusable == IFA_F_DEPRECATED
+            ):
+                # The link-local address of a VMAC is a copy of its parent's and deprecated on purpose.
+                spare = spare or address
+        return spare
