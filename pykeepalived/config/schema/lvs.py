@@ -216,7 +216,7 @@ _GROUP_WORDS = (
     Keyword(name="fwmark", process=CHECKER, values="0..4294967295 [inet|inet6]"),
 )
 
-LVS = (
+KEYWORDS = (
     Keyword(
         name="virtual_server_group",
         process=CHECKER,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pykeepalived.config.schema import globals as global_section
-from pykeepalived.config.schema import static, sync_group, track, vrrp
+from pykeepalived.config.schema import bfd, lvs, ssl, static, sync_group, track, vrrp
 from pykeepalived.config.schema.base import table
 
 ROOT = table(
@@ -13,6 +13,9 @@ ROOT = table(
         *track.KEYWORDS,
         *sync_group.KEYWORDS,
         *vrrp.KEYWORDS,
+        *lvs.KEYWORDS,
+        *ssl.KEYWORDS,
+        *bfd.KEYWORDS,
     ]
 )
 
