@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pykeepalived.config.schema import globals as global_section
 from pykeepalived.config.schema import bfd, lvs, ssl, static, sync_group, track, vrrp
+from pykeepalived.config.schema import globals as global_section
 from pykeepalived.config.schema.base import table
 
 ROOT = table(
