@@ -6,7 +6,7 @@ Per advert only the IP identification and the sequence numbers of authentication
 from __future__ import annotations
 
 from pykeepalived.config.model.values import Ip
-from pykeepalived.config.model.vrrp import AuthType, VrrpInstance
+from pykeepalived.config.model.vrrp import AuthType, UnicastChecksum, VrrpInstance
 from pykeepalived.vrrp import packet
 from pykeepalived.vrrp.auth import AhSequence, HmacSigner, ah_header, ah_icv
 from pykeepalived.vrrp.effects import Flow, Pool
@@ -47,7 +47,7 @@ class Advertiser:
         self._plain = self.signer is None and config.auth_type is not AuthType.AH
         self.group4 = group4
         self.identification = 0
-        self.old_checksum = False
+        self.old_checksum = config.unicast_checksum is UnicastChecksum.OLD
         self.pool: Pool | None = None
         self.source: Ip | None = None
         self._flows: list[Flow] = []

@@ -29,7 +29,10 @@ def vip(text: str, interface: str = "eth0", **more: object) -> IpAddress:
     address, _, length = text.partition("/")
     parsed = ip(address)
     return IpAddress(
-        address=parsed, prefix_length=int(length or parsed.bits), interface=interface, **more  # type: ignore[arg-type]
+        address=parsed,
+        prefix_length=int(length or parsed.bits),
+        interface=interface,
+        **more,  # type: ignore[arg-type]
     )
 
 
@@ -103,7 +106,12 @@ class Node:
 
     def start(self) -> None:
         self.router = Router(
-            self.config, self.view, self.lan.now, self.lan.wall, log_detail=1, **self.options  # type: ignore[arg-type]
+            self.config,
+            self.view,
+            self.lan.now,
+            self.lan.wall,
+            log_detail=1,
+            **self.options,  # type: ignore[arg-type]
         )
         self.perform()
 
