@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from pykeepalived.config.model import Config
 from pykeepalived.netlink.kernel import Kernel
@@ -17,6 +19,7 @@ from pykeepalived.notify.messages import group_event, instance_event
 from pykeepalived.notify.notifier import Notifier
 from pykeepalived.notify.scripts import ScriptResult, ScriptRun, ScriptRunner
 from pykeepalived.observe.cause import LogLine, Priority
+from pykeepalived.observe.snapshot import SocketSnapshot, Taken, VrrpSnapshot
 from pykeepalived.runtime.bfd_pipe import BfdPipeError, BfdPipeReader
 from pykeepalived.runtime.child import ChildContext
 from pykeepalived.runtime.child_loop import EXIT_FATAL, EXIT_PERMISSION, ChildService
@@ -25,10 +28,14 @@ from pykeepalived.runtime.messages import ChildKind, Dump
 from pykeepalived.runtime.scheduling import raise_open_files_limit
 from pykeepalived.vrrp import effects, inputs
 from pykeepalived.vrrp.host import Host
+from pykeepalived.vrrp.packet import PROTOCOL_VRRP
 from pykeepalived.vrrp.processes import ProcessWatcher
 from pykeepalived.vrrp.router import Router
 from pykeepalived.vrrp.sockets import AdvertSockets, FrameSocket, PoolSockets
 from pykeepalived.vrrp.watchers import FileWatcher, LinkbeatPoller, write_initial
+
+if TYPE_CHECKING:
+    from pykeepalived.vrrp.sync_threads import SyncThreads
 
 _NOT_STARTED = 127
 _FILES_BESIDE_SOCKETS = 43
@@ -70,6 +77,7 @@ class VrrpProcess:
     def __init__(self, context: ChildContext, loop: Loop, kernel: Kernel, frames: FrameSocket) -> None:
         self._context = context
         self._config = context.config
+        self._generation = context.generation
         self._log = context.log
         self._loop = loop
         self._now = loop.now
@@ -86,6 +94,7 @@ class VrrpProcess:
         self._runs: dict[str, ScriptRun] = {}
         self._failed: dict[effects.Pool, None] = {}
         self._timer = loop.idle_timer(self._tick)
+        self._sync: SyncThreads | None = None
         self._settling = False
         self._stopping = False
         self._do: dict[type, Callable[[Any], object]] = {
@@ -107,6 +116,7 @@ class VrrpProcess:
         self._notifier.configure(context.config.globals)
         for file in context.config.track_files:
             write_initial(file, self._log.write)
+        self._configure_sync(context.config)
         view = self._host.adopt(context.config)
         self._router = Router(
             context.config,
@@ -137,6 +147,8 @@ class VrrpProcess:
             self._sockets.close(sockets.pool)
         self._frames.close()
         self._kernel.close()
+        if self._sync is not None:
+            self._sync.close()
 
     # the core
 
@@ -246,7 +258,20 @@ class VrrpProcess:
         self._host.remove_link(effect.name)
 
     def _sync_daemon(self, effect: effects.SyncDaemon) -> None:
-        self._log.warning(f"IPVS sync daemon of {effect.instance}: not available")
+        if self._sync is not None:
+            self._sync.set(effect.state)
+
+    def _configure_sync(self, config: Config) -> None:
+        """The IPVS side is imported and opened only where a configuration wants it."""
+        daemon = config.globals.lvs_sync_daemon
+        if self._sync is None:
+            if daemon is None or not daemon.instance:
+                return
+            from pykeepalived.vrrp.sync_threads import SyncThreads
+
+            self._sync = SyncThreads(self._log.write)
+        followed = [each for each in config.vrrp_instances if daemon is not None and each.name == daemon.instance]
+        self._sync.configure(config.globals, followed[0].virtual_router_id if followed else 0)
 
     # telling
 
@@ -321,8 +346,9 @@ class VrrpProcess:
     def on_reload(self, config: Config, generation: int) -> tuple[str, ...]:
         """Adopt a configuration."""
         self._feed(self._host.events())
-        self._config = config
+        self._config, self._generation = config, generation
         view = self._host.adopt(config)
+        self._configure_sync(config)
         self._notifier.configure(config.globals)
         self._sockets.forget_flows()
         self._feed([inputs.Reload(config, view)])
@@ -349,11 +375,50 @@ class VrrpProcess:
         """Write a dump file."""
 
     def on_query(self, words: tuple[str, ...]) -> dict[str, Any]:
-        """Answer an operator's question."""
-        return {}
+        """`snapshot`: the whole process as data."""
+        return {"snapshot": self.snapshot()} if words == ("snapshot",) else {}
+
+    def snapshot(self) -> VrrpSnapshot:
+        """The process as it is now: what the core knows, with descriptors, running scripts and clocks."""
+        found = self._router.snapshot()
+        by_place = {_place(sockets.pool): sockets for sockets in self._sockets.pools()}
+        pairs = [(shown, by_place.get(_shown_place(shown))) for shown in found.sockets]
+        sockets = tuple(
+            replace(shown, fd_in=pair.receive.fileno(), fd_out=pair.send.fileno()) if pair is not None else shown
+            for shown, pair in pairs
+        )
+        fds = {name: (shown.fd_in, shown.fd_out) for shown in sockets for name in shown.instances}
+        return replace(
+            found,
+            taken=Taken(self._now(), time.time_ns()),
+            pid=os.getpid(),
+            generation=self._generation,
+            log_dropped=self._log.dropped,
+            sockets=sockets,
+            instances=tuple(
+                replace(shown, fd_in=fds[shown.name][0], fd_out=fds[shown.name][1]) if shown.name in fds else shown
+                for shown in found.instances
+            ),
+            scripts=tuple(
+                replace(shown, run_state=self._runs[shown.name].state) if shown.name in self._runs else shown
+                for shown in found.scripts
+            ),
+        )
 
     def on_peer_started(self, kind: ChildKind) -> None:
         """Only the BFD child is told of new readers."""
+
+
+Place = tuple[str, int, str, bool, bytes]
+
+
+def _place(pool: effects.Pool) -> Place:
+    protocol = "VRRP" if pool.protocol == PROTOCOL_VRRP else "AH"
+    return (pool.interface, pool.family, protocol, pool.unicast, pool.group or pool.source or b"")
+
+
+def _shown_place(shown: SocketSnapshot) -> Place:
+    return (shown.interface, shown.family, shown.protocol, shown.unicast, shown.address or b"")
 
 
 def _pool_text(sockets: PoolSockets) -> str:
