@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import socket
 import stat
 
@@ -100,10 +101,9 @@ def test_a_stalled_log_daemon_costs_lines_and_they_are_counted(daemon_socket):
     assert lost > 0
     received = 0
     sock.setblocking(False)
-    with pytest.raises(BlockingIOError):
-        while True:
-            sock.recv(1000)
-            received += 1
+    while select.select([sock], [], [], 0)[0]:
+        sock.recv(1000)
+        received += 1
     assert received + lost == 5000
     log.info("after")
     assert b"%d log lines were lost" % lost in sock.recv(1000)
@@ -143,7 +143,7 @@ def test_log_files_are_appended_private_and_have_nanoseconds(tmp_path):
         assert sink.emit(LogLine(text))
         sink.close()
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-    lines = open(path).read().splitlines()
+    lines = (tmp_path / "k.log").read_text().splitlines()
     pattern = r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d\.\d{9} \d{4}: (one|two)"
     assert [re.fullmatch(pattern, line)[1] for line in lines] == ["one", "two"]
 

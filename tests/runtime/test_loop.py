@@ -94,25 +94,29 @@ def test_random_moves_and_cancels_agree_with_a_plain_model(clock):
     rng = random.Random(7)
     for _ in range(50):
         loop = Loop(clock)
-        start = loop.now()
-        wanted: dict[int, int | None] = {}
-        fired: list[tuple[int, int]] = []
-        timers = []
-        for number in range(40):
-            at = start + rng.randrange(1, 1000) * MS
-            wanted[number] = at
-            timers.append(loop.call_at(at, lambda number=number, loop=loop: fired.append((loop.now(), number))))
-        for _ in range(400):
-            number = rng.randrange(40)
-            if rng.random() < 0.2:
-                timers[number].cancel()
-                wanted[number] = None
-            else:
-                wanted[number] = start + rng.randrange(1, 1000) * MS
-                timers[number].move(wanted[number])
-        run_until_idle(loop)
-        assert sorted(fired) == sorted((at, number) for number, at in wanted.items() if at is not None)
+        fired = []
+        check_against_model(loop, rng, fired)
         loop.close()
+
+
+def check_against_model(loop, rng, fired):
+    start = loop.now()
+    wanted: dict[int, int | None] = {}
+    timers = []
+    for number in range(40):
+        at = start + rng.randrange(1, 1000) * MS
+        wanted[number] = at
+        timers.append(loop.call_at(at, lambda number=number: fired.append((loop.now(), number))))
+    for _ in range(400):
+        number = rng.randrange(40)
+        if rng.random() < 0.2:
+            timers[number].cancel()
+            wanted[number] = None
+        else:
+            wanted[number] = start + rng.randrange(1, 1000) * MS
+            timers[number].move(wanted[number])
+    run_until_idle(loop)
+    assert sorted(fired) == sorted((at, number) for number, at in wanted.items() if at is not None)
 
 
 def test_superseded_entries_do_not_pile_up(loop):
