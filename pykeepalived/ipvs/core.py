@@ -155,6 +155,7 @@ class IpvsCore:
 
     def _check_ended(self, check: Check, outcome: Any, now: int) -> None:
         weight = check.weight
+        check.duration_ns = now - check.started
         conclusion = check.conclude(outcome, now)
         self._order += 1
         heappush(self._heap, (check.due, self._order, check))

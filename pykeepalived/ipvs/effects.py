@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pykeepalived.config.model import Config
-from pykeepalived.config.model.values import Ip, Script
+from pykeepalived.config.model.ipvs import RealServer, VirtualServer
+from pykeepalived.config.model.values import Ip
 from pykeepalived.ipvs.checks.attempt import Attempt, Outcome
 from pykeepalived.netlink.services import Operation, OperationFailure, Table, Timeouts
 from pykeepalived.observe.cause import LogLine
@@ -154,24 +155,29 @@ class DropMarks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tell:
-    """A real server, or a virtual server (`real` ""), went up or down: its script, the FIFO line, the trap.
+    """A real server, or a virtual server (`real` None), went up or down: its script, the FIFO line, the trap, a mail.
 
-    `final` = the daemon is stopping: the script gets one second. Without `fifo` and `script` only a trap is sent.
+    `body` is the text of a virtual server's mail; real servers' mails are MailReal. `final` = the daemon is stopping.
+    `trap_only` = nobody but SNMP is told.
     """
 
-    virtual: str
-    real: str = ""
+    virtual: VirtualServer
+    virtual_name: str
+    real: RealServer | None = None
+    real_name: str = ""
     up: bool
-    script: Script | None = None
-    fifo: bool = True
+    body: str = ""
     final: bool = False
+    trap_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
-    """A mail, without the router id that the shell puts before the subject."""
+class MailReal:
+    """A mail about a checker of a real server; `up` is the server's state after the event."""
 
-    subject: str
+    virtual_name: str
+    real_name: str
+    up: bool
     body: str
 
 
@@ -180,4 +186,4 @@ class Stopped:
     """Everything is given up; nothing follows."""
 
 
-Effect = LogLine | Operate | StartCheck | CancelChecks | ReadTable | SetMarks | DropMarks | Tell | Post | Stopped
+Effect = LogLine | Operate | StartCheck | CancelChecks | ReadTable | SetMarks | DropMarks | Tell | MailReal | Stopped

@@ -20,7 +20,7 @@ from pykeepalived.ipvs.desired import (
     uses_marks,
     wanted_sorry_weight,
 )
-from pykeepalived.ipvs.effects import Effect, Operate, Post, SetMarks, Tell
+from pykeepalived.ipvs.effects import Effect, MailReal, Operate, SetMarks, Tell
 from pykeepalived.ipvs.state import Real, Server, Sorry, Virtual, clamp
 from pykeepalived.netlink.services import (
     FLUSH,
@@ -151,22 +151,35 @@ class Director:
 
     # telling
 
-    def tell_real(self, real: Real) -> None:
+    def tell_real(self, real: Real, trap_only: bool = False) -> None:
         """Script, FIFO line and trap for the state a real server is in."""
-        script = real.model.notify_up if real.alive else real.model.notify_down
-        name = real.virtual.name
-        self.out.append(Tell(virtual=name, real=real.name, up=real.alive, script=script, final=self.stopping))
+        self.out.append(
+            Tell(
+                virtual=real.virtual.model,
+                virtual_name=real.virtual.name,
+                real=real.model,
+                real_name=real.name,
+                up=real.alive,
+                final=self.stopping,
+                trap_only=trap_only,
+            )
+        )
 
     def mail_real(self, real: Real, body: str) -> None:
-        state = "UP" if real.alive else "DOWN"
-        self.out.append(Post(f"Realserver {real.name} of virtual server {real.virtual.name} - {state}", body))
+        self.out.append(MailReal(real.virtual.name, real.name, real.alive, body))
 
-    def tell_quorum(self, virtual: Virtual, body: str) -> None:
-        up = virtual.quorum_up
-        script = virtual.model.quorum_up if up else virtual.model.quorum_down
-        self.out.append(Tell(virtual=virtual.name, up=up, script=script, final=self.stopping))
-        if virtual.model.smtp_alert:
-            self.out.append(Post(f"Virtualserver {virtual.name} - {'UP' if up else 'DOWN'}", body))
+    def tell_quorum(self, virtual: Virtual, body: str, trap_only: bool = False) -> None:
+        """Script, FIFO line, trap and mail for the state of the quorum."""
+        self.out.append(
+            Tell(
+                virtual=virtual.model,
+                virtual_name=virtual.name,
+                up=virtual.quorum_up,
+                body=body,
+                final=self.stopping,
+                trap_only=trap_only,
+            )
+        )
 
     # verdicts
 
@@ -384,19 +397,15 @@ class Director:
     def end_real(self, real: Real, body: str) -> None:
         """A real server that was alive is gone: at a stop only virtual servers with omega tell more than the trap."""
         real.alive = False
-        if self.stopping and not real.virtual.model.omega:
-            self.out.append(Tell(virtual=real.virtual.name, real=real.name, up=False, fifo=False))
-            return
-        self.tell_real(real)
-        if real.model.smtp_alert:
+        silent = self.stopping and not real.virtual.model.omega
+        self.tell_real(real, trap_only=silent)
+        if real.model.smtp_alert and not silent:
             self.mail_real(real, body)
 
     def end_quorum(self, virtual: Virtual, body: str) -> None:
+        """The same for the quorum of a virtual server that goes."""
         virtual.quorum_up = False
-        if self.stopping and not virtual.model.omega:
-            self.out.append(Tell(virtual=virtual.name, up=False, fifo=False))
-            return
-        self.tell_quorum(virtual, body)
+        self.tell_quorum(virtual, body, trap_only=self.stopping and not virtual.model.omega)
 
     def stop(self) -> Procedure:
         """Leave: everything out of the kernel, in the way lvs_flush_on_stop says."""

@@ -96,5 +96,7 @@ class Attempt:
     tls: Tls | None = None
     script: Script | None = None
     timeout_us: int = 5_000_000
+    endpoint: object = None
+    """Where the shell notes the socket address of an attempt that is made again and again."""
     keep: bool = False
     """Keep the socket for the next attempt of the same checker when this one succeeds."""

@@ -33,6 +33,13 @@ class Conclusion(NamedTuple):
     details: tuple[str, ...] = ()
 
 
+def skipped(outcome: Outcome, word: str, end: str = ".") -> Conclusion:
+    """The attempt could not be made (its text: why, "" = there was no socket): say so and try again later."""
+    if outcome.text:
+        return Conclusion((outcome.text, f"{word} socket bind failed. Rescheduling{end}"))
+    return Conclusion((f"{word} connect fail to create socket. Rescheduling{end}",))
+
+
 class CheckState(Generic[ModelT]):
     """One checker at work. `real_name` and `virtual_name` are the names used in logs; moments are nanoseconds.
 
@@ -44,6 +51,7 @@ class CheckState(Generic[ModelT]):
         "delay_loop",
         "delay_retry",
         "due",
+        "duration_ns",
         "enabled",
         "failures",
         "has_run",
@@ -74,6 +82,7 @@ class CheckState(Generic[ModelT]):
         self.delay_retry = model.delay_before_retry_us * NANOSECONDS
         self.due = 0
         self.started = 0
+        self.duration_ns = 0
         self.runs = 0
         self.failures = 0
         self.text = ""
@@ -113,7 +122,7 @@ class RetryingCheck(CheckState[ModelT]):
                 return None
             return Conclusion(self.success_lines(), True, self.mail_body(True))
         if outcome.reason == Reason.SKIPPED:
-            return self.skipped(outcome)
+            return skipped(outcome, self.skip_word())
         self.failures += 1
         self.text = outcome.text
         if not self.is_up and self.has_run:
@@ -126,11 +135,8 @@ class RetryingCheck(CheckState[ModelT]):
         self.retry_it = 0
         return Conclusion(lines + self.failure_lines(outcome), False, self.mail_body(False))
 
-    def skipped(self, outcome: Outcome) -> Conclusion | None:
-        """The attempt could not be made: say so, try again after delay_loop."""
-        return Conclusion(tuple(line for line in (outcome.text, f"{self.skip_word()}. Rescheduling.") if line))
-
     def skip_word(self) -> str:
+        """How the line about an attempt that could not be made begins."""
         raise NotImplementedError
 
     def success_lines(self) -> tuple[str, ...]:

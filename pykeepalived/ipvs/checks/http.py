@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pykeepalived.config.model.ipvs import Connection, HttpCheck, Url
 from pykeepalived.ipvs.checks.attempt import Attempt, Outcome, Reason, Tls, Transport
-from pykeepalived.ipvs.checks.framework import CheckState, Conclusion
+from pykeepalived.ipvs.checks.framework import CheckState, Conclusion, skipped
 from pykeepalived.ipvs.checks.regex import BlockMatcher, RegexError
 
 BLOCK = 4095
@@ -198,8 +198,7 @@ class HttpState(CheckState[HttpCheck]):
     def conclude(self, outcome: Outcome, now: int) -> Conclusion | None:
         if outcome.reason == Reason.SKIPPED:
             self.due = now + self.delay_loop
-            lines = (outcome.text, "WEB socket bind failed. Rescheduling")
-            return Conclusion(tuple(line for line in lines if line))
+            return skipped(outcome, "WEB", "")
         notes = self._length_note()
         if outcome.ok:
             return self._succeeded(outcome, notes, now)

@@ -68,7 +68,7 @@ class PingState(RetryingCheck[PingCheck]):
         return super().conclude(outcome, now)
 
     def skip_word(self) -> str:
-        return "ICMP socket bind failed"
+        return "ICMP"
 
     def success_lines(self) -> tuple[str, ...]:
         return (f"ICMP connection to {self.real_name} success.",)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pykeepalived.config.model.ipvs import SmtpCheck
 from pykeepalived.ipvs.checks.attempt import SUCCESS, Attempt, Outcome, Reason, Transport
-from pykeepalived.ipvs.checks.framework import CheckState, Conclusion
+from pykeepalived.ipvs.checks.framework import CheckState, Conclusion, skipped
 
 _LIMIT = 1023
 
@@ -90,8 +90,7 @@ class SmtpState(CheckState[SmtpCheck]):
             line = f"Remote SMTP server {self.real_name} succeed on service."
             return Conclusion((line,), True, "=> CHECK succeed on service <=")
         if outcome.reason == Reason.SKIPPED:
-            lines = (outcome.text, "SMTP_CHECK socket bind failed. Rescheduling.")
-            return Conclusion(tuple(line for line in lines if line))
+            return skipped(outcome, "SMTP_CHECK")
         self.failures += 1
         self.text = text = self._describe(outcome)
         if self.retry_it < self.model.retry:

@@ -25,7 +25,7 @@ class TcpState(RetryingCheck[TcpCheck]):
         return isinstance(old, TcpState) and old.model.connection == self.model.connection
 
     def skip_word(self) -> str:
-        return "TCP socket bind failed"
+        return "TCP"
 
     def success_lines(self) -> tuple[str, ...]:
         return (f"TCP connection to {self.real_name} success.",)

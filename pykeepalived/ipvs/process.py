@@ -1,0 +1,382 @@
+"""The checker child process: feeds outcomes, events and the clock to the core, performs what it decides.
+
+The rules are in core.py and below it; what every child does is in runtime/child_loop.py.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from pykeepalived.config.model import Config
+from pykeepalived.config.model.ipvs import FileCheck, HttpCheck, PingCheck
+from pykeepalived.ipvs import effects
+from pykeepalived.ipvs.checks.attempt import Attempt, Outcome, Reason, Transport
+from pykeepalived.ipvs.core import IpvsCore
+from pykeepalived.ipvs.dial import Dialler
+from pykeepalived.ipvs.marks import MarkTables
+from pykeepalived.ipvs.report import snapshot
+from pykeepalived.ipvs.surroundings import AddressWatch, PingPermission, TrackedFiles
+from pykeepalived.ipvs.tls import TlsError, TlsFactory
+from pykeepalived.netlink.kernel_ipvs import IpvsKernel, IpvsUnavailableError
+from pykeepalived.netlink.nft import Nftables, NftError
+from pykeepalived.netlink.services import OperationFailure, Table, Timeouts
+from pykeepalived.notify.messages import real_server_event, real_server_mail, virtual_server_event
+from pykeepalived.notify.notifier import Notifier
+from pykeepalived.notify.scripts import ScriptResult, ScriptRun, ScriptRunner
+from pykeepalived.observe.cause import LogLine, Priority
+from pykeepalived.observe.snapshot import IpvsSnapshot, Taken
+from pykeepalived.runtime.bfd_pipe import BfdPipeError, BfdPipeReader
+from pykeepalived.runtime.child import ChildContext
+from pykeepalived.runtime.child_loop import EXIT_FATAL, ChildService
+from pykeepalived.runtime.loop import Loop
+from pykeepalived.runtime.messages import ChildKind, Dump
+from pykeepalived.runtime.scheduling import raise_open_files_limit
+
+_FILES_BESIDE_CHECKS = 48
+"""Descriptors needed beside one a checker: logs, netlink, FIFOs, scripts, mail."""
+_NOT_STARTED = 127
+
+
+def run(context: ChildContext) -> int:
+    """The checker child: returns its exit status."""
+    loop = Loop()
+    try:
+        return CheckerProcess(context, loop).run()
+    except TlsError as error:
+        _tell_tls(context, error)
+        return EXIT_FATAL
+    finally:
+        loop.close()
+
+
+def _tell_tls(context: ChildContext, error: TlsError) -> None:
+    settings = context.config.ssl
+    context.log.info(str(error))
+    context.log.info("Error Initialize SSL, ctx Instance")
+    if settings is not None:
+        context.log.info(f"  SSL  keyfile:{settings.key}")
+        context.log.info(f"  SSL   cafile:{settings.ca}")
+    context.log.info("Terminate...")
+
+
+class CheckerProcess:
+    """Everything around one IpvsCore. Implements runtime.child_loop.ChildHandler."""
+
+    def __init__(self, context: ChildContext, loop: Loop) -> None:
+        self._context = context
+        self._config = config = context.config
+        self._log = context.log
+        self._loop = loop
+        self._service = ChildService(context, loop, self)
+        self._kernel: IpvsKernel | None = None
+        self._kernel_missing = False
+        self._runner = ScriptRunner(loop, context.log)
+        self._notifier = Notifier(loop, context.log, self._runner, "lvs", runs_global_script=not config.wants_vrrp)
+        self._tls = TlsFactory(config.ssl)
+        self._dialler = Dialler(loop, self._check_ended, self._settle, self._tls)
+        self._files = TrackedFiles(loop, self._log.write, self._file_changed)
+        self._addresses: AddressWatch | None = None
+        self._ping = PingPermission(self._log.write)
+        self._marks: MarkTables | None = None
+        self._nft: Nftables | None = None
+        self._runs: dict[int, ScriptRun] = {}
+        self._timer = loop.idle_timer(self._tick)
+        self._settling = False
+        seed = config.globals.random_seed
+        self._random = random.Random(seed)
+        self._core = IpvsCore(config, self._random.randrange)
+        self._do: dict[type, Callable[[Any], object]] = {
+            LogLine: self._log.write,
+            effects.Operate: self._operate,
+            effects.StartCheck: self._start_check,
+            effects.CancelChecks: self._cancel_checks,
+            effects.ReadTable: self._read_table,
+            effects.SetMarks: self._set_marks,
+            effects.DropMarks: self._drop_marks,
+            effects.Tell: self._tell,
+            effects.MailReal: self._mail_real,
+            effects.Stopped: self._stopped,
+        }
+
+    def run(self) -> int:
+        """Build the table, check servers until told to stop."""
+        self._log.write(LogLine("Initializing ipvs", Priority.DEBUG))
+        self._open_kernel()
+        self._prepare(self._config)
+        self._core.receive(effects.Start(self._kernel_timeouts()), self._loop.now())
+        self._settle()
+        self._watch_bfd()
+        gc.collect()
+        gc.freeze()
+        self._service.ready()
+        status = self._service.run()
+        self._close()
+        return status
+
+    def _prepare(self, config: Config) -> None:
+        """Everything a configuration needs of the machine."""
+        checkers = [check for vs in config.virtual_servers for rs in vs.real_servers for check in rs.checkers]
+        raise_open_files_limit(len(checkers) + _FILES_BESIDE_CHECKS, self._log)
+        self._notifier.configure(config.globals, runs_global_script=not config.wants_vrrp)
+        if any(isinstance(check, HttpCheck) and check.tls for check in checkers):
+            self._tls.prepare()
+        if any(isinstance(check, PingCheck) for check in checkers):
+            self._ping.obtain()
+        names = {check.track_file for check in checkers if isinstance(check, FileCheck)}
+        self._files.watch(file for file in config.track_files if file.name in names)
+        watched = [vs.address for vs in config.virtual_servers if vs.ha_suspend and vs.address is not None]
+        if watched:
+            if self._addresses is None:
+                self._log.info("Registering Kernel netlink reflector", detail=1)
+                self._log.info("Registering Kernel netlink command channel", detail=1)
+                buffer = config.globals.lvs_netlink_monitor_rcv_bufs
+                self._addresses = AddressWatch(self._loop, buffer, self._address_changed)
+            self._addresses.tell(watched)
+        elif self._addresses is not None:
+            self._addresses.close()
+            self._addresses = None
+
+    def _close(self) -> None:
+        self._dialler.close()
+        self._files.close()
+        if self._addresses is not None:
+            self._addresses.close()
+        self._ping.give_back()
+        self._runner.close()
+        if self._kernel is not None:
+            self._kernel.close()
+
+    # the core
+
+    def _tick(self) -> None:
+        self._core.tick(self._loop.now())
+        self._settle()
+
+    def _feed(self, message: effects.Message) -> None:
+        self._core.receive(message, self._loop.now())
+        if not self._settling:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Perform what the core wants until it wants nothing more, then sleep until its deadline."""
+        core, perform = self._core, self._do
+        if self._settling:
+            return
+        self._settling = True
+        try:
+            while wanted := core.drain():
+                for effect in wanted:
+                    perform[type(effect)](effect)
+        finally:
+            self._settling = False
+        deadline = core.deadline()
+        if deadline is None:
+            self._timer.cancel()
+        elif deadline != self._timer.when:
+            self._timer.move(deadline)
+
+    # the kernel's table
+
+    def _open_kernel(self) -> None:
+        """Connect to IPVS. Without it servers are still checked and people told; the table is built when it comes."""
+        settings = self._config.globals
+        try:
+            self._kernel = IpvsKernel.open(settings.net_namespace_ipvs)
+        except IpvsUnavailableError as error:
+            if not self._kernel_missing:
+                self._log.error(f"IPVS: Can't initialize ipvs: {error.strerror}")
+            self._kernel_missing = True
+            return
+        buffer = settings.lvs_netlink_cmd_rcv_bufs
+        if buffer.size:
+            self._kernel.set_receive_buffer(buffer.size, buffer.force)
+        if self._kernel_missing:
+            self._log.info("IPVS is available now")
+            self._kernel_missing = False
+
+    def _operate(self, effect: effects.Operate) -> None:
+        failures: list[OperationFailure] = []
+        if self._kernel is not None:
+            try:
+                failures = self._kernel.perform(effect.operations)
+            except OSError as error:
+                self._lose_kernel(error)
+        self._core.receive(effects.Operated(tuple(failures)), self._loop.now())
+
+    def _lose_kernel(self, error: OSError) -> None:
+        """The socket is unusable: a new one is opened, the next look at the table mends what is missing."""
+        self._log.error(f"IPVS: netlink error: {error.strerror}")
+        if self._kernel is not None:
+            self._kernel.close()
+            self._kernel = None
+        self._open_kernel()
+
+    def _read_table(self, _effect: effects.ReadTable) -> None:
+        table: Table | None = None
+        if self._kernel is None:
+            self._open_kernel()
+        if self._kernel is not None:
+            try:
+                table = self._kernel.table()
+            except OSError as error:
+                self._lose_kernel(error)
+        self._core.receive(effects.TableRead(table), self._loop.now())
+
+    def _kernel_timeouts(self) -> Timeouts | None:
+        if self._kernel is None:
+            return None
+        try:
+            return self._kernel.timeouts()
+        except OSError as error:
+            self._lose_kernel(error)
+            return None
+
+    def _set_marks(self, effect: effects.SetMarks) -> None:
+        if self._marks is None:
+            self._marks = MarkTables(self._config.globals.firewall)
+        self._run_nft(self._marks.change(effect.add, effect.remove))
+
+    def _drop_marks(self, _effect: effects.DropMarks) -> None:
+        if self._marks is not None:
+            self._run_nft(self._marks.drop())
+
+    def _run_nft(self, commands: str) -> None:
+        if not commands:
+            return
+        if self._nft is None:
+            self._nft = Nftables()
+        try:
+            self._nft.run(commands)
+        except NftError as error:
+            self._log.error(f"nftables_ipvs: {error}")
+
+    # attempts
+
+    def _start_check(self, effect: effects.StartCheck) -> None:
+        attempt = effect.attempt
+        if attempt.transport is Transport.SCRIPT:
+            self._start_script(effect.checker, attempt)
+        else:
+            self._dialler.start(effect.checker, attempt)
+
+    def _check_ended(self, checker: Any, outcome: Outcome) -> None:
+        self._core.receive(effects.CheckEnded(checker, outcome), self._loop.now())
+
+    def _start_script(self, checker: Any, attempt: Attempt) -> None:
+        assert attempt.script is not None
+
+        def done(result: ScriptResult) -> None:
+            if self._runs.get(id(checker)) is started:
+                del self._runs[id(checker)]
+                self._check_ended(checker, _script_outcome(result))
+                self._settle()
+
+        started = self._runner.start(attempt.script, (), attempt.timeout_us * 1000 or None, done)
+        self._runs[id(checker)] = started
+
+    def _cancel_checks(self, _effect: effects.CancelChecks) -> None:
+        self._dialler.drop_all()
+        runs, self._runs = self._runs, {}
+        for run_ in runs.values():
+            run_.terminate(1_000_000_000)
+
+    # telling
+
+    def _tell(self, effect: effects.Tell) -> None:
+        settings = self._config.globals
+        if effect.real is not None:
+            event = real_server_event(effect.real, effect.real_name, effect.virtual_name, effect.up)
+        else:
+            event = virtual_server_event(settings, effect.virtual, effect.virtual_name, effect.up, effect.body)
+        if effect.trap_only:
+            event = replace(event, scripts=(), fifo="", mail=None)
+        self._notifier.send(replace(event, final=effect.final))
+
+    def _mail_real(self, effect: effects.MailReal) -> None:
+        settings = self._config.globals
+        mail = real_server_mail(settings, effect.real_name, effect.virtual_name, effect.up, effect.body)
+        self._notifier.send(mail)
+
+    # what the process watches
+
+    def _file_changed(self, name: str, number: int) -> None:
+        self._feed(effects.FileRead(name, number))
+
+    def _address_changed(self, address: Any, count: int) -> None:
+        self._feed(effects.AddressChanged(address, count))
+
+    def _watch_bfd(self) -> None:
+        if self._context.bfd_in is None:
+            return
+        reader = BfdPipeReader(self._context.bfd_in)
+
+        def readable() -> None:
+            try:
+                events = reader.read()
+            except BfdPipeError as error:
+                self._log.error(f"Event from the BFD process not understood: {error}")
+                return
+            if reader.closed:
+                self._loop.remove_reader(reader)
+            now = self._loop.now()
+            for event in events:
+                self._feed(effects.BfdChanged(event.name, event.up, max(0, now - event.sent_ns) // 1000))
+
+        self._loop.add_reader(reader, readable)
+
+    # orders
+
+    def on_reload(self, config: Config, generation: int) -> tuple[str, ...]:
+        """Adopt a configuration."""
+        self._log.write(LogLine("Reinitializing ipvs", Priority.DEBUG))
+        if config.globals.net_namespace_ipvs != self._config.globals.net_namespace_ipvs and self._kernel is not None:
+            self._kernel.close()
+            self._kernel = None
+        if config.ssl != self._config.ssl:
+            self._tls.configure(config.ssl)
+        self._config = config
+        if self._kernel is None:
+            self._open_kernel()
+        self._prepare(config)
+        self._feed(effects.Reload(config, self._kernel_timeouts()))
+        return ()
+
+    def on_stop(self) -> None:
+        """Give up the table and tell the last news; the process ends when scripts and mails have ended."""
+        self._log.info("Stopping")
+        self._feed(effects.Stop(keep=self._context.options.dont_release_ipvs))
+
+    def _stopped(self, _effect: effects.Stopped) -> None:
+        self._timer.cancel()
+        self._notifier.finish(self._service.finish)
+
+    def on_dump(self, kind: Dump) -> None:
+        """Write a dump file."""
+
+    def on_query(self, words: tuple[str, ...]) -> dict[str, Any]:
+        """Answer an operator's question."""
+        if words == ("snapshot",):
+            return {"snapshot": self._snapshot()}
+        return {}
+
+    def on_peer_started(self, kind: ChildKind) -> None:
+        """Only the BFD child is told of new readers."""
+
+    def _snapshot(self) -> IpvsSnapshot:
+        taken = Taken(time.monotonic_ns(), time.time_ns())
+        return replace(snapshot(self._core), taken=taken, generation=self._service.generation)
+
+
+def _script_outcome(result: ScriptResult) -> Outcome:
+    if result.failed_to_start:
+        return Outcome(False, Reason.SCRIPT_ENDED, result.failed_to_start, _NOT_STARTED)
+    if result.timed_out:
+        return Outcome(False, Reason.SCRIPT_TIMED_OUT)
+    if result.signal is not None:
+        return Outcome(False, Reason.SCRIPT_SIGNALLED, "", result.signal)
+    return Outcome(result.status == 0, Reason.SCRIPT_ENDED, "", result.status or 0)

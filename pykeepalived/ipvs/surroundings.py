@@ -1,0 +1,187 @@
+"""What the checker process watches beside real servers: tracked files, local addresses, the right to ping. Shell."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable
+
+from pykeepalived.config.model.globals import ReceiveBuffer
+from pykeepalived.config.model.values import Ip
+from pykeepalived.config.model.vrrp import TrackFile
+from pykeepalived.netlink.facts import AddressAdded, AddressRemoved, Overrun
+from pykeepalived.netlink.kernel import Kernel
+from pykeepalived.observe.cause import LogLine, Priority
+from pykeepalived.runtime.inotify import DirectoryWatch
+from pykeepalived.runtime.loop import Loop
+
+Log = Callable[[LogLine], object]
+_CONTENT = 127
+"""Bytes of a tracked file that count (keepalived.conf(5))."""
+_NUMBER = re.compile(rb"\s*([+-]?)(0[xX][0-9a-fA-F]+|[0-9]+)")
+_PING_RANGE = "/proc/sys/net/ipv4/ping_group_range"
+
+
+def file_number(content: bytes) -> int | None:
+    """The number a tracked file begins with, as strtol(3) with base 0 reads it; 0 without one, None beyond 32 bits."""
+    found = _NUMBER.match(content)
+    if found is None:
+        return 0
+    digits = found[2]
+    if digits[:2] in (b"0x", b"0X"):
+        value = int(digits, 16)
+    elif digits.startswith(b"0"):
+        octal = re.match(rb"[0-7]*", digits)
+        value = int(octal[0], 8) if octal is not None and octal[0] else 0
+    else:
+        value = int(digits)
+    value = -value if found[1] == b"-" else value
+    return value if -(2**31) <= value < 2**31 else None
+
+
+class TrackedFiles:
+    """Tells `changed(name, number)` for every tracked file, at once and after each change."""
+
+    def __init__(self, loop: Loop, log: Log, changed: Callable[[str, int], object]) -> None:
+        self._loop = loop
+        self._log = log
+        self._changed = changed
+        self._watch: DirectoryWatch | None = None
+        self._files: dict[str, TrackFile] = {}
+
+    def watch(self, files: Iterable[TrackFile]) -> None:
+        """Watch exactly these, and tell what they hold now."""
+        before, self._files = self._files, {file.name: file for file in files}
+        paths = {file.path for file in self._files.values()}
+        for path in {file.path for file in before.values()} - paths:
+            if self._watch is not None:
+                self._watch.remove(path)
+        if self._files and self._watch is None:
+            self._watch = DirectoryWatch(self._loop, self._happened)
+        for file in self._files.values():
+            if before.get(file.name) is None or before[file.name].path != file.path:
+                self._add(file)
+            self._tell(file)
+
+    def close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    def _add(self, file: TrackFile) -> None:
+        assert self._watch is not None
+        try:
+            self._watch.add(file.path)
+        except OSError as error:
+            text = f"Unable to monitor track file {file.path} - errno {error.errno} ({error.strerror})"
+            self._log(LogLine(text, Priority.ERROR))
+
+    def _happened(self, path: str) -> None:
+        for file in self._files.values():
+            if file.path == path:
+                self._tell(file)
+
+    def _tell(self, file: TrackFile) -> None:
+        content = _read(file.path)
+        number = file_number(content)
+        if number is None:
+            text = content.split(b"\n")[0].decode("ascii", "replace")
+            self._log(LogLine(f"Invalid number {text} read from {file.path} - ignoring"))
+            return
+        self._changed(file.name, number)
+
+
+def _read(path: str) -> bytes:
+    """The start of a regular file; nothing of anything else. Never waits."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, _CONTENT) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+class AddressWatch:
+    """Tells `changed(address, count)`: on how many interfaces an address of interest stands (ha_suspend)."""
+
+    def __init__(self, loop: Loop, buffer: ReceiveBuffer, changed: Callable[[Ip, int], object]) -> None:
+        self._loop = loop
+        self._changed = changed
+        self._kernel = Kernel(ReceiveBuffer(), buffer)
+        self._places: dict[Ip, set[int]] = {}
+        self._read_all()
+        loop.add_reader(self._kernel.event_fd, self._read)
+
+    def tell(self, addresses: Iterable[Ip]) -> None:
+        """Tell the present count of each of these."""
+        for address in addresses:
+            self._changed(address, len(self._places.get(address, ())))
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._kernel.event_fd)
+        self._kernel.close()
+
+    def _read_all(self) -> None:
+        before, self._places = self._places, {}
+        for entry in self._kernel.facts().addresses:
+            self._places.setdefault(entry.address, set()).add(entry.index)
+        for address in before.keys() | self._places.keys():
+            if before and len(before.get(address, ())) != len(self._places.get(address, ())):
+                self._changed(address, len(self._places.get(address, ())))
+
+    def _read(self) -> None:
+        for event in self._kernel.read_events():
+            match event:
+                case AddressAdded(entry):
+                    self._places.setdefault(entry.address, set()).add(entry.index)
+                    self._changed(entry.address, len(self._places[entry.address]))
+                case AddressRemoved(entry):
+                    places = self._places.get(entry.address, set())
+                    places.discard(entry.index)
+                    self._changed(entry.address, len(places))
+                case Overrun():
+                    self._read_all()
+
+
+class PingPermission:
+    """PING_CHECK needs group 0 in net.ipv4.ping_group_range: widened at first use, put back at the end."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._original: str | None = None
+
+    def obtain(self) -> None:
+        """Let group 0 open ICMP sockets. A failure is logged; the checks will tell it too."""
+        if self._original is not None:
+            return
+        try:
+            with open(_PING_RANGE, encoding="ascii") as file:
+                original = file.read().strip()
+            low, high = (int(word) for word in original.split())
+            if low == 0:
+                return
+            if low <= high:
+                self._log(LogLine(f"Warning: {_PING_RANGE} being expanded from {low} {high} to 0 {high}"))
+            self._write(f"0 {high if low <= high else 0}")
+        except (OSError, ValueError) as error:
+            self._log(LogLine(f"Unable to set {_PING_RANGE}: {error}", Priority.WARNING))
+            return
+        self._original = original
+
+    def give_back(self) -> None:
+        if self._original is None:
+            return
+        try:
+            self._write(self._original)
+        except OSError as error:
+            self._log(LogLine(f"Unable to restore {_PING_RANGE}: {error.strerror}", Priority.WARNING))
+        self._original = None
+
+    def _write(self, text: str) -> None:
+        with open(_PING_RANGE, "w", encoding="ascii") as file:
+            file.write(text)
