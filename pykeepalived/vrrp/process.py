@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -19,7 +20,8 @@ from pykeepalived.notify.messages import group_event, instance_event
 from pykeepalived.notify.notifier import Notifier
 from pykeepalived.notify.scripts import ScriptResult, ScriptRun, ScriptRunner
 from pykeepalived.observe.cause import LogLine, Priority
-from pykeepalived.observe.snapshot import SocketSnapshot, Taken, VrrpSnapshot
+from pykeepalived.observe.dump.vrrp import vrrp_lines
+from pykeepalived.observe.snapshot import Taken, VrrpSnapshot
 from pykeepalived.runtime.bfd_pipe import BfdPipeError, BfdPipeReader
 from pykeepalived.runtime.child import ChildContext
 from pykeepalived.runtime.child_loop import EXIT_FATAL, EXIT_PERMISSION, ChildService
@@ -27,8 +29,8 @@ from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.messages import ChildKind, Dump
 from pykeepalived.runtime.scheduling import raise_open_files_limit
 from pykeepalived.vrrp import effects, inputs
+from pykeepalived.vrrp.dumps import VrrpDumps, with_descriptors
 from pykeepalived.vrrp.host import Host
-from pykeepalived.vrrp.packet import PROTOCOL_VRRP
 from pykeepalived.vrrp.processes import ProcessWatcher
 from pykeepalived.vrrp.router import Router
 from pykeepalived.vrrp.sockets import AdvertSockets, FrameSocket, PoolSockets
@@ -91,6 +93,7 @@ class VrrpProcess:
         self._files = FileWatcher(loop, self._log.write, self._file_changed)
         self._linkbeat = LinkbeatPoller(loop, self._log.write, self._linkbeat_changed)
         self._processes = ProcessWatcher(loop, self._log.write, self._process_count_changed)
+        self._dumps = VrrpDumps(context.log, self.snapshot)
         self._runs: dict[str, ScriptRun] = {}
         self._failed: dict[effects.Pool, None] = {}
         self._timer = loop.idle_timer(self._tick)
@@ -133,12 +136,20 @@ class VrrpProcess:
         self._settle()
         self._feed(self._host.events())
         self._loop.add_reader(self._kernel.event_fd, self._read_kernel)
+        self._loop.on_signal(signal.SIGCHLD, self._reap)
         self._watch_bfd()
+        if self._context.options.dump_config:
+            for line in vrrp_lines(self._config, self.snapshot()):
+                self._log.info(line)
         gc.freeze()
         self._service.ready()
         status = self._service.run()
         self._close()
         return status
+
+    def _reap(self) -> None:
+        self._runner.reap()
+        self._dumps.reap()
 
     def _close(self) -> None:
         self._runner.close()
@@ -373,6 +384,9 @@ class VrrpProcess:
 
     def on_dump(self, kind: Dump) -> None:
         """Write a dump file."""
+        self._dumps.write(kind, self._config)
+        if kind is Dump.STATS_CLEAR:
+            self._feed([inputs.ClearCounters()])
 
     def on_query(self, words: tuple[str, ...]) -> dict[str, Any]:
         """`snapshot`: the whole process as data."""
@@ -380,45 +394,17 @@ class VrrpProcess:
 
     def snapshot(self) -> VrrpSnapshot:
         """The process as it is now: what the core knows, with descriptors, running scripts and clocks."""
-        found = self._router.snapshot()
-        by_place = {_place(sockets.pool): sockets for sockets in self._sockets.pools()}
-        pairs = [(shown, by_place.get(_shown_place(shown))) for shown in found.sockets]
-        sockets = tuple(
-            replace(shown, fd_in=pair.receive.fileno(), fd_out=pair.send.fileno()) if pair is not None else shown
-            for shown, pair in pairs
-        )
-        fds = {name: (shown.fd_in, shown.fd_out) for shown in sockets for name in shown.instances}
+        states = {name: run.state for name, run in self._runs.items()}
         return replace(
-            found,
+            with_descriptors(self._router.snapshot(), self._sockets.pools(), states),
             taken=Taken(self._now(), time.time_ns()),
             pid=os.getpid(),
             generation=self._generation,
             log_dropped=self._log.dropped,
-            sockets=sockets,
-            instances=tuple(
-                replace(shown, fd_in=fds[shown.name][0], fd_out=fds[shown.name][1]) if shown.name in fds else shown
-                for shown in found.instances
-            ),
-            scripts=tuple(
-                replace(shown, run_state=self._runs[shown.name].state) if shown.name in self._runs else shown
-                for shown in found.scripts
-            ),
         )
 
     def on_peer_started(self, kind: ChildKind) -> None:
         """Only the BFD child is told of new readers."""
-
-
-Place = tuple[str, int, str, bool, bytes]
-
-
-def _place(pool: effects.Pool) -> Place:
-    protocol = "VRRP" if pool.protocol == PROTOCOL_VRRP else "AH"
-    return (pool.interface, pool.family, protocol, pool.unicast, pool.group or pool.source or b"")
-
-
-def _shown_place(shown: SocketSnapshot) -> Place:
-    return (shown.interface, shown.family, shown.protocol, shown.unicast, shown.address or b"")
 
 
 def _pool_text(sockets: PoolSockets) -> str:

@@ -1,4 +1,4 @@
-"""The IPVS connection synchronisation threads that follow a VRRP instance (keepalived.conf(5), lvs_sync_daemon). Shell."""
+"""The IPVS synchronisation threads that follow a VRRP instance (keepalived.conf(5), lvs_sync_daemon). Shell."""
 
 from __future__ import annotations
 
