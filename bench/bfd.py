@@ -181,7 +181,7 @@ def detection(make: str, interval_ms: float, rounds: int, own: list[float], bird
     limit = MULTIPLIER * interval_ms
     with sessions(make, 1, interval_ms) as pair:
         for _ in range(rounds):
-            pair.pause(0.3 + random.random() * interval_ms / 1000)
+            pair.pause(1.2 + random.random() * interval_ms / 1000)
             seen, changes = len(pair.a.lines), len(pair.bird.changes)
             last = last_packets(pair, lambda: pair.b.forward("eth0", False), limit * 1.5 / 1000 + 0.2)
             down = [at for at, line in pair.a.lines[seen:] if "Entering Down state" in line]
@@ -189,7 +189,7 @@ def detection(make: str, interval_ms: float, rounds: int, own: list[float], bird
             own.append((down[0] - last["a"]) / 1e6 - limit)
             birds.append((bird_down[0] - last["b"]) / 1e6 - limit)
             pair.b.forward("eth0", True)
-            if not pair.wait(lambda: pair.up() == 1, 20):
+            if not pair.wait(lambda: pair.up() == 1 and pair.bird.changes[-1][1] == "Up", 20):
                 raise RuntimeError("the session did not come back")
 
 

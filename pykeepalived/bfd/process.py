@@ -70,6 +70,7 @@ class BfdProcess:
         self._receivers: dict[bool, Receiver] = {}
         self._transmitters: dict[str, Transmitter] = {}
         self._pipes = {kind: BfdPipeWriter(fd, loop) for kind, fd in context.bfd_out.items()}
+        self._lines: list[LogLine] = []
         self._timer = loop.idle_timer(self._tick)
         self._retry = loop.idle_timer(self._open_missing)
         self._config = context.config
@@ -109,11 +110,19 @@ class BfdProcess:
             deadline = speaker.deadline()
             if deadline is not None:
                 self._timer.move(deadline)
+            if self._lines:
+                self._write_lines()
+
+    def _write_lines(self) -> None:
+        """Log once everybody who waits for the news has it."""
+        lines, self._lines = self._lines, []
+        for line in lines:
+            self._log.write(line)
 
     def _do(self, effect: Effect) -> None:
         match effect:
             case LogLine():
-                self._log.write(effect)
+                self._lines.append(effect)
             case Tell(event, receivers):
                 for kind in receivers:
                     self._tell(kind, event)
