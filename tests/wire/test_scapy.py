@@ -42,7 +42,7 @@ def test_version_2_adverts(scapy: SimpleNamespace, name: str) -> None:
     assert (seen.ttl, seen.tos, seen.proto, seen.id) == (255, 0xC0, 112, 1)
     advert = seen[scapy.vrrp.VRRP]
     assert (advert.version, advert.type, advert.vrid, advert.priority, advert.adv) == (2, 1, 51, 150, 1)
-    assert list(advert.addrlist)[0] == "192.0.2.100"
+    assert next(iter(advert.addrlist)) == "192.0.2.100"
     rebuilt = advert.copy()
     del rebuilt.chksum
     assert bytes(rebuilt) == data[20:]
