@@ -78,6 +78,7 @@ class Daemon:
         self.config = config
         self.phase = Phase.STARTING
         self.started_ns = loop.now()
+        self._launcher = launcher
         self._prepare = prepare
         self._dump = dump
         self._manager = manager
@@ -119,6 +120,8 @@ class Daemon:
         wanted = wanted_children(self.config, self.enabled, self.options.run_all)
         for kind in wanted:
             self._prepare(kind)
+        for kind in self.enabled.difference(wanted):
+            self._launcher.release(kind)
         self.children.adopt(self.config, wanted)
         settings = self.config.globals
         self._reload_timer.configure(settings.reload_time_file, settings.reload_repeat)

@@ -77,6 +77,9 @@ class Launcher(Protocol):
         self, kind: ChildKind, config: Config, generation: int, respawned: bool
     ) -> tuple[int, socket.socket]: ...
 
+    def release(self, kind: ChildKind) -> None:
+        """This child is not started now: leave no pid file of it."""
+
 
 @dataclass(slots=True, kw_only=True)
 class ForkLauncher:
@@ -104,6 +107,10 @@ class ForkLauncher:
         finally:
             theirs.close()
         return pid, ours
+
+    def release(self, kind: ChildKind) -> None:
+        if kind in self.pid_files:
+            self.pid_files[kind].remove()
 
     def _make_pipes(self) -> None:
         """The pipes from the BFD child to its readers; the parent holds both ends, so that either side may restart."""

@@ -254,9 +254,6 @@ def _make_run_directory(paths: RunPaths, log: Log) -> None:
 
 def _take_pid_files(options: Options, paths: RunPaths) -> dict[ChildKind | None, PidFile]:
     """Lock the pid files of everything that may run; None is the parent. Raises AlreadyRunningError."""
-    other = running_pid(paths.parent)
-    if other is not None:
-        raise AlreadyRunningError(f"pid file {paths.parent} belongs to running process {other}")
     enabled = {
         ChildKind.VRRP: options.run_vrrp,
         ChildKind.CHECKER: options.run_checker,
@@ -268,9 +265,12 @@ def _take_pid_files(options: Options, paths: RunPaths) -> dict[ChildKind | None,
     try:
         for kind, path in wanted.items():
             taken[kind] = PidFile(path)
+        other = running_pid(paths.parent)
+        if other is not None:
+            raise AlreadyRunningError(f"pid file {paths.parent} belongs to running process {other}")
     except AlreadyRunningError:
         for pid_file in taken.values():
-            pid_file.remove()
+            pid_file.abandon()
         raise
     return taken
 

@@ -47,6 +47,12 @@ class PidFile:
                     os.unlink(self.path)
             self.close()
 
+    def abandon(self) -> None:
+        """Let go of a file that turned out to be somebody's; one that we have just created is removed."""
+        if self._fd >= 0 and os.fstat(self._fd).st_size == 0:
+            self.remove()
+        self.close()
+
     def close(self) -> None:
         """Let go of the descriptor only: what a process does with the files of others."""
         if self._fd >= 0:

@@ -1,0 +1,513 @@
+"""The parent as a real process with fake children: start, signals, pid files, death, reload, stop, exit statuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.parent.running import ROOT, alive, wait_for
+
+ALL = {"wants": ["vrrp", "checker", "bfd"]}
+VRRP = {"wants": ["vrrp"]}
+
+
+def test_start_and_stop_lines_in_order(daemon):
+    running = daemon(VRRP)
+    running.wait_line("Startup complete")
+    assert running.stop() == 0
+    lines = running.lines()
+    parent = [line for line in lines if not line.startswith((" ", "vrrp "))]
+    pid = int(lines[next(i for i, x in enumerate(lines) if x.startswith("Starting VRRP"))].rpartition("=")[2])
+    assert parent[0] == "Starting Fake v1.0.0 (01/01,2026)"
+    assert parent[1].startswith("Running on Linux ")
+    assert parent[2].startswith("Command line: '")
+    assert parent[3:] == [
+        "NOTICE: setting config option max_auto_priority should result in better keepalived performance",
+        f"Starting VRRP child process, pid={pid}",
+        "Startup complete",
+        "Stopping",
+        "Stopped",
+        "Stopped Fake v1.0.0 (01/01,2026)",
+    ]
+
+
+@pytest.mark.keyword("global_defs/max_auto_priority")
+def test_minus_one_silences_the_notice(daemon):
+    running = daemon({**VRRP, "globals": {"max_auto_priority": -1}})
+    running.wait_line("Startup complete")
+    running.stop()
+    assert not [line for line in running.lines() if "NOTICE" in line]
+
+
+def test_children_start_in_order_and_all_stop(daemon):
+    running = daemon(ALL)
+    running.wait_line("Startup complete")
+    kinds = [line.split()[1] for line in running.lines() if line.startswith("Starting ") and "child" in line]
+    assert kinds == ["Healthcheck", "VRRP", "BFD"]
+    pids = [running.pid(name) for name in "vcb"]
+    assert all(alive(pid) for pid in pids)
+    assert running.stop() == 0
+    assert not any(alive(pid) for pid in pids)
+    assert running.lines().count("Stopped") == 3
+
+
+def test_stop_takes_no_longer_than_the_children(daemon):
+    running = daemon(ALL)
+    running.wait_line("Startup complete")
+    begun = time.monotonic()
+    assert running.stop() == 0
+    assert time.monotonic() - begun < 4
+    assert not [line for line in running.lines() if "failed to die" in line]
+
+
+@pytest.mark.keyword("child_wait_time")
+def test_a_child_that_does_not_leave_is_killed(daemon):
+    running = daemon({**VRRP, "globals": {"child_wait_time_s": 1}, "children": {"vrrp": {"stop_ms": 600_000}}})
+    running.wait_line("Startup complete")
+    assert running.stop() == 0
+    assert "vrrp process failed to die - forcing termination" in running.lines()
+
+
+def test_pid_files(daemon):
+    running = daemon(ALL)
+    running.wait_line("Startup complete")
+    assert running.pid("k") == running.process.pid
+    for name in "kvcb":
+        path = Path(running.pid_path(name))
+        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+        assert path.read_text() == f"{running.pid(name)}\n"
+    running.stop()
+    assert [p.name for p in running.directory.iterdir() if p.suffix in (".pid", ".sock")] == []
+
+
+def test_pid_files_of_children_that_do_not_run_are_not_left(daemon):
+    running = daemon(VRRP)
+    running.wait_line("Startup complete")
+    assert sorted(p.name for p in running.directory.glob("*.pid")) == ["k.pid", "v.pid"]
+
+
+def test_a_second_daemon_is_refused_with_status_0(daemon):
+    running = daemon(VRRP)
+    running.wait_line("Startup complete")
+    second_log = running.directory / "log2"
+    second = running.launch(second_log)
+    assert second.wait(60) == 0
+    text = second_log.read_text()
+    assert f"Another process has pid file {running.pid_path('k')} locked" in text
+    assert text.rstrip().endswith("daemon is already running")
+    assert "Stopped" not in text
+    assert running.pid("k") == running.process.pid
+    assert running.process.poll() is None
+
+
+def test_what_a_killed_daemon_left_does_not_hinder(daemon, tmp_path):
+    running = daemon(ALL)
+    running.wait_line("Startup complete")
+    children = [running.pid(name) for name in "vcb"]
+    running.signal(signal.SIGKILL)
+    assert running.process.wait(60) == -signal.SIGKILL
+    for pid in children:
+        wait_for(lambda pid=pid: not alive(pid), "children leave with the parent")
+    assert Path(running.pid_path("k")).exists()
+    assert running.lines().count("Stopped") == 3
+    again = daemon(ALL)
+    again.wait_line("Startup complete", 2)
+    assert again.pid("k") == again.process.pid
+    assert again.stop() == 0
+
+
+def test_sigint_stops_unless_told_otherwise(daemon):
+    running = daemon(VRRP)
+    running.wait_line("Startup complete")
+    running.signal(signal.SIGINT)
+    assert running.process.wait(60) == 0
+    other = daemon(VRRP, "--ignore-sigint", directory=running.directory / "other")
+    other.wait_line("Startup complete")
+    other.signal(signal.SIGINT)
+    other.signal(signal.SIGUSR1)
+    other.wait_line("Printing parent data")
+    assert other.process.poll() is None
+
+
+def test_other_signals_do_nothing(daemon):
+    running = daemon(VRRP)
+    running.wait_line("Startup complete")
+    for signum in (signal.SIGALRM, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTSTP, signal.SIGRTMIN, signal.SIGXCPU):
+        running.signal(signum)
+        os.kill(running.pid("v"), signum)
+    running.signal(signal.SIGUSR1)
+    running.wait_line("vrrp dump data")
+    assert running.process.poll() is None
+
+
+def test_dump_signals_are_passed_on(daemon):
+    running = daemon(ALL)
+    running.wait_line("Startup complete")
+    running.signal(signal.SIGUSR1)
+    for kind in ("vrrp", "checker", "bfd"):
+        running.wait_line(f"{kind} dump data")
+    running.signal(signal.SIGUSR2)
+    running.wait_line("vrrp dump stats")
+    running.signal(signal.SIGRTMAX - 1)
+    running.wait_line("vrrp dump stats_clear")
+    running.signal(signal.SIGRTMIN + 2)
+    running.wait_line("vrrp dump json")
+    assert not [line for line in running.lines() if line.startswith(("checker dump s", "bfd dump s"))]
+
+
+def test_a_killed_child_is_back_with_its_pid_file(daemon):
+    running = daemon(ALL)
+    running.wait_line("Startup complete")
+    first = running.pid("v")
+    os.kill(first, signal.SIGKILL)
+    running.wait_line("vrrp respawned")
+    second = wait_for(lambda: running.pid("v") not in (0, first) and running.pid("v"), "new pid")
+    assert alive(second)
+    running.wait_line("bfd peer vrrp started")
+    text = f"pid {first} exited due to signal 9 (Killed) - has rlimit_rttime been exceeded?"
+    assert text in running.lines()
+    assert f"VRRP child process({first}) died: Respawning" in running.lines()
+    assert running.stop() == 0
+
+
+def test_a_stopped_child_is_found_hung_and_replaced(daemon):
+    running = daemon(VRRP)
+    running.wait_line("Startup complete")
+    first = running.pid("v")
+    os.kill(first, signal.SIGSTOP)
+    running.wait_line(f"VRRP child process({first}) silent for 5 s: killing it")
+    running.wait_line("vrrp respawned")
+    assert running.stop() == 0
+
+
+@pytest.mark.parametrize(("status", "word"), [(1, "FATAL"), (2, "CONFIG"), (4, "missing permission")])
+def test_permanent_errors_are_the_daemons_exit_status(daemon, status, word):
+    running = daemon({**ALL, "children": {"checker": {"exit": status}}})
+    assert running.process.wait(60) == status
+    assert any(line.endswith(f"exited with permanent error {word}. Terminating") for line in running.lines())
+
+
+def test_without_respawn_the_daemon_leaves_with_its_child(daemon):
+    running = daemon(ALL, "-R")
+    running.wait_line("Startup complete")
+    first = running.pid("v")
+    os.kill(first, signal.SIGKILL)
+    assert running.process.wait(60) == 0
+    assert f"VRRP child process({first}) died: Exiting" in running.lines()
+
+
+def test_a_configuration_that_cannot_be_read_is_status_6(daemon, tmp_path):
+    running = daemon(VRRP, "-f", str(tmp_path / "nothing"))
+    assert running.process.wait(60) == 6
+
+
+def test_nothing_to_run_waits_for_a_reload(daemon):
+    running = daemon({"wants": []})
+    running.wait_line("Warning - keepalived has no configuration to run")
+    running.write(VRRP)
+    running.signal(signal.SIGHUP)
+    running.wait_line("Reload complete")
+    assert alive(running.pid("v"))
+    assert running.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "children"), [(("-P",), "vb"), (("-C",), "cb"), (("-B",), "vc"), (("-P", "-C"), "b")]
+)
+def test_switched_off_children_do_not_run(daemon, words, children):
+    running = daemon(ALL, *words)
+    running.wait_line("Startup complete")
+    assert sorted(p.stem for p in running.directory.glob("*.pid")) == sorted("k" + children)
+
+
+def test_all_starts_all(daemon):
+    running = daemon({"wants": []}, "--all")
+    running.wait_line("Startup complete")
+    assert sorted(p.stem for p in running.directory.glob("*.pid")) == sorted("kvcb")
+
+
+# reload
+
+
+def test_reload_reaches_every_child_and_completes(daemon):
+    running = daemon(ALL)
+    running.wait_line("Startup complete")
+    running.write({**ALL, "globals": {"process_name": "x"}})
+    running.signal(signal.SIGHUP)
+    running.wait_line("Reload complete")
+    for kind in ("vrrp", "checker", "bfd"):
+        running.wait_line(f"{kind} adopted generation 2")
+    lines = running.lines()
+    assert lines.index("Reloading ...") < lines.index("Reloading") < lines.index("Reload complete")
+
+
+def test_a_bad_file_leaves_the_service_alone_and_says_why(daemon):
+    running = daemon(VRRP)
+    running.wait_line("Startup complete")
+    pid = running.pid("v")
+    running.write({"bad": "(Line 3) something is wrong"})
+    running.signal(signal.SIGHUP)
+    running.wait_line("Reload refused: the new configuration cannot be used, the running one stays in force")
+    assert "(Line 3) something is wrong" in running.lines()
+    os.unlink(running.directory / "config")
+    running.signal(signal.SIGHUP)
+    running.wait_line("Reload refused", 2)
+    assert running.pid("v") == pid
+    running.write(VRRP)
+    running.signal(signal.SIGHUP)
+    running.wait_line("Reload complete")
+    assert running.stop() == 0
+
+
+def test_a_respawn_after_a_refused_reload_uses_the_running_configuration(daemon):
+    running = daemon(VRRP)
+    running.wait_line("Startup complete")
+    running.write({"bad": "x"})
+    running.signal(signal.SIGHUP)
+    running.wait_line("Reload refused")
+    os.kill(running.pid("v"), signal.SIGKILL)
+    running.wait_line("vrrp respawned")
+    running.wait_line("vrrp running generation 1", 2)
+
+
+def test_many_requests_become_at_most_one_more(daemon):
+    running = daemon({**VRRP, "children": {"vrrp": {}}})
+    running.wait_line("Startup complete")
+    for _ in range(20):
+        running.signal(signal.SIGHUP)
+    running.wait_line("Reload complete")
+    time.sleep(0.5)
+    assert 1 <= running.lines().count("Reload complete") <= 20
+    assert running.lines().count("Reload complete") == running.lines().count("Reloading ...")
+
+
+def test_a_request_during_the_start_is_served_after_it(daemon):
+    script = ["/bin/sleep", "1"]
+    running = daemon({**VRRP, "globals": {"startup_script": script}}, "-D")
+    running.wait_line("Running startup script /bin/sleep 1")
+    running.signal(signal.SIGHUP)
+    running.wait_line("Reload already in progress, request queued")
+    running.wait_line("Reload complete")
+    lines = running.lines()
+    assert lines.index("Startup complete") < lines.index("Reloading ...")
+
+
+def test_a_child_told_to_reload_has_the_whole_daemon_reload(daemon):
+    running = daemon(ALL)
+    running.wait_line("Startup complete")
+    os.kill(running.pid("c"), signal.SIGHUP)
+    running.wait_line("Reload complete")
+    running.wait_line("vrrp adopted generation 2")
+
+
+@pytest.mark.keyword("instance")
+def test_settings_that_need_a_restart_refuse_the_reload(daemon):
+    running = daemon(VRRP)
+    running.wait_line("Startup complete")
+    running.write({**VRRP, "globals": {"instance": "other"}})
+    running.signal(signal.SIGHUP)
+    running.wait_line("Cannot change instance name at a reload - please restart keepalived")
+    running.wait_line("Reload refused")
+    assert "Reload complete" not in running.lines()
+
+
+@pytest.mark.keyword("global_defs/reload_check_config")
+def test_a_checked_reload_refuses_what_only_has_errors(daemon):
+    running = daemon({**VRRP, "globals": {"reload_check_config": "/dev/null"}})
+    running.wait_line("Startup complete")
+    path = str(running.directory / "report")
+    config = {**VRRP, "globals": {"reload_check_config": path}}
+    running.write(config)
+    running.signal(signal.SIGHUP)
+    running.wait_line("Reload complete")
+    running.write({**config, "messages": ["(Line 1) Unknown keyword 'x'"]})
+    running.signal(signal.SIGHUP)
+    running.wait_line(f"New config failed validation, see {path} for details")
+    assert Path(path).read_text() == "(Line 1) Unknown keyword 'x'\n"
+    running.write(config)
+    running.signal(signal.SIGHUP)
+    running.wait_line("Reload complete", 2)
+    assert Path(path).read_text() == ""
+
+
+def test_without_the_check_errors_are_told_and_the_rest_is_applied(daemon):
+    running = daemon(VRRP)
+    running.wait_line("Startup complete")
+    running.write({**VRRP, "messages": ["(Line 1) Unknown keyword 'x'"]})
+    running.signal(signal.SIGHUP)
+    running.wait_line("Reload complete")
+    assert "(Line 1) Unknown keyword 'x'" in running.lines()
+
+
+def test_a_child_that_cannot_adopt_goes_on(daemon):
+    running = daemon(VRRP)
+    running.wait_line("Startup complete")
+    pid = running.pid("v")
+    running.write({**VRRP, "children": {"vrrp": {"x": 1}}})
+    running.signal(signal.SIGHUP)
+    running.wait_line("Reload complete")
+    refusing = {**VRRP, "children": {"vrrp": {"refuse_reload": True}}}
+    running.write(refusing)
+    running.signal(signal.SIGHUP)
+    running.wait_line("Reload complete", 2)
+    running.write({**refusing, "globals": {"process_name": "y"}})
+    running.signal(signal.SIGHUP)
+    running.wait_line("The vrrp process could not adopt the new configuration: ValueError: told to refuse")
+    running.wait_line("Reload complete", 3)
+    assert running.pid("v") == pid
+
+
+@pytest.mark.keyword("global_defs/reload_time_file")
+def test_a_reload_at_a_time(daemon, tmp_path):
+    when = tmp_path / "when"
+    running = daemon({**VRRP, "globals": {"reload_time_file": str(when)}})
+    running.wait_line("Startup complete")
+    when.write_text("nonsense\n")
+    running.wait_line("Reload time nonsense format is incorrect - ignoring")
+    soon = time.time() + 2
+    when.write_text(time.strftime("%Y-%m-%d %H:%M:%S\n", time.localtime(soon)))
+    running.wait_line("Scheduling reload for ")
+    running.wait_line("Reload complete")
+    assert time.time() >= int(soon)
+    assert not when.exists()
+
+
+# scripts
+
+
+@pytest.mark.keyword("global_defs/startup_script")
+@pytest.mark.keyword("global_defs/shutdown_script")
+def test_scripts_run_before_and_after_the_children(daemon, tmp_path):
+    mark = tmp_path / "mark"
+    settings = {
+        "startup_script": ["/bin/sh", "-c", f"echo up >> {mark}; exit 3"],
+        "shutdown_script": ["/bin/sh", "-c", f"echo down >> {mark}"],
+    }
+    running = daemon({**VRRP, "globals": settings}, "-D")
+    running.wait_line("Startup complete")
+    assert mark.read_text() == "up\n"
+    assert running.stop() == 0
+    assert mark.read_text() == "up\ndown\n"
+    lines = running.lines()
+    failed = lines.index("startup script script failed, status 3")
+    assert failed < next(i for i, line in enumerate(lines) if line.startswith("Starting VRRP"))
+    assert next(i for i, line in enumerate(lines) if line.startswith("Stopped - used")) < lines.index(
+        "shutdown script script succeeded"
+    )
+
+
+@pytest.mark.keyword("global_defs/startup_script_timeout")
+def test_a_startup_script_that_hangs_is_ended_and_the_start_goes_on(daemon):
+    settings = {"startup_script": ["/bin/sleep", "600"], "startup_script_timeout_s": 1}
+    running = daemon({**VRRP, "globals": settings})
+    running.wait_line("startup script timed out")
+    running.wait_line("Startup complete")
+
+
+def test_stop_during_the_startup_script(daemon):
+    running = daemon({**VRRP, "globals": {"startup_script": ["/bin/sleep", "600"]}}, "-D")
+    running.wait_line("Running startup script")
+    assert running.stop() == 0
+    assert not [line for line in running.lines() if line.startswith("Starting VRRP")]
+
+
+# detaching, umask, systemd
+
+
+def test_it_detaches_without_n(daemon, tmp_path):
+    running = daemon(VRRP)
+    running.wait_line("Startup complete")
+    running.stop()
+    command = [word for word in running.command if word not in ("-n", "-l")]
+    log = tmp_path / "k.log"
+    assert subprocess.run([*command, f"-g{log}"], cwd=ROOT, check=False).returncode == 0
+    wait_for(lambda: log.exists() and "Startup complete" in log.read_text(), "start of the detached daemon")
+    pid = running.pid("k")
+    try:
+        assert os.getsid(pid) == pid
+        assert os.readlink(f"/proc/{pid}/cwd") == "/"
+        assert [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in range(3)] == ["/dev/null"] * 3
+        assert (tmp_path / "k_vrrp.log").read_text().endswith("vrrp running generation 1\n")
+        assert Path(f"/proc/{pid}/comm").read_text() == "keepalived\n"
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        wait_for(lambda: not alive(pid), "end of the detached daemon")
+    assert "Stopped Fake" in log.read_text()
+
+
+@pytest.mark.parametrize(("words", "umask"), [((), "0177"), (("-u", "022"), "0022")])
+def test_umask(daemon, words, umask):
+    running = daemon(VRRP, *words)
+    running.wait_line("Startup complete")
+    status = Path(f"/proc/{running.pid('v')}/status").read_text()
+    assert f"Umask:\t{umask}" in status
+
+
+def test_the_children_hold_no_descriptors_of_others(daemon):
+    running = daemon(ALL)
+    running.wait_line("Startup complete")
+    for name in "vcb":
+        pid = running.pid(name)
+        targets = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        assert sum(".pid" in target for target in targets) == 1
+        assert not [target for target in targets if ".sock" in target]
+        assert sum("eventpoll" in target for target in targets) == 1
+
+
+def test_the_bfd_child_has_only_the_capabilities_it_needs(daemon):
+    running = daemon(ALL)
+    running.wait_line("Startup complete")
+    status = dict(
+        line.split(":\t", 1)
+        for line in Path(f"/proc/{running.pid('b')}/status").read_text().splitlines()
+        if "\t" in line
+    )
+    assert status["NoNewPrivs"] == "1"
+    for name in ("CapEff", "CapPrm", "CapBnd"):
+        assert int(status[name], 16) & ~(1 << 1 | 1 << 10 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 23 | 1 << 24) == 0
+
+
+def test_systemd_hears_of_everything(daemon, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(60)
+        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"}
+        running = daemon(VRRP, environment=environment)
+
+        def next_message() -> dict[str, str]:
+            while True:
+                message = dict(line.split("=", 1) for line in manager.recv(4096).decode().splitlines())
+                if "WATCHDOG" not in message:
+                    return message
+
+        ready = next_message()
+        assert ready["READY"] == "1"
+        assert ready["MAINPID"] == str(running.process.pid)
+        assert ready["STATUS"] == "Running vrrp"
+        running.signal(signal.SIGHUP)
+        reloading = next_message()
+        assert reloading["RELOADING"] == "1"
+        assert 0 < int(reloading["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
+        assert next_message()["READY"] == "1"
+        assert manager.recv(4096) == b"WATCHDOG=1"
+        running.write({"bad": "x"})
+        running.signal(signal.SIGHUP)
+        assert "refused" in next_message()["STATUS"]
+        running.signal(signal.SIGTERM)
+        assert next_message()["STOPPING"] == "1"
+        assert running.process.wait(60) == 0
+
+
+def test_systemd_hears_ready_also_with_nothing_to_run(daemon, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(60)
+        daemon({"wants": []}, environment={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        assert b"READY=1" in manager.recv(4096)
