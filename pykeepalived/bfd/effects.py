@@ -125,13 +125,20 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """A session went from one state to another; for status and history, nothing is to be done."""
+    """A session went from one state to another: log messages.state_changed, once more urgent effects are performed.
+
+    If it expired, `silence_us` is how long it had heard nothing and `overdue_us` by how much that was too long.
+    """
 
     name: str
     old: State
     new: State
     cause: Cause
     at_ns: int
+    local_diagnostic: int
+    remote_diagnostic: int
+    silence_us: int | None = None
+    overdue_us: int = 0
 
 
 Effect = SendPacket | OpenTransmitter | CloseTransmitter | DrainSockets | Tell | StateChanged | LogLine

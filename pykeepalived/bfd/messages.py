@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from pykeepalived.bfd.effects import StateChanged
 from pykeepalived.bfd.table import State, diagnostic_text
-from pykeepalived.observe.cause import Cause, LogLine, Priority
+from pykeepalived.observe.cause import LogLine, Priority
 
 ALWAYS, DETAILED, VERY_DETAILED = 0, 1, 2
 
 
-def entering(name: str, state: State, local: int, remote: int, detail: int, cause: Cause) -> LogLine:
-    """A session has entered a state; Down tells both diagnostics."""
-    text = f"({name}) Entering {state.text} state"
-    if state is State.DOWN:
-        text += f" (Local diagnostic - {diagnostic_text(local)}, Remote diagnostic - {diagnostic_text(remote)})"
-    priority = Priority.WARNING if state in (State.DOWN, State.ADMIN_DOWN) else Priority.INFO
-    return LogLine(text, priority, detail, {"INSTANCE": name, "STATE": state.text, "CAUSE": str(cause)})
-
-
-def expired(name: str, silence_us: int, overdue_us: int, detail: int) -> LogLine:
-    """The detection time passed: how long since the last packet, and how much later than that this was noticed."""
-    text = f"({name}) Expired after {silence_us // 1000} ms ({max(overdue_us, 0)} usec overdue)"
-    return LogLine(text, Priority.WARNING, detail, {"INSTANCE": name})
+def state_changed(change: StateChanged) -> list[LogLine]:
+    """A session has left a state for another; Down tells both diagnostics, and how long nothing was heard."""
+    name, new, was_up = change.name, change.new, change.old is State.UP
+    detail = VERY_DETAILED if new is State.INIT or (new is State.DOWN and not was_up) else ALWAYS
+    priority = Priority.WARNING if new in (State.DOWN, State.ADMIN_DOWN) else Priority.INFO
+    lines = []
+    if change.silence_us is not None:
+        silence = f"({name}) Expired after {change.silence_us // 1000} ms ({change.overdue_us} usec overdue)"
+        lines.append(LogLine(silence, priority, detail, {"INSTANCE": name}))
+    text = f"({name}) Entering {new.text} state"
+    if new is State.DOWN:
+        local, remote = diagnostic_text(change.local_diagnostic), diagnostic_text(change.remote_diagnostic)
+        text += f" (Local diagnostic - {local}, Remote diagnostic - {remote})"
+    fields = {"INSTANCE": name, "STATE": new.text, "CAUSE": str(change.cause)}
+    lines.append(LogLine(text, priority, detail, fields))
+    return lines
 
 
 def detection_time(name: str, now_us: int, before_us: int) -> LogLine:

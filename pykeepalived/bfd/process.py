@@ -11,6 +11,7 @@ from functools import partial
 from random import Random
 from typing import Any, assert_never
 
+from pykeepalived.bfd import messages
 from pykeepalived.bfd.effects import (
     CloseTransmitter,
     DrainSockets,
@@ -70,7 +71,7 @@ class BfdProcess:
         self._receivers: dict[bool, Receiver] = {}
         self._transmitters: dict[str, Transmitter] = {}
         self._pipes = {kind: BfdPipeWriter(fd, loop) for kind, fd in context.bfd_out.items()}
-        self._lines: list[LogLine] = []
+        self._lines: list[LogLine | StateChanged] = []
         self._timer = loop.idle_timer(self._tick)
         self._retry = loop.idle_timer(self._open_missing)
         self._config = context.config
@@ -115,13 +116,14 @@ class BfdProcess:
 
     def _write_lines(self) -> None:
         """Log once everybody who waits for the news has it."""
-        lines, self._lines = self._lines, []
-        for line in lines:
-            self._log.write(line)
+        waiting, self._lines = self._lines, []
+        for item in waiting:
+            for line in messages.state_changed(item) if isinstance(item, StateChanged) else (item,):
+                self._log.write(line)
 
     def _do(self, effect: Effect) -> None:
         match effect:
-            case LogLine():
+            case LogLine() | StateChanged():
                 self._lines.append(effect)
             case Tell(event, receivers):
                 for kind in receivers:
@@ -132,8 +134,6 @@ class BfdProcess:
                 self._open_transmitter(instance)
             case CloseTransmitter(name):
                 self._close_transmitter(name)
-            case StateChanged():
-                pass
             case SendPacket():
                 self._send(effect)
             case _:

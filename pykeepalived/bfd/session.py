@@ -240,17 +240,17 @@ class Session:
     def expire(self, now: int) -> None:
         """The detection time has passed in silence (RFC 5880 6.8.4)."""
         self.expire_at = None
-        last_seen = self.changed_at if self.last_seen is None else self.last_seen
-        detail = messages.ALWAYS if self.state is State.UP else messages.VERY_DETAILED
-        silence_us = (now - last_seen) // NANOSECONDS_PER_MICROSECOND
-        self._host.emit(messages.expired(self.config.name, silence_us, silence_us - self.detect_us, detail))
         self.remote_discriminator = 0
-        detail_text = f"no packet for {silence_us // 1000} ms"
-        self._follow(
-            Event.EXPIRED,
-            Cause("detection_time_expired", str(self.config.neighbor), detail_text, last_seen, self.config.at),
-            now,
+        since = self.changed_at if self.last_seen is None else self.last_seen
+        silence_us = (now - since) // NANOSECONDS_PER_MICROSECOND
+        cause = Cause(
+            "detection_time_expired",
+            str(self.config.neighbor),
+            f"no packet for {silence_us // 1000} ms",
+            since,
+            self.config.at,
         )
+        self._follow(Event.EXPIRED, cause, now, silence_us)
 
     def _cause_of(self, packet: ControlPacket, now: int) -> Cause:
         fact = f"neighbor_{State(packet.state).name.lower()}"
@@ -312,14 +312,14 @@ class Session:
 
     # transitions
 
-    def _follow(self, event: Event, cause: Cause, now: int) -> None:
+    def _follow(self, event: Event, cause: Cause, now: int, silence_us: int | None = None) -> None:
         """Take the transition of an event, if the table has one."""
         row = TABLE.get((self.state, event))
         if row is not None:
-            self._enter(row, cause, now)
+            self._enter(row, cause, now, silence_us)
             self._pace(now)
 
-    def _enter(self, row: Transition, cause: Cause, now: int) -> None:
+    def _enter(self, row: Transition, cause: Cause, now: int, silence_us: int | None = None) -> None:
         old, new = self.state, row.next
         self.state = new
         self.local_diagnostic = row.diagnostic
@@ -339,7 +339,12 @@ class Session:
                 self.send_at = self.expire_at = self.reset_at = None
         if old is State.UP:
             self.counters.downs += 1
-        self._announce(old, cause, now)
+        # a neighbor that is taken down on purpose is no failure (RFC 5882 section 3.2)
+        if new is State.UP or (old is State.UP and cause.fact != "neighbor_admin_down"):
+            self.tell(now)
+        overdue_us = max(0, (silence_us or 0) - self.detect_us)
+        diagnostics = self.local_diagnostic, self.remote_diagnostic
+        self._host.emit(StateChanged(self.config.name, old, new, cause, now, *diagnostics, silence_us, overdue_us))
         if new is State.UP and self.config.idle_tx_us != self.config.min_tx_us and not self.finaling:
             self.start_poll()
         if self._may_send():
@@ -353,18 +358,6 @@ class Session:
         self.tx_us = max(self.config.idle_tx_us, self.remote_min_rx_us)
         self.expire_at = None
         self.reset_at = now + self.detect_ns if self.last_seen is not None else None
-
-    def _announce(self, old: State, cause: Cause, now: int) -> None:
-        """Log the new state, and tell it to those who are interested."""
-        new, name = self.state, self.config.name
-        detail = messages.ALWAYS
-        if new is State.INIT or (new is State.DOWN and old is not State.UP):
-            detail = messages.VERY_DETAILED
-        self._host.emit(messages.entering(name, new, self.local_diagnostic, self.remote_diagnostic, detail, cause))
-        self._host.emit(StateChanged(name, old, new, cause, now))
-        # a neighbor that is taken down on purpose is no failure (RFC 5882 section 3.2)
-        if new is State.UP or (old is State.UP and cause.fact != "neighbor_admin_down"):
-            self.tell(now)
 
     def tell(self, now: int, receivers: tuple[ChildKind, ...] = (ChildKind.VRRP, ChildKind.CHECKER)) -> None:
         """Give the present state to those of the receivers that the configuration names."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from pykeepalived.bfd import messages
 from pykeepalived.bfd.effects import (
     CloseTransmitter,
     DrainSockets,
@@ -88,8 +89,9 @@ class Node:
                 self.speaker.receive(SocketsDrained(), now)
             case Tell(event, _):
                 self.told.append((now, event.name, event.up))
-            case StateChanged(_, old, new, cause, _):
-                self.changes.append((now, old, new, cause.fact))
+            case StateChanged():
+                self.changes.append((now, effect.old, effect.new, effect.cause.fact))
+                self.lines += [line.text for line in messages.state_changed(effect)]
             case LogLine(text):
                 self.lines.append(text)
 
