@@ -361,6 +361,9 @@ class IpvsCore:
         self._auditing = False
         if not self._running:
             return
+        if self._current is not None:  # read in the middle of a change: look again when it is done
+            self._audit_at = now
+            return
         self._audit_at = now + AUDIT_NS
         if found is not None:
             self._run(self._repair(found))

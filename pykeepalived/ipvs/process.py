@@ -348,7 +348,6 @@ class CheckerProcess:
 
     def on_stop(self) -> None:
         """Give up the table and tell the last news; the process ends when scripts and mails have ended."""
-        self._log.info("Stopping")
         self._feed(effects.Stop(keep=self._context.options.dont_release_ipvs))
 
     def _stopped(self, _effect: effects.Stopped) -> None:

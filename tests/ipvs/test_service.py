@@ -1,0 +1,449 @@
+"""Virtual servers and quorum: exact operations, lines and notifications; and all histories against a plain model."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from pykeepalived.config.model.globals import GlobalDefs
+from pykeepalived.config.model.ipvs import Forwarding as Fwd
+from pykeepalived.config.model.ipvs import LvsMethod, Protocol, SorryServer
+from pykeepalived.config.model.values import Ip
+from pykeepalived.ipvs import effects
+from tests.ipvs.harness import Lab, config, real, tcp_check, virtual
+
+VS = "[10.99.0.1]:tcp:80"
+
+
+def rs(number: int) -> str:
+    return f"[10.10.0.1{number}]:tcp:80"
+
+
+@pytest.mark.keyword("virtual_server/real_server/weight")
+def test_servers_without_alpha_are_there_before_any_check_and_one_failure_removes() -> None:
+    lab = Lab(config(virtual(real("10.10.0.11"), real("10.10.0.12", weight=2))))
+    lab.up = {"10.10.0.12"}
+    lab.start()
+    assert lab.operations() == [
+        "NEW_SERVICE 10.99.0.1:tcp:80",
+        "NEW_DEST 10.99.0.1:tcp:80 -> 10.10.0.11:80 weight 1",
+        "NEW_DEST 10.99.0.1:tcp:80 -> 10.10.0.12:80 weight 2",
+    ]
+    assert lab.take_lines() == [
+        f"Gained quorum 1+0=1 <= 3 for VS {VS}",
+        f"Activating healthchecker for service {rs(1)} for VS {VS}",
+        f"Activating healthchecker for service {rs(2)} for VS {VS}",
+        "Activating BFD healthchecker",
+    ]
+    lab.run(0.999)
+    assert lab.checks == []
+    lab.run(0.001)
+    assert lab.operations() == ["DEL_DEST 10.99.0.1:tcp:80 -> 10.10.0.11:80"]
+    assert lab.take_lines() == [
+        f"TCP_CHECK on service {rs(1)} failed.",
+        f"Removing service {rs(1)} from VS {VS}",
+        f"TCP connection to {rs(2)} success.",
+    ]
+    assert lab.told == [f"VS {VS} UP", f"RS {rs(1)} {VS} DOWN"]
+    lab.check_table()
+    lab.stop()
+    assert lab.take_lines() == [
+        f"Shutting down service {rs(1)} from VS {VS}",
+        f"Shutting down service {rs(2)} from VS {VS}",
+    ]
+    assert lab.operations() == [
+        "DEL_DEST 10.99.0.1:tcp:80 -> 10.10.0.12:80",
+        "DEL_SERVICE 10.99.0.1:tcp:80",
+    ]
+    assert lab.stopped
+    assert lab.told == [f"VS {VS} UP", f"RS {rs(1)} {VS} DOWN"]
+
+
+@pytest.mark.keyword("virtual_server/alpha")
+@pytest.mark.keyword("virtual_server/real_server/alpha")
+def test_alpha_starts_empty_and_an_alpha_server_failing_first_is_told_down() -> None:
+    lab = Lab(config(virtual(real("10.10.0.11", alpha=True), real("10.10.0.12", alpha=True))))
+    lab.up = {"10.10.0.11"}
+    lab.start()
+    assert lab.operations() == ["NEW_SERVICE 10.99.0.1:tcp:80"]
+    lab.take_lines()
+    lab.run(1)
+    assert lab.operations() == ["NEW_DEST 10.99.0.1:tcp:80 -> 10.10.0.11:80 weight 1"]
+    assert lab.take_lines() == [
+        f"TCP connection to {rs(1)} success.",
+        f"Adding service {rs(1)} to VS {VS}",
+        f"Gained quorum 1+0=1 <= 1 for VS {VS}",
+        f"TCP_CHECK on service {rs(2)} failed.",
+    ]
+    assert lab.told == [f"RS {rs(1)} {VS} UP", f"VS {VS} UP", f"RS {rs(2)} {VS} DOWN"]
+
+
+@pytest.mark.keyword("virtual_server/quorum")
+@pytest.mark.keyword("virtual_server/hysteresis")
+@pytest.mark.keyword("virtual_server/sorry_server")
+def test_quorum_with_hysteresis_and_sorry_server() -> None:
+    sorry = SorryServer(address=Ip.parse("10.10.0.14"), port=80)
+    servers = [real(f"10.10.0.1{n}", weight=n) for n in (1, 2, 3)]
+    lab = Lab(config(virtual(*servers, quorum=5, hysteresis=1, sorry_server=sorry)))
+    lab.up = {"10.10.0.11", "10.10.0.12", "10.10.0.13"}
+    lab.start()
+    assert f"Gained quorum 5+1=6 <= 6 for VS {VS}" in lab.take_lines()
+    lab.run(1.5)
+    lab.operations(), lab.take_lines(), lab.told.clear()
+    lab.up.discard("10.10.0.11")
+    lab.run(1)
+    assert lab.operations() == ["DEL_DEST 10.99.0.1:tcp:80 -> 10.10.0.11:80"]
+    lab.take_lines()
+    lab.up.discard("10.10.0.12")
+    lab.run(1)
+    assert lab.operations() == [
+        "DEL_DEST 10.99.0.1:tcp:80 -> 10.10.0.12:80",
+        "DEL_DEST 10.99.0.1:tcp:80 -> 10.10.0.13:80",
+        "NEW_DEST 10.99.0.1:tcp:80 -> 10.10.0.14:80 weight 1",
+    ]
+    assert lab.take_lines() == [
+        f"TCP_CHECK on service {rs(2)} failed.",
+        f"Removing service {rs(2)} from VS {VS}",
+        f"Lost quorum 5-1=4 > 3 for VS {VS}",
+        f"Adding sorry server {rs(4)} to VS {VS}",
+        f"Removing alive servers from the pool for VS {VS}",
+    ]
+    lab.check_table()
+    lab.up.add("10.10.0.12")
+    lab.run(1)
+    assert lab.operations() == []
+    assert lab.take_lines() == [
+        f"TCP connection to {rs(2)} success.",
+        f"Adding service {rs(2)} to VS {VS}",
+    ]
+    lab.up.add("10.10.0.11")
+    lab.run(1)
+    assert lab.operations() == [
+        "DEL_DEST 10.99.0.1:tcp:80 -> 10.10.0.14:80",
+        "NEW_DEST 10.99.0.1:tcp:80 -> 10.10.0.11:80 weight 1",
+        "NEW_DEST 10.99.0.1:tcp:80 -> 10.10.0.12:80 weight 2",
+        "NEW_DEST 10.99.0.1:tcp:80 -> 10.10.0.13:80 weight 3",
+    ]
+    assert lab.take_lines()[2:] == [
+        f"Gained quorum 5+1=6 <= 6 for VS {VS}",
+        f"Removing sorry server {rs(4)} from VS {VS}",
+        f"Adding alive servers to the pool for VS {VS}",
+    ]
+    assert lab.told == [
+        f"RS {rs(1)} {VS} DOWN",
+        f"RS {rs(2)} {VS} DOWN",
+        f"VS {VS} DOWN",
+        f"RS {rs(2)} {VS} UP",
+        f"RS {rs(1)} {VS} UP",
+        f"VS {VS} UP",
+    ]
+
+
+@pytest.mark.keyword("virtual_server/sorry_server_inhibit")
+def test_inhibited_sorry_server_is_there_with_weight_0() -> None:
+    sorry = SorryServer(address=Ip.parse("10.10.0.14"), port=80, inhibit=True)
+    lab = Lab(config(virtual(real("10.10.0.11"), sorry_server=sorry)))
+    lab.up = {"10.10.0.11"}
+    lab.start().run(1)
+    assert lab.weights() == {"10.10.0.11:80": 1, "10.10.0.14:80": 0}
+    lab.operations(), lab.take_lines()
+    lab.up.clear()
+    lab.run(1)
+    assert lab.operations() == [
+        "DEL_DEST 10.99.0.1:tcp:80 -> 10.10.0.11:80",
+        "SET_DEST 10.99.0.1:tcp:80 -> 10.10.0.14:80 weight 1",
+    ]
+    assert f"Enabling sorry server {rs(4)} to VS {VS}" in lab.take_lines()
+    lab.stop()
+    assert lab.operations() == [
+        "DEL_DEST 10.99.0.1:tcp:80 -> 10.10.0.14:80",
+        "DEL_SERVICE 10.99.0.1:tcp:80",
+    ]
+
+
+@pytest.mark.keyword("virtual_server/inhibit_on_failure")
+@pytest.mark.keyword("virtual_server/real_server/inhibit_on_failure")
+def test_inhibit_on_failure_sets_the_weight_to_0() -> None:
+    lab = Lab(config(virtual(real("10.10.0.11", inhibit_on_failure=True), real("10.10.0.12"))))
+    lab.up = {"10.10.0.12"}
+    lab.start()
+    lab.operations()
+    lab.run(1)
+    assert lab.operations() == ["SET_DEST 10.99.0.1:tcp:80 -> 10.10.0.11:80 weight 0"]
+    assert f"Disabling service {rs(1)} of VS {VS}" in lab.lines
+    lab.up.add("10.10.0.11")
+    lab.run(1)
+    assert lab.operations() == ["SET_DEST 10.99.0.1:tcp:80 -> 10.10.0.11:80 weight 1"]
+    assert f"Enabling service {rs(1)} of VS {VS}" in lab.lines
+
+
+def test_a_server_with_two_checkers_is_up_only_while_both_pass() -> None:
+    both = (tcp_check("10.10.0.11"), tcp_check("10.10.0.21"))
+    lab = Lab(config(virtual(real("10.10.0.11", checkers=both))))
+    lab.up = {"10.10.0.11", "10.10.0.21"}
+    lab.start().run(1)
+    lab.operations()
+    lab.up.discard("10.10.0.21")
+    lab.run(1)
+    assert lab.weights() == {}
+    lab.up.discard("10.10.0.11")
+    lab.run(1)
+    lab.up.add("10.10.0.21")
+    lab.run(1)
+    assert lab.weights() == {}
+    lab.up.add("10.10.0.11")
+    lab.run(1)
+    assert lab.weights() == {"10.10.0.11:80": 1}
+    assert [line for line in lab.told if line.startswith("RS")] == [f"RS {rs(1)} {VS} DOWN", f"RS {rs(1)} {VS} UP"]
+
+
+@pytest.mark.keyword("virtual_server/retry")
+@pytest.mark.keyword("virtual_server/delay_before_retry")
+@pytest.mark.keyword("virtual_server/delay_loop")
+def test_retries_come_delay_before_retry_apart_and_the_first_failure_needs_none() -> None:
+    words = {"retry": 2, "delay_before_retry_us": 300_000, "delay_loop_us": 2_000_000, "log_all_failures": True}
+    lab = Lab(config(virtual(real("10.10.0.11", check=words))))
+    lab.up = {"10.10.0.11"}
+    lab.start().run(1)
+    lab.up.clear()
+    lab.take_lines()
+    lab.run(2)
+    assert lab.take_lines() == [f"TCP connection to {rs(1)} failed."]
+    lab.run(0.299)
+    assert lab.take_lines() == []
+    lab.run(0.001)
+    assert lab.take_lines() == [f"TCP connection to {rs(1)} failed."]
+    lab.run(0.3)
+    assert lab.take_lines() == [
+        f"TCP connection to {rs(1)} failed.",
+        f"TCP_CHECK on service {rs(1)} failed after 2 retries.",
+        f"Removing service {rs(1)} from VS {VS}",
+        f"Lost quorum 1-0=1 > 0 for VS {VS}",
+    ]
+    lab.run(20)
+    assert lab.take_lines() == []
+
+
+@pytest.mark.keyword("virtual_server/omega")
+def test_stop_with_omega_tells_and_without_does_not() -> None:
+    one = virtual(real("10.10.0.11"), omega=True, smtp_alert=True)
+    two = virtual(real("10.10.0.12", smtp_alert=False), address="10.99.0.2")
+    lab = Lab(config(one, two))
+    lab.up = {"10.10.0.11", "10.10.0.12"}
+    lab.start().run(1)
+    lab.told.clear()
+    lab.stop()
+    assert lab.told == [f"RS {rs(1)} {VS} DOWN", f"VS {VS} DOWN"]
+    assert lab.mails == [f"{rs(1)} DOWN => Shutting down <="]
+
+
+@pytest.mark.keyword("global_defs/lvs_flush_on_stop")
+@pytest.mark.parametrize(
+    ("how", "expected"), [("all", ["FLUSH"]), ("VS", ["DEL_SERVICE 10.99.0.1:tcp:80"]), ("", None)]
+)
+def test_flush_on_stop(how: str, expected: list[str] | None) -> None:
+    lab = Lab(config(virtual(real("10.10.0.11")), globals=GlobalDefs(lvs_flush_on_stop=how)))
+    lab.start()
+    lab.operations(), lab.take_lines()
+    lab.stop()
+    done = lab.operations()
+    assert done == expected if expected is not None else len(done) == 2
+    assert bool(lab.take_lines()) == (how == "")
+
+
+def test_dont_release_ipvs_leaves_the_table() -> None:
+    lab = Lab(config(virtual(real("10.10.0.11")))).start()
+    lab.operations()
+    lab.stop(keep=True)
+    assert lab.operations() == []
+    assert lab.stopped
+
+
+@pytest.mark.keyword("global_defs/rs_init_notifies")
+def test_rs_init_notifies_tells_servers_of_the_start() -> None:
+    lab = Lab(config(virtual(real("10.10.0.11")), globals=GlobalDefs(rs_init_notifies=True))).start()
+    assert lab.told == [f"RS {rs(1)} {VS} UP", f"VS {VS} UP"]
+
+
+def test_a_quorum_that_cannot_be_gained_says_nothing() -> None:
+    lab = Lab(config(virtual(real("10.10.0.11"), quorum=1, hysteresis=1))).start()
+    assert [line for line in lab.lines if "quorum" in line] == []
+    assert lab.told == []
+
+
+def test_starting_below_the_quorum_with_a_sorry_server() -> None:
+    sorry = SorryServer(address=Ip.parse("10.10.0.14"), port=80)
+    lab = Lab(config(virtual(real("10.10.0.11", alpha=True), quorum=5, hysteresis=1, sorry_server=sorry))).start()
+    assert lab.lines[:3] == [
+        f"Starting with quorum down 5-1=6 > 0 for VS {VS}",
+        f"Adding sorry server {rs(4)} to VS {VS}",
+        f"Removing alive servers from the pool for VS {VS}",
+    ]
+    assert lab.told == [f"VS {VS} DOWN"]
+    lab.check_table()
+
+
+def test_mail_follows_a_change_of_the_checker_only() -> None:
+    lab = Lab(config(virtual(real("10.10.0.11"))))
+    lab.up = {"10.10.0.11"}
+    lab.start().run(3)
+    assert lab.mails == []
+    lab.up.clear()
+    lab.run(1)
+    lab.up = {"10.10.0.11"}
+    lab.run(1)
+    assert lab.mails == [
+        f"{rs(1)} DOWN => TCP CHECK failed on service <=",
+        f"{rs(1)} UP => TCP CHECK succeed on service <=",
+    ]
+
+
+def test_a_refused_addition_changes_nothing_and_is_tried_again() -> None:
+    bad = real("10.10.0.11", alpha=True, upper_threshold=1, lower_threshold=2)
+    lab = Lab(config(virtual(bad, real("10.10.0.12"))))
+    lab.up = {"10.10.0.11", "10.10.0.12"}
+    lab.start().run(2)
+    refused = "NEW_DEST 10.99.0.1:tcp:80 -> 10.10.0.11:80 weight 1 errno 34"
+    assert lab.operations().count(refused) == 2
+    error = "Numerical result out of range(34) (10.99.0.1:tcp:80 -> 10.10.0.11:80)"
+    assert f"IPVS cmd IP_VS_SO_SET_ADDDEST(1159) error: {error}" in lab.lines
+    assert not [line for line in lab.told if line.startswith(f"RS {rs(1)}")]
+    lab.check_table()
+
+
+def test_errors_of_the_first_additions_change_nothing() -> None:
+    bad = real("10.10.0.11", upper_threshold=1, lower_threshold=2)
+    lab = Lab(config(virtual(bad))).start()
+    assert f"Gained quorum 1+0=1 <= 1 for VS {VS}" in lab.lines
+
+
+def test_what_somebody_deletes_comes_back_and_what_is_not_ours_stays() -> None:
+    lab = Lab(config(virtual(real("10.10.0.11"), real("10.10.0.12"))))
+    lab.up = {"10.10.0.11", "10.10.0.12"}
+    lab.start().run(2)
+    lab.operations(), lab.take_lines()
+    service = next(iter(lab.kernel.services))
+    foreign = service._replace(port=99)
+    lab.kernel.services[foreign] = lab.kernel.services[service]
+    lab.kernel.destinations[foreign] = {}
+    first, second = lab.kernel.destinations[service]
+    lab.kernel.destinations[service][second] = lab.kernel.destinations[service][second]._replace(weight=7)
+    del lab.kernel.destinations[service][first]
+    lab.run(5)
+    assert lab.operations() == ["NEW_DEST 10.99.0.1:tcp:80 -> 10.10.0.11:80 weight 1"]
+    assert lab.weights() == {"10.10.0.11:80": 1, "10.10.0.12:80": 7}
+    lab.kernel.services.clear()
+    lab.kernel.destinations.clear()
+    lab.run(5)
+    assert lab.operations() == [
+        "NEW_SERVICE 10.99.0.1:tcp:80",
+        "NEW_DEST 10.99.0.1:tcp:80 -> 10.10.0.11:80 weight 1",
+        "NEW_DEST 10.99.0.1:tcp:80 -> 10.10.0.12:80 weight 1",
+    ]
+    assert lab.told == [f"VS {VS} UP"]
+
+
+def test_a_recovery_that_meets_a_missing_service_restores_it_at_once() -> None:
+    lab = Lab(config(virtual(real("10.10.0.11"), real("10.10.0.12"))))
+    lab.up = {"10.10.0.12"}
+    lab.start().run(1.5)
+    lab.kernel.services.clear()
+    lab.kernel.destinations.clear()
+    lab.up.add("10.10.0.11")
+    lab.operations()
+    lab.run(1)
+    assert lab.operations() == [
+        "NEW_DEST 10.99.0.1:tcp:80 -> 10.10.0.11:80 weight 1 errno 3",
+        "NEW_SERVICE 10.99.0.1:tcp:80",
+        "NEW_DEST 10.99.0.1:tcp:80 -> 10.10.0.12:80 weight 1",
+        "NEW_DEST 10.99.0.1:tcp:80 -> 10.10.0.11:80 weight 1",
+    ]
+    lab.check_table()
+
+
+@pytest.mark.keyword("virtual_server/lvs_method")
+def test_ports_of_nat_and_direct_destinations() -> None:
+    direct = LvsMethod(forwarding=Fwd.DR)
+    one = virtual(real("10.10.0.11", 8080), address="10.99.0.1", port=80)
+    two = virtual(real("10.10.0.12", 0, method=direct), address=None, fwmark=5, protocol=Protocol.NONE)
+    lab = Lab(config(one, two)).start()
+    assert lab.operations() == [
+        "NEW_SERVICE 10.99.0.1:tcp:80",
+        "NEW_DEST 10.99.0.1:tcp:80 -> 10.10.0.11:8080 weight 1",
+        "NEW_SERVICE Fwm 5",
+        "NEW_DEST Fwm 5 -> 10.10.0.12:0 weight 1",
+    ]
+    assert "Gained quorum 1+0=1 <= 1 for VS FWM 5" in lab.lines
+
+
+def test_set_weight_moves_the_kernel_and_the_quorum() -> None:
+    lab = Lab(config(virtual(real("10.10.0.11"))))
+    lab.up = {"10.10.0.11"}
+    lab.start().run(1)
+    lab.operations(), lab.take_lines()
+    lab.say(effects.SetWeight(VS, rs(1), 0))
+    assert lab.operations() == ["SET_DEST 10.99.0.1:tcp:80 -> 10.10.0.11:80 weight 0"]
+    assert lab.take_lines() == [
+        f"Changing weight from 1 to 0 for active service {rs(1)} of VS {VS}",
+        f"Lost quorum 1-0=1 > 0 for VS {VS}",
+    ]
+
+
+class Model:
+    """keepalived.conf(5) in a few lines: which servers carry traffic, given who answers."""
+
+    def __init__(self, weights: tuple[int, ...], quorum: int, hysteresis: int, sorry: bool) -> None:
+        self.weights, self.quorum, self.hysteresis, self.sorry = weights, quorum, hysteresis, sorry
+        self.alive = [True] * len(weights)
+        self.up = sum(weights) >= quorum + hysteresis
+        self.in_use = sorry and not self.up
+
+    def change(self, number: int, alive: bool) -> None:
+        self.alive[number] = alive
+        total = sum(weight for weight, up in zip(self.weights, self.alive, strict=True) if up)
+        if not self.up and total >= self.quorum + self.hysteresis:
+            self.up, self.in_use = True, False
+        elif self.up and (total == 0 or total < self.quorum - self.hysteresis):
+            self.up, self.in_use = False, self.sorry
+
+    def pool(self) -> dict[str, int]:
+        if self.in_use:
+            return {"10.10.0.14:80": 1}
+        pairs = enumerate(zip(self.weights, self.alive, strict=True), 1)
+        return {f"10.10.0.1{number}:80": weight for number, (weight, up) in pairs if up}
+
+
+SETTINGS = [
+    ((1, 1, 1), 1, 0, False),
+    ((1, 2, 3), 5, 1, True),
+    ((1, 2, 3), 3, 2, True),
+    ((1, 1, 1), 2, 1, True),
+    ((2, 0, 3), 2, 0, True),
+    ((1, 1, 1), 3, 2, False),
+]
+
+
+@pytest.mark.parametrize(("weights", "quorum", "hysteresis", "sorry"), SETTINGS)
+def test_every_history_of_five_changes_ends_in_the_table_of_the_model(
+    weights: tuple[int, ...], quorum: int, hysteresis: int, sorry: bool
+) -> None:
+    server = SorryServer(address=Ip.parse("10.10.0.14"), port=80) if sorry else None
+    servers = tuple(real(f"10.10.0.1{n}", weight=weight) for n, weight in enumerate(weights, 1))
+    wish = config(virtual(*servers, quorum=quorum, hysteresis=hysteresis, sorry_server=server))
+    for history in itertools.product(range(len(weights)), repeat=5):
+        lab = Lab(wish)
+        lab.up = {f"10.10.0.1{n}" for n in (1, 2, 3)}
+        lab.start().run(1)
+        model = Model(weights, quorum, hysteresis, sorry)
+        assert lab.weights() == model.pool()
+        for number in history:
+            address = f"10.10.0.1{number + 1}"
+            lab.up ^= {address}
+            lab.run(1)
+            model.change(number, address in lab.up)
+            assert lab.weights() == model.pool(), history
+            assert lab.core.director.virtuals[0].quorum_up == model.up
+            lab.check_table()
+        lab.stop()
+        assert lab.kernel.services == {}
