@@ -43,7 +43,7 @@ def vrrp_json(config: Config, snapshot: VrrpSnapshot) -> str:
         instances.append(_object([("data", data), ("stats", _stats(state.counters))]))
     array = _array(instances)
     if config.globals.json_version < 2:
-        return array
+        return array + "\n"
     pairs = [("vrrp", array)]
     if config.track_processes:
         counts = {process.name: process for process in snapshot.processes}
@@ -52,7 +52,7 @@ def vrrp_json(config: Config, snapshot: VrrpSnapshot) -> str:
             for process in config.track_processes
         ]
         pairs.append(("track_process", _array(processes)))
-    return _object(pairs)
+    return _object(pairs) + "\n"
 
 
 def _data(instance: VrrpInstance, now: VrrpInstanceSnapshot, snapshot: VrrpSnapshot, scripts: dict[str, str]) -> Pairs:
