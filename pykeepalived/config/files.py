@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -52,12 +54,25 @@ class FileTable:
         self._contents = dict(contents or {})
 
     def lstat(self, path: str) -> FileStat | int:
-        return self._entries.get(path, 2)
+        """The entry; links to directories on the way are followed, as lstat(2) does."""
+        for _ in range(40):
+            if path in self._entries:
+                return self._entries[path]
+            for length in (index for index, character in enumerate(path) if character == "/" and index):
+                entry = self._entries.get(path[:length])
+                if entry is not None and entry.kind is FileKind.LINK:
+                    path = posixpath.normpath(
+                        posixpath.join(posixpath.dirname(path[:length]), entry.target) + path[length:]
+                    )
+                    break
+            else:
+                return errno.ENOENT
+        return errno.ELOOP
 
     def head(self, path: str, size: int) -> bytes | int:
         if path in self._contents:
             return self._contents[path][:size]
-        return b"\x7fELF"[:size] if path in self._entries else 2
+        return b"\x7fELF"[:size] if path in self._entries else errno.ENOENT
 
     def filesystem(self, path: str) -> tuple[int, bool] | int:
-        return (0xEF53, False) if path in self._entries else 2
+        return (0xEF53, False) if path in self._entries else errno.ENOENT

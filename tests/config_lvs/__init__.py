@@ -1,0 +1,1 @@
+"""Tests of the LVS, checker, BFD and SSL sections, of their rules, of lint and of the comparison of nodes."""
