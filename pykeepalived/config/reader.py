@@ -1,7 +1,7 @@
 """Walks statements with the keyword table: blocks, value blocks, skipped blocks, and every fault of structure.
 
-Keywords are known only in their block, an unknown block is not skipped as a unit, braces are counted over the whole input:
-what keepalived makes of a damaged file is what this makes of it. What the keywords mean belongs to schema/.
+Keywords are known only in their block, an unknown block is not skipped as a unit, braces are counted over the whole
+input: what keepalived makes of a damaged file is what this makes of it. What the keywords mean belongs to schema/.
 """
 
 from __future__ import annotations

@@ -1,150 +1,155 @@
-"""Scripts after reading: their words, the account they run as, and whether they may run (keepalived(8), scripts).
-
-One resolver serves one process (parent, vrrp, checker); what the check itself looks at is in config/scripts.py.
-"""
+"""From script words to scripts that may run: splitting, accounts, and the security check of each process."""
 
 from __future__ import annotations
 
-from pykeepalived.config import scripts
-from pykeepalived.config.findings import FindingClass, Severity
-from pykeepalived.config.model.values import Account, Script
+import dataclasses
+
+from pykeepalived.config import values
+from pykeepalived.config.findings import FindingClass
+from pykeepalived.config.model.values import Account, Fifo, Script
 from pykeepalived.config.schema.base import Reading
-from pykeepalived.config.scripts import Problem, ScriptPolicy, Verdict
+from pykeepalived.config.schema.script_words import FifoDraft, ScriptWords
+from pykeepalived.config.scripts import Problem, ScriptPolicy, Verdict, default_account, split_command, split_line
 from pykeepalived.config.statement import Statement
-from pykeepalived.config.values import Fault, account
+from pykeepalived.config.values import Fault
 
 
-class ScriptResolver:
-    """Resolves the scripts of one process and remembers what the security report needs."""
+class Scripts:
+    """Prepares the scripts of one process. `exists` and `insecure` collect what the security finding needs."""
 
     def __init__(self, reading: Reading) -> None:
-        settings, environment = reading.draft.globals, reading.environment
+        owner = reading.draft.globals
+        environment = reading.environment
         self._reading = reading
         self._policy = ScriptPolicy(
-            environment.files,
-            environment.path,
-            security=settings.enable_script_security,
-            symlink_paths=settings.use_symlink_paths,
+            environment.files, environment.path, owner.enable_script_security, owner.use_symlink_paths
         )
         self._default: Account | Fault | None = None
-        self._verdicts: dict[tuple[str, Account], Verdict | Fault] = {}
+        self._verdicts: dict[tuple[tuple[str, ...], Account], Verdict] = {}
         self.exists = False
-        """Some script's file exists, so that scripts are executed."""
         self.insecure = False
 
-    def resolve(
-        self,
-        statement: Statement,
-        *,
-        strict: bool = False,
-        own_account: Account | None = None,
-        account_words: bool = True,
-        user_failed: bool = False,
-    ) -> Script | None:
-        """The script of a statement `KEYWORD COMMAND [USER [GROUP]]`, None when it is dropped.
-
-        `strict` (vrrp_script) makes a missing or insecure script an error; it is a log line otherwise. `account_words`:
-        user and group may follow the command. `own_account` comes from a keyword of its own; `user_failed` tells that
-        such a keyword was wrong, which drops the script.
-        """
-        line = scripts.split_line(statement.raw)
-        if isinstance(line, Fault):
-            self._fault(statement, line)
+    def default_account(self, statement: Statement | None, what: str) -> Account | None:
+        """The account of a script without a user of its own; None (reported) when there is none."""
+        owner = self._reading.draft.globals
+        if owner.script_user_failed:
             return None
-        if len(line) < 2:
+        if self._default is None:
+            environment = self._reading.environment
+            own = Account(environment.uid, environment.gid)
+            self._default = default_account(
+                owner.script_user,
+                environment.accounts,
+                own,
+                security=owner.enable_script_security,
+                supplementary=owner.set_supplementary_groups,
+            )
+        if isinstance(self._default, Fault):
+            text = f"{self._default.text}: {what} is dropped"
+            self._reading.report(statement, self._default.code, text, word=0, upstream=self._default.text)
             return None
-        user = own_account
-        if account_words and len(line) > 2:
-            user = self._named_account(statement, line[2], line[3] if len(line) > 3 else None)
-            if user is None:
-                return None
-        elif user is None:
-            user = None if user_failed else self._default_account(statement)
-            if user is None:
-                return None
-        verdict = self._check(line[1], user)
-        if isinstance(verdict, Fault):
-            self._fault(statement, verdict)
+        account = self._default
+        if owner.set_supplementary_groups and not account.supplementary:
+            account = dataclasses.replace(account, supplementary=True)
+        return account
+
+    def notify(self, words: ScriptWords | None, what: str) -> Script | None:
+        """A notify, quorum or FIFO script: whatever is wrong with it is only logged, and it is dropped."""
+        if words is None:
             return None
-        self._report(statement, verdict, strict)
-        self.exists = self.exists or verdict.exists
-        self.insecure = self.insecure or verdict.insecure
-        script = verdict.script
-        if script is None:
+        parts = self.parts(words.statement, what)
+        if parts is None:
             return None
-        return Script(
-            script.words, script.account, script.path, script.shell, script.insecure, script.file_test, statement.span()
-        )
+        command, user, group = parts
+        account = self._account(words.statement, user, group, what)
+        return None if account is None else self.judge(command, account, words.statement, what)
 
-    def finish(self, what: str = "scripts") -> None:
-        """Report scripts that run although enable_script_security is off. `what` is the wording of the process."""
-        settings = self._reading.draft.globals
-        if not self.exists or settings.enable_script_security:
-            return
-        text = f"SECURITY VIOLATION - {what} are being executed but script_security not enabled."
-        if self.insecure:
-            text += " There are insecure scripts."
-        self._reading.report(
-            settings.at,
-            "script-security",
-            text,
-            kind=FindingClass.SECURITY,
-            severity=Severity.WARNING,
-            suggestion="set enable_script_security in global_defs",
-        )
+    def parts(self, statement: Statement, what: str) -> tuple[tuple[str, ...], str | None, str | None] | None:
+        """Command words, user and group of a script line; None (reported) when its quotes or escapes are wrong."""
+        line = split_line(statement.raw)
+        command = line if isinstance(line, Fault) else split_command(line[1]) if len(line) > 1 else ()
+        if isinstance(line, Fault) or isinstance(command, Fault) or not command:
+            fault = line if isinstance(line, Fault) else command if isinstance(command, Fault) else None
+            code = fault.code if fault is not None else "script-empty"
+            kind = fault.kind if fault is not None else FindingClass.GENERAL
+            reason = fault.text if fault is not None else "empty script"
+            self._reading.report(statement, code, f"{what}: {reason} - script dropped", word=1, kind=kind)
+            return None
+        return command, line[2] if len(line) > 2 else None, line[3] if len(line) > 3 else None
 
-    def _check(self, text: str, user: Account) -> Verdict | Fault:
-        key = (text, user)
-        verdict = self._verdicts.get(key)
-        if verdict is None:
-            words = scripts.split_command(text)
-            verdict = words if isinstance(words, Fault) else self._policy.check(words, user)
-            self._verdicts[key] = verdict
-        return verdict
-
-    def _named_account(self, statement: Statement, user: str, group: str | None) -> Account | None:
-        settings = self._reading.draft.globals
-        found = account(
-            user,
-            group,
-            self._reading.environment.accounts,
-            supplementary=settings.set_supplementary_groups,
+    def _account(self, statement: Statement, user: str | None, group: str | None, what: str) -> Account | None:
+        if user is None:
+            return self.default_account(statement, what)
+        owner = self._reading.draft.globals
+        found = values.account(
+            user, group, self._reading.environment.accounts, supplementary=owner.set_supplementary_groups
         )
         if isinstance(found, Fault):
-            text = f"Invalid user/group for {statement.words[0]} script {statement.words[1]} - ignoring ({found.text})"
-            self._reading.note(statement, found.code, text, word=2)
+            self._reading.note(statement, found.code, f"{found.text}: {what} is dropped", word=2)
             return None
         return found
 
-    def _default_account(self, statement: Statement) -> Account | None:
-        settings, environment = self._reading.draft.globals, self._reading.environment
-        if settings.script_user_failed:
-            text = f"{statement.words[0]} script dropped: script_user is wrong"
-            self._reading.note(statement, "script-user-failed", text, word=1)
-            return None
-        if self._default is None:
-            self._default = scripts.default_account(
-                settings.script_user,
-                environment.accounts,
-                Account(environment.uid, environment.gid),
-                security=settings.enable_script_security,
-                supplementary=settings.set_supplementary_groups,
-            )
-        if isinstance(self._default, Fault):
-            self._fault(statement, self._default)
-            return None
-        return self._default
+    def _check(self, command: tuple[str, ...], account: Account, statement: Statement) -> Verdict:
+        """The verdict on a command; files are looked at once, the place is the statement's own."""
+        key = (command, account)
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            verdict = self._verdicts[key] = self._policy.check(command, account)
+        self.exists |= verdict.exists
+        self.insecure |= verdict.insecure
+        if verdict.script is None:
+            return verdict
+        return dataclasses.replace(verdict, script=dataclasses.replace(verdict.script, at=statement.span(1)))
 
-    def _fault(self, statement: Statement, fault: Fault) -> None:
-        text = f"{statement.words[0]} script dropped: {fault.text}"
-        self._reading.report(statement, fault.code, text, word=1, kind=fault.kind, upstream=fault.text)
+    def judge(self, command: tuple[str, ...], account: Account, statement: Statement, what: str) -> Script | None:
+        """The script if it may run; problems are only logged."""
+        verdict = self._check(command, account, statement)
+        if verdict.text:
+            self._reading.note(statement, "script-check", f"{what}: {verdict.text}", word=1)
+        return verdict.script
 
-    def _report(self, statement: Statement, verdict: Verdict, strict: bool) -> None:
-        if not verdict.text:
-            return
-        code = "script-" + (verdict.problem.value.replace(" ", "-") or "searched")
-        logged_only = verdict.script is not None or verdict.problem is Problem.NOT_EXECUTABLE
-        if strict and not logged_only:
-            self._reading.report(statement, code, verdict.text, word=1)
+    def track(self, words: ScriptWords, account: Account | None, name: str) -> Script | None:
+        """The command of a vrrp_script: a missing or insecure file is an error, what cannot run is only logged."""
+        what = f"vrrp_script {name}"
+        parts = self.parts(words.statement, what)
+        if parts is None:
+            return None
+        own = account or self.default_account(words.statement, what)
+        if own is None:
+            text = f"Unable to set default user for vrrp script {name} - removing"
+            self._reading.report(words.statement, "script-user-default", text, word=0)
+            return None
+        verdict = self._check(parts[0], own, words.statement)
+        if verdict.script is None and verdict.problem is not Problem.NOT_EXECUTABLE:
+            missing = verdict.problem is Problem.NOT_FOUND
+            reason = "since not found/accessible" if missing else "due to insecure or unusable path"
+            text = f"Disabling track script {name} {reason}"
+            self._reading.report(words.statement, "script-disabled", f"{text}: {verdict.text}", word=1, upstream=text)
+        elif verdict.text:
+            self._reading.note(words.statement, "script-check", f"{what}: {verdict.text}", word=1)
+        return verdict.script
+
+    def fifo(self, draft: FifoDraft, what: str) -> Fifo | None:
+        """A FIFO with its owner and its reader."""
+        if draft.fifo is None:
+            return None
+        words = draft.fifo.words
+        if len(words) > 2:
+            account = self._account(draft.fifo, words[2], words[3] if len(words) > 3 else None, what)
+            if account is None:
+                return None
         else:
-            self._reading.note(statement, code, verdict.text, word=1)
+            account = self.default_account(draft.fifo, what)
+        script = self.notify(draft.script, f"{what}_script")
+        return Fifo(path=words[1], account=account, script=script, at=draft.fifo.span(1))
+
+    def security(self, kind: str) -> None:
+        """Without enable_script_security the execution of any script is a finding of its own class (status 6)."""
+        owner = self._reading.draft.globals
+        if owner.enable_script_security or not self.exists:
+            return
+        text = f"SECURITY VIOLATION - {kind} are being executed but script_security not enabled."
+        if self.insecure:
+            text += " There are insecure scripts."
+        hint = "write enable_script_security into global_defs"
+        self._reading.report(None, "script-security", text, kind=FindingClass.SECURITY, suggestion=hint)

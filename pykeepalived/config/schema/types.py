@@ -204,13 +204,12 @@ class Flag(ArgumentType):
 
 
 class Switch(ArgumentType):
-    """`on true yes` / `off false no`; an absent word means on. `any_is` replaces every valid value."""
+    """`on true yes` / `off false no`; an absent word means on."""
 
-    __slots__ = ("_any_is",)
+    __slots__ = ()
 
-    def __init__(self, any_is: bool | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__("BOOL?", "on|off|true|false|yes|no")
-        self._any_is = any_is
 
     def read(self, statement: Statement, reading: Reading) -> Any:
         words = statement.words
@@ -221,7 +220,7 @@ class Switch(ArgumentType):
             text = f"{words[0]}: {words[1]!r} is neither on nor off - ignored"
             reading.report(statement, value.code, text, word=1, kind=value.kind, suggestion=hint)
             return REJECTED
-        return value if self._any_is is None else self._any_is
+        return value
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": "boolean"}

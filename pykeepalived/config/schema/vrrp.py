@@ -217,12 +217,11 @@ _ELECTION = [
     ),
     Keyword(
         name="skip_check_adv_addr",
-        type=Switch(any_is=True),
+        type=Switch(),
         target="skip_check_adv_addr",
         default="global",
         inherits="vrrp_skip_check_adv_addr",
         since="~2.0.19",
-        note="any valid word, also a false one, switches it on",
     ),
     Keyword(name="accept", type=Flag(True), target="accept", default="on (strict and not owner: off)"),
     Keyword(name="no_accept", type=Flag(False), target="accept", since="~1.3.0"),

@@ -1,0 +1,297 @@
+"""Completion of all the VRRP process acts on: minimum, sync groups, instances, and what holds across instances."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pykeepalived.config.entries.tracker import TrackerKind
+from pykeepalived.config.interfaces import Interface
+from pykeepalived.config.model.globals import GlobalDefs
+from pykeepalived.config.model.vrrp import (
+    GarpGroup,
+    TrackFile,
+    TrackGroup,
+    TrackProcess,
+    VrrpInstance,
+    VrrpScript,
+    VrrpSyncGroup,
+)
+from pykeepalived.config.rules.context import RefusedError, RuleContext
+from pykeepalived.config.rules.instance import INSTANCE_RULES, finished_instance, finished_notify, finished_trackers
+from pykeepalived.config.rules.instance_identity import OWNER
+from pykeepalived.config.rules.scripts import Scripts
+from pykeepalived.config.schema.base import Reading
+from pykeepalived.config.schema.sync_group import SyncGroupDraft
+from pykeepalived.config.schema.track import GarpGroupDraft, ProcessDraft, ScriptDraft
+from pykeepalived.config.schema.track_file import TrackFileDraft
+from pykeepalived.config.schema.vrrp_draft import InstanceDraft
+
+
+@dataclass(frozen=True, slots=True)
+class VrrpSection:
+    """The VRRP part of a configuration. `refused`: the VRRP process would not run with it."""
+
+    instances: tuple[VrrpInstance, ...] = ()
+    sync_groups: tuple[VrrpSyncGroup, ...] = ()
+    scripts: tuple[VrrpScript, ...] = ()
+    track_files: tuple[TrackFile, ...] = ()
+    track_processes: tuple[TrackProcess, ...] = ()
+    track_groups: tuple[TrackGroup, ...] = ()
+    garp_groups: tuple[GarpGroup, ...] = ()
+    refused: bool = False
+
+
+def complete_vrrp(reading: Reading, globals_: GlobalDefs, *, detailed: bool = False) -> VrrpSection:
+    """Apply every rule in keepalived's order. `detailed`: option -D was given."""
+    draft = reading.draft
+    track_files = tuple(finished_track_file(file) for file in draft.track_files)
+    if draft.refused:
+        reading.note(None, "configuration-refused", "Non-existent interface specified in configuration")
+        return VrrpSection(track_files=track_files, refused=True)
+    context = RuleContext(reading, globals_, detailed=detailed)
+    try:
+        for instance in draft.instances:
+            minimum(instance, context)
+        groups = sync_groups(context)
+        context.groups = {name: group for group in groups for name in group.members or {}}
+        scripts = Scripts(reading)
+        track_scripts = complete_scripts(context, scripts)
+        for instance in draft.instances:
+            for rule in INSTANCE_RULES:
+                rule(instance, context)
+        for check in ACROSS_RULES:
+            check(context)
+    except RefusedError:
+        return VrrpSection(track_files=track_files, refused=True)
+    instances = tuple(finished_instance(instance, context, scripts) for instance in draft.instances)
+    finished_groups = tuple(_finished_group(group, context, scripts) for group in groups)
+    if draft.instances:
+        scripts.security("scripts")
+    tracked = [owner.track for owner in instances] + [owner.track for owner in finished_groups]
+    used = {tracker.name for track in tracked for tracker in track.scripts}
+    for script in track_scripts:
+        if script.name not in used:
+            reading.note(script.at, "script-unused", f"vrrp script {script.name} is not used - removing")
+    return VrrpSection(
+        instances=instances,
+        sync_groups=finished_groups,
+        scripts=tuple(script for script in track_scripts if script.name in used),
+        track_files=track_files,
+        track_processes=tuple(_finished_process(process) for process in draft.track_processes),
+        track_groups=track_groups(context),
+        garp_groups=tuple(_finished_garp_group(group) for group in draft.garp_groups),
+    )
+
+
+# --- before completion ------------------------------------------------------------------------------------------------
+
+
+def minimum(draft: InstanceDraft, context: RuleContext) -> None:
+    """An instance needs a VRID, and an interface or unicast."""
+    if not draft.virtual_router_id:
+        raise context.refuse(draft, "vrid-missing", "the virtual router id must be set")
+    if not draft.interface and not draft.unicast_seen:
+        raise context.refuse(draft, "interface-missing", "Unknown interface: no interface and no unicast")
+    if not draft.interface and draft.vmac is not None:
+        raise context.refuse(draft, "vmac-interface", "use_vmac needs an interface", "use_vmac")
+
+
+def sync_groups(context: RuleContext) -> list[SyncGroupDraft]:
+    """Members must exist and belong to one group; a group without members goes."""
+    reading = context.reading
+    taken: dict[str, str] = {}
+    kept = []
+    for group in reading.draft.sync_groups:
+        members = {}
+        for name, at in (group.members or {}).items():
+            if reading.draft.find("vrrp_instance", name) is None:
+                text = f"Virtual router {name} specified in sync group {group.name} doesn't exist - ignoring"
+                reading.report(at, "member-unknown", text)
+            elif name in taken:
+                text = f"Virtual router {name} is in sync groups {taken[name]} and {group.name} - ignoring {group.name}"
+                reading.report(at, "member-taken", text)
+            else:
+                members[name] = at
+                taken[name] = group.name
+        group.members = members
+        if not members:
+            text = f"Sync group {group.name}, no matching virtual router found in group declaration - removing"
+            reading.report(group.at, "group-empty", text)
+            continue
+        if len(members) == 1:
+            text = f"Sync group {group.name} has only 1 virtual router(s) - this probably isn't what you want"
+            reading.report(group.at, "group-single", text)
+        _mixed_states(group, context)
+        kept.append(group)
+    return kept
+
+
+def _mixed_states(group: SyncGroupDraft, context: RuleContext) -> None:
+    """An owner that starts as MASTER before an explicit BACKUP: the group starts BACKUP."""
+    owner_seen = False
+    for name in group.members or {}:
+        member = context.reading.draft.find("vrrp_instance", name)
+        if member.state == "MASTER" and member.priority == OWNER:
+            owner_seen = True
+        elif member.state == "BACKUP" and owner_seen:
+            text = f"Sync group {group.name} has an address owner in state MASTER and {name} in state BACKUP"
+            context.reading.report(group.at, "group-states", f"{text} - the group starts as BACKUP")
+            return
+
+
+def complete_scripts(context: RuleContext, scripts: Scripts) -> list[VrrpScript]:
+    """Scripts that may run; trackers of the others are dropped."""
+    draft = context.reading.draft
+    finished = []
+    for script in draft.scripts:
+        model = _finished_script(script, scripts) if draft.instances else _unchecked_script(script, scripts)
+        if model is not None:
+            finished.append(model)
+        elif draft.find("vrrp_script", script.name) is script:
+            for track in [owner.track for owner in draft.instances] + [owner.track for owner in draft.sync_groups]:
+                track.of(TrackerKind.SCRIPT).pop(script.name, None)
+    return finished
+
+
+def _finished_script(draft: ScriptDraft, scripts: Scripts) -> VrrpScript | None:
+    if draft.script is None:
+        return None
+    script = scripts.track(draft.script, draft.account, draft.name)
+    if script is None:
+        return None
+    return VrrpScript(
+        name=draft.name,
+        script=script,
+        interval_us=draft.interval_ms * 1000,
+        timeout_us=draft.timeout_ms * 1000,
+        weight=draft.weight,
+        reverse=draft.reverse,
+        rise=draft.rise,
+        fall=draft.fall,
+        init_fail=draft.init_fail,
+        at=draft.at,
+    )
+
+
+def _unchecked_script(draft: ScriptDraft, scripts: Scripts) -> VrrpScript | None:
+    """Without an instance no script is looked at, but its account must be there."""
+    if draft.script is not None and draft.account is None:
+        scripts.default_account(draft.script.statement, f"vrrp_script {draft.name}")
+    return None
+
+
+# --- across instances -------------------------------------------------------------------------------------------------
+
+
+def duplicate_vrids(context: RuleContext) -> None:
+    """Two instances must not share VRID, family and network."""
+    seen: dict[tuple[object, ...], list[InstanceDraft]] = {}
+    for draft in context.reading.draft.instances:
+        key = (draft.family, draft.virtual_router_id, bool(draft.unicast_peers))
+        for other in seen.get(key, ()):
+            if _conflict(draft, other, context):
+                where = f"on interface {draft.interface}" if draft.interface else "without interface"
+                text = f"{other.name} and {draft.name} both use VRID {draft.virtual_router_id}"
+                text += f" with IPv{draft.family} {where}"
+                context.reading.report(draft.where("virtual_router_id"), "vrid-duplicate", text)
+                raise RefusedError(draft.name)
+        seen.setdefault(key, []).append(draft)
+
+
+def _conflict(one: InstanceDraft, two: InstanceDraft, context: RuleContext) -> bool:
+    if one.unicast_peers:
+        same_interface = one.interface == two.interface or not one.interface or not two.interface
+        peers = {peer.address for peer in one.unicast_peers}
+        common = any(peer.address in peers for peer in two.unicast_peers)
+        return same_interface and one.source_address == two.source_address and common
+    return _base(one, context) == _base(two, context) and one.mcast_dst_ip == two.mcast_dst_ip
+
+
+def _base(draft: InstanceDraft, context: RuleContext) -> str:
+    """The interface below a VMAC that is used as an instance's interface."""
+    interface = context.interface(draft)
+    if interface is None or interface.kind != "macvlan" or not interface.base_index:
+        return draft.interface
+    below: Interface | None = next(
+        (item for item in context.reading.environment.interfaces.values() if item.index == interface.base_index), None
+    )
+    return below.name if below is not None else draft.interface
+
+
+ACROSS_RULES: tuple[Callable[[RuleContext], None], ...] = (duplicate_vrids,)
+
+
+def track_groups(context: RuleContext) -> tuple[TrackGroup, ...]:
+    """Members that exist; a group without any goes. Log only."""
+    reading = context.reading
+    groups = []
+    for draft in reading.draft.track_groups:
+        members = []
+        for name, at in (draft.members or {}).items():
+            if reading.draft.find("vrrp_instance", name) is None:
+                reading.note(at, "member-unknown", f"track_group {draft.name}: instance {name} does not exist")
+            else:
+                members.append(name)
+        if members:
+            groups.append(TrackGroup(name=draft.name, members=tuple(members), at=draft.at))
+        else:
+            reading.note(draft.at, "group-empty", f"track_group {draft.name} has no instance - removing")
+    return tuple(groups)
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+def _finished_group(draft: SyncGroupDraft, context: RuleContext, scripts: Scripts) -> VrrpSyncGroup:
+    owner = context.globals
+    chain = (draft.smtp_alert, owner.smtp_alert_vrrp, owner.smtp_alert)
+    return VrrpSyncGroup(
+        name=draft.name,
+        members=tuple(draft.members or ()),
+        track=finished_trackers(draft.track, context),
+        tracking_weight=draft.tracking_weight,
+        notify=finished_notify(draft.notify, scripts),
+        notify_priority_changes=draft.notify_priority_changes,
+        smtp_alert=next((value for value in chain if value is not None), False),
+        at=draft.at,
+    )
+
+
+def finished_track_file(draft: TrackFileDraft) -> TrackFile:
+    return TrackFile(
+        name=draft.name,
+        path=draft.path or "",
+        weight=draft.weight,
+        reverse=draft.reverse,
+        init_value=draft.init_value,
+        overwrite=draft.overwrite,
+        at=draft.at,
+    )
+
+
+def _finished_process(draft: ProcessDraft) -> TrackProcess:
+    match = draft.param_match if draft.param_match is not None else ("exact" if draft.parameters else "")
+    return TrackProcess(
+        name=draft.name,
+        process=draft.process or "",
+        parameters=draft.parameters,
+        param_match=match,
+        weight=draft.weight,
+        reverse=draft.reverse,
+        quorum=draft.quorum,
+        quorum_max=draft.quorum_max,
+        fork_delay_us=draft.fork_delay_us,
+        terminate_delay_us=draft.terminate_delay_us,
+        full_command=draft.full_command,
+        at=draft.at,
+    )
+
+
+def _finished_garp_group(draft: GarpGroupDraft) -> GarpGroup:
+    return GarpGroup(
+        interfaces=tuple(draft.interfaces),
+        garp_interval_us=draft.garp_interval_us or 0,
+        gna_interval_us=draft.gna_interval_us or 0,
+        at=draft.at,
+    )
