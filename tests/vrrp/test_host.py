@@ -1,0 +1,228 @@
+"""Kernel facts and events become inputs of the core, its operations become kernel operations."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from pykeepalived.config.model import Config
+from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
+from pykeepalived.config.model.values import Ip
+from pykeepalived.config.model.vrrp import Vmac, VrrpInstance
+from pykeepalived.netlink.fake_kernel import FakeKernel
+from pykeepalived.netlink.operations import AddAddress as KernelAdd
+from pykeepalived.netlink.operations import AddRoute, AddRule, SetLink
+from pykeepalived.netlink.sysctls import SavedSysctls
+from pykeepalived.observe.cause import LogLine
+from pykeepalived.vrrp import effects, inputs
+from pykeepalived.vrrp.host import Host
+
+ip = Ip.parse
+VIP = IpAddress(address=ip("192.0.2.100"), prefix_length=32, interface="eth0")
+ROUTE = IpRoute(family=4, destination=ip("10.0.0.0"), prefix_length=8, interface="eth0")
+RULE = IpRule(family=4, table=100, priority=1000)
+INSTANCE = VrrpInstance(
+    name="VI_1",
+    interface="eth0",
+    virtual_router_id=51,
+    virtual_addresses=(VIP,),
+    virtual_routes=(ROUTE,),
+    virtual_rules=(RULE,),
+)
+
+
+class Machine:
+    """A fake kernel, a host on it, and what the host logged and set."""
+
+    def __init__(self) -> None:
+        self.kernel = FakeKernel()
+        self.kernel.add_interface("eth0", mac=bytes.fromhex("020000000001"))
+        self.kernel.add_address("eth0", "192.0.2.1", 24)
+        self.lines: list[LogLine] = []
+        self.values: dict[str, str] = {}
+        sysctls = SavedSysctls(self.values.get, self.values.__setitem__)
+        self.host = Host(self.kernel, self.lines.append, lambda: 0, sysctls)
+
+    @property
+    def log(self) -> list[str]:
+        return [line.text for line in self.lines]
+
+    def adopt(self, *instances: VrrpInstance) -> inputs.View:
+        return self.host.adopt(Config(wants_vrrp=True, vrrp_instances=instances))
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine()
+
+
+def test_view_of_the_machine(machine: Machine) -> None:
+    view = machine.adopt(INSTANCE)
+    assert [(each.name, each.index, each.up, each.mac.hex()) for each in view.interfaces] == [
+        ("eth0", 1, True, "020000000001")
+    ]
+    assert [(each.interface, str(each.address), each.prefix_length) for each in view.addresses] == [
+        ("eth0", "192.0.2.1", 24)
+    ]
+    assert view.leftover_routes == ()
+    assert view.uptime_ns > 0
+
+
+def test_leftovers_of_a_predecessor_are_named_as_configured(machine: Machine) -> None:
+    machine.kernel.perform([AddRoute(ROUTE), AddRule(RULE), AddRule(IpRule(family=4, table=7, priority=5))])
+    view = machine.adopt(INSTANCE)
+    assert view.leftover_routes == (ROUTE,)
+    assert view.leftover_rules == (RULE,)
+
+
+def test_vmac_is_made_and_made_ready(machine: Machine) -> None:
+    machine.values["net/ipv4/conf/eth0/arp_ignore"] = "0"
+    view = machine.adopt(VrrpInstance(name="VI_1", interface="eth0", virtual_router_id=51, vmac=Vmac()))
+    assert view.attachments == {("VI_1", "eth0", 4): "vrrp.51"}
+    vmac = next(each for each in view.interfaces if each.name == "vrrp.51")
+    assert (vmac.parent, vmac.up, vmac.mac.hex()) == ("eth0", True, "00005e000133")
+    assert machine.log == ["(VI_1): Success creating VMAC interface vrrp.51"]
+    assert machine.kernel.sysctls["net/ipv4/conf/vrrp.51/arp_ignore"] == "1"
+    assert any("vmac_map { 2 : 1 }" in commands for commands in machine.kernel.nft)
+    machine.host.remove_link("vrrp.51")
+    assert machine.kernel.link("vrrp.51") is None
+    assert machine.log[-1] == "(VI_1) Success removing VMAC interface vrrp.51"
+
+
+def test_links_of_others_are_never_removed(machine: Machine) -> None:
+    machine.adopt(INSTANCE)
+    machine.host.remove_link("eth0")
+    assert machine.kernel.link("eth0") is not None
+
+
+def test_vmac_that_somebody_removed_is_made_again(machine: Machine) -> None:
+    instance = VrrpInstance(name="VI_1", interface="eth0", virtual_router_id=51, vmac=Vmac())
+    machine.adopt(instance)
+    machine.kernel.remove_interface("vrrp.51")
+    assert inputs.InterfaceRemoved("vrrp.51") in machine.host.events()
+    assert machine.host.create_link(effects.CreateLink(instance, "eth0", 4)) == inputs.Attached(
+        "VI_1", "eth0", 4, "vrrp.51"
+    )
+    link = machine.kernel.link("vrrp.51")
+    assert link is not None
+    assert link.is_up
+
+
+def test_vmac_whose_parent_is_missing_waits(machine: Machine) -> None:
+    instance = VrrpInstance(name="VI_1", interface="eth9", virtual_router_id=51, vmac=Vmac())
+    machine.adopt(instance)
+    assert machine.host.create_link(effects.CreateLink(instance, "eth9", 4)) is None
+
+
+def test_operations_in_order_and_their_failures(machine: Machine) -> None:
+    machine.adopt(INSTANCE)
+    bad = effects.AddAddress(VIP, "eth9", "VI_1")
+    failed = machine.host.perform(
+        [
+            effects.AddAddress(VIP, "eth0", "VI_1"),
+            bad,
+            effects.AddRoute(ROUTE, "VI_1"),
+            effects.AddRule(RULE, "VI_1"),
+            effects.RemoveRoute(ROUTE, "VI_1"),
+            effects.RemoveRoute(ROUTE, "VI_1"),
+            effects.RemoveRule(RULE, "VI_1"),
+            effects.RemoveRule(RULE, "VI_1"),
+        ]
+    )
+    assert failed == [inputs.OperationFailed(bad, errno.ENODEV)]
+    assert machine.log == ["Netlink: error: No such device(19), address add 192.0.2.100/32 dev eth9"]
+    assert [str(operation) for operation in machine.kernel.performed[-8:]][:3] == [
+        "address add 192.0.2.100/32 dev eth0",
+        "address add 192.0.2.100/32 dev eth9",
+        "route add 10.0.0.0/8 dev eth0",
+    ]
+
+
+def test_failing_to_remove_leftovers_is_not_logged(machine: Machine) -> None:
+    machine.adopt(INSTANCE)
+    leftover = effects.RemoveAddress(VIP, "eth0", "VI_1", leftover=True)
+    step = machine.host
+    machine.kernel.refuse = dict.fromkeys([_removal()], errno.EPERM)
+    assert step.perform([leftover]) == [inputs.OperationFailed(leftover, errno.EPERM)]
+    assert machine.log == []
+
+
+def _removal() -> object:
+    from pykeepalived.netlink.operations import DeleteAddress
+
+    return DeleteAddress(VIP, "eth0")
+
+
+@pytest.mark.keyword("vrrp_instance/no_accept")
+def test_traffic_is_dropped_in_one_transaction_and_allowed_again(machine: Machine) -> None:
+    machine.adopt(INSTANCE)
+    others = [ip("192.0.2.101"), ip("192.0.2.102")]
+    machine.host.perform([effects.DropTraffic(address, "eth0") for address in [VIP.address, *others]])
+    assert machine.kernel.nft[-1] == ("add element ip keepalived vips { 192.0.2.100, 192.0.2.101, 192.0.2.102 }\n")
+    machine.host.perform([effects.AllowTraffic(others[0], "eth0")])
+    assert machine.kernel.nft[-1] == "delete element ip keepalived vips { 192.0.2.101 }\n"
+    machine.host.release()
+    assert machine.kernel.nft[-1] == "delete table ip keepalived\n"
+
+
+def test_events_in_the_words_of_the_core(machine: Machine) -> None:
+    machine.adopt(INSTANCE)
+    machine.kernel.add_address("eth0", "192.0.2.7", 24)
+    machine.kernel.remove_address("eth0", "192.0.2.7", 24)
+    machine.kernel.set_carrier("eth0", False)
+    machine.kernel.perform([SetLink("eth0", up=True), AddRoute(ROUTE)])
+    machine.kernel.remove_route(ROUTE)
+    told = machine.host.events()
+    assert [type(event).__name__ for event in told] == [
+        "AddressAdded",
+        "AddressRemoved",
+        "InterfaceChanged",
+        "InterfaceChanged",
+        "RouteRemoved",
+    ]
+    assert told[-1] == inputs.RouteRemoved(ROUTE)
+    assert isinstance(told[2], inputs.InterfaceChanged)
+    assert not told[2].interface.up
+
+
+def test_route_of_somebody_else_is_not_told(machine: Machine) -> None:
+    machine.adopt(INSTANCE)
+    other = IpRoute(family=4, destination=ip("10.1.0.0"), prefix_length=16, interface="eth0")
+    machine.kernel.perform([AddRoute(other)])
+    machine.kernel.remove_route(other)
+    assert machine.host.events() == []
+
+
+def test_address_that_is_back_within_one_reading_is_not_told_as_removed(machine: Machine) -> None:
+    machine.adopt(INSTANCE)
+    machine.kernel.perform([KernelAdd(VIP, "eth0")])
+    machine.host.events()
+    machine.kernel.remove_address("eth0", "192.0.2.100", 32)
+    machine.kernel.add_address("eth0", "192.0.2.100", 32)
+    assert [type(event) for event in machine.host.events()] == [inputs.AddressAdded]
+
+
+def test_lost_events_bring_the_whole_truth(machine: Machine) -> None:
+    machine.adopt(INSTANCE)
+    machine.kernel.add_address("eth0", "192.0.2.7", 24)
+    machine.kernel.overrun()
+    told = machine.host.events()
+    assert len(told) == 1
+    assert isinstance(told[0], inputs.Resynced)
+    assert "192.0.2.7" in [str(each.address) for each in told[0].view.addresses]
+    assert machine.log == ["Kernel netlink events were lost - reading the state of the kernel again"]
+
+
+@pytest.mark.keyword("vrrp_instance/promote_secondaries")
+def test_kernel_parameters_are_set_and_given_back(machine: Machine) -> None:
+    path = "net/ipv4/conf/eth0/promote_secondaries"
+    machine.values[path] = "0"
+    promoting = VrrpInstance(name="VI_1", interface="eth0", virtual_router_id=51, promote_secondaries=True)
+    machine.adopt(promoting)
+    assert machine.values[path] == "1"
+    machine.adopt(INSTANCE)
+    assert machine.values[path] == "0"
+    machine.adopt(promoting)
+    machine.host.release()
+    assert machine.values[path] == "0"
