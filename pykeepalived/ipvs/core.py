@@ -42,6 +42,8 @@ from pykeepalived.ipvs.state import Real, Virtual
 from pykeepalived.netlink.services import Table, missing
 from pykeepalived.observe.cause import Cause, LogLine
 
+BATCH_NS = 4_000_000
+"""Checks that are due within this time start together: one wake-up, one batch of events for all of them."""
 AUDIT_NS = 5_000_000_000
 """How often the kernel's table is looked at for entries that somebody took away."""
 
@@ -101,7 +103,8 @@ class IpvsCore:
         self.director.now = now
         heap = self._heap
         out = self.director.out
-        while heap and heap[0][0] <= now:
+        limit = now + BATCH_NS
+        while heap and heap[0][0] <= limit:
             check = heappop(heap)[2]
             if not check.enabled:
                 check.due = now + check.delay_loop

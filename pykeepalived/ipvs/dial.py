@@ -20,6 +20,8 @@ from pykeepalived.ipvs.checks.attempt import SUCCESS, Attempt, Exchange, Outcome
 from pykeepalived.ipvs.tls import TlsClient, TlsError, TlsFactory
 from pykeepalived.runtime.loop import Loop, Timer
 
+Socket = socket.SocketType
+"""The plain type below socket.socket: a check needs nothing more, and it is made and closed faster."""
 _SO_MARK = 36
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 _STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
@@ -64,11 +66,11 @@ class _Call:
         "writing",
     )
 
-    def __init__(self, checker: Any, attempt: Attempt, sock: socket.socket) -> None:
+    def __init__(self, checker: Any, attempt: Attempt, sock: Socket) -> None:
         self.checker = checker
         self.attempt = attempt
         self.exchange: Exchange | None = attempt.exchange
-        self.sock: socket.socket | None = sock
+        self.sock: Socket | None = sock
         self.timeout_ns = attempt.timeout_us * 1000
         self.deadline = 0
         self.connected = False
@@ -101,7 +103,7 @@ class Dialler:
         self._epoll = select.epoll()
         self._calls: dict[int, _Call] = {}
         self._queues: dict[int, _Queue] = {}
-        self._kept: dict[int, socket.socket] = {}
+        self._kept: dict[int, Socket] = {}
         loop.add_reader(self._epoll, self._ready)
 
     @property
@@ -377,23 +379,23 @@ class Dialler:
             sock.close()
         self._done(call.checker, outcome)
 
-    def _say_goodbye(self, tls: TlsClient, sock: socket.socket) -> None:
+    def _say_goodbye(self, tls: TlsClient, sock: Socket) -> None:
         try:
             sock.send(tls.goodbye(), socket.MSG_NOSIGNAL)
         except (OSError, TlsError):
             pass
 
 
-def _open(transport: Transport, connection: Connection) -> socket.socket:
+def _open(transport: Transport, connection: Connection) -> Socket:
     """A socket ready to connect. An OSError of one of the options has keepalived's line as its `filename2`."""
     family = _FAMILIES[connection.address.family]
     if transport is Transport.TCP:
-        sock = socket.socket(family, _STREAM)
+        sock = Socket(family, _STREAM)
     elif transport is Transport.UDP:
-        sock = socket.socket(family, _DATAGRAM)
+        sock = Socket(family, _DATAGRAM)
     else:
         protocol = socket.IPPROTO_ICMP if family == socket.AF_INET else socket.IPPROTO_ICMPV6
-        sock = socket.socket(family, _DATAGRAM, protocol)
+        sock = Socket(family, _DATAGRAM, protocol)
     if connection.fwmark or connection.bind_interface or connection.bind_address is not None:
         try:
             _prepare(sock, connection)
@@ -403,7 +405,7 @@ def _open(transport: Transport, connection: Connection) -> socket.socket:
     return sock
 
 
-def _prepare(sock: socket.socket, connection: Connection) -> None:
+def _prepare(sock: Socket, connection: Connection) -> None:
     if connection.fwmark:
         try:
             sock.setsockopt(socket.SOL_SOCKET, _SO_MARK, struct.pack("=I", connection.fwmark))

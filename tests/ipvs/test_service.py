@@ -36,9 +36,9 @@ def test_servers_without_alpha_are_there_before_any_check_and_one_failure_remove
         f"Activating healthchecker for service {rs(2)} for VS {VS}",
         "Activating BFD healthchecker",
     ]
-    lab.run(0.999)
+    lab.run(0.99)
     assert lab.checks == []
-    lab.run(0.001)
+    lab.run(0.01)
     assert lab.operations() == ["DEL_DEST 10.99.0.1:tcp:80 -> 10.10.0.11:80"]
     assert lab.take_lines() == [
         f"TCP_CHECK on service {rs(1)} failed.",
@@ -210,9 +210,9 @@ def test_retries_come_delay_before_retry_apart_and_the_first_failure_needs_none(
     lab.take_lines()
     lab.run(2)
     assert lab.take_lines() == [f"TCP connection to {rs(1)} failed."]
-    lab.run(0.299)
+    lab.run(0.29)
     assert lab.take_lines() == []
-    lab.run(0.001)
+    lab.run(0.01)
     assert lab.take_lines() == [f"TCP connection to {rs(1)} failed."]
     lab.run(0.3)
     assert lab.take_lines() == [
