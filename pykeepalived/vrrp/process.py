@@ -64,7 +64,8 @@ def _start(context: ChildContext, loop: Loop) -> int:
         log.error(f"Error while registering Kernel netlink channel: {error.strerror}")
         return EXIT_FATAL
     log.info("Registering gratuitous ARP shared channel", detail=1)
-    log.info("Registering gratuitous NDISC shared channel", detail=1)
+    if any(instance.family == 6 for instance in context.config.vrrp_instances):
+        log.info("Registering gratuitous NDISC shared channel", detail=1)
     try:
         frames = FrameSocket(log.write)
     except OSError as error:
@@ -409,10 +410,10 @@ class VrrpProcess:
 
 def _pool_text(sockets: PoolSockets) -> str:
     pool = sockets.pool
-    kind = "multicast" if not pool.unicast else f", unicast, address({pool.source})"
+    kind = f" multicast, address({pool.group})" if not pool.unicast else f", unicast, address({pool.source})"
     return (
         f"VRRP sockpool: [ifindex({sockets.index:3}), family(IPv{pool.family}), proto({pool.protocol}), "
-        f"fd({sockets.receive.fileno()},{sockets.send.fileno()}) {kind}]"
+        f"fd({sockets.receive.fileno()},{sockets.send.fileno()}){kind}]"
     )
 
 
