@@ -104,6 +104,9 @@ class _Line:
         word = self.words.value()
         if word in _ANY:
             return None
+        if word == "default6":
+            self.use_family(6)
+            return None
         prefix = values.prefix(word)
         if isinstance(prefix, Fault):
             raise self.words.drop("rule-address", f"Invalid rule {what} address {word}")
@@ -278,7 +281,7 @@ class _Line:
         if not self.action:
             raise words.drop("rule-action-missing", "No action specified for rule - ignoring")
         suppressor = (self.suppress_prefixlength, self.suppress_ifgroup, self.realms) != (None, None, None)
-        if suppressor and self.table is None:
+        if suppressor and self.action != FR_ACT_TO_TBL:
             raise words.drop("rule-suppressor", "suppressor/realm specified for non table action - skipping")
         if self.realms is not None and self.family == 6:
             raise words.drop("rule-realms", "realms is only valid for IPv4")
