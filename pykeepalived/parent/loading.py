@@ -1,0 +1,102 @@
+"""Reading the configuration on behalf of the parent: what config/load.py found, as log lines and a verdict."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+
+from pykeepalived.config.environment import gather
+from pykeepalived.config.findings import Finding, FindingClass
+from pykeepalived.config.load import LoadOptions, LoadResult, load
+from pykeepalived.observe.cause import LogLine, Priority
+from pykeepalived.parent.loaded import Loaded, Loader
+from pykeepalived.parent.options import DEFAULT_CONFIG_FILE, Options
+from pykeepalived.runtime.child_loop import EXIT_CONFIG
+
+
+def make_loader(options: Options) -> Loader:
+    """A function that reads the file of these options afresh, each time it is called."""
+    path = os.path.abspath(options.config_file or DEFAULT_CONFIG_FILE)
+    saver = _Saver()
+
+    def read() -> Loaded:
+        result = load(
+            path,
+            gather(options.config_id),
+            LoadOptions(
+                all_config=options.include_check,
+                log_detail=options.log_detail,
+                net_namespace=options.namespace,
+            ),
+        )
+        saver.save(result)
+        return judge(result)
+
+    return read
+
+
+def judge(result: LoadResult) -> Loaded:
+    """The verdict of the parent: what cannot be started is refused, everything else is run with its errors told."""
+    config = result.config if result.usable else None
+    refusal = EXIT_CONFIG if result.refused else result.exit_status
+    texts = tuple(finding_text(finding, result.files) for finding in result.findings)
+    return Loaded(
+        config=config,
+        refusal=refusal,
+        check_status=result.exit_status,
+        lines=tuple(_lines(result, texts)),
+        messages=texts,
+        files=result.files,
+    )
+
+
+def finding_text(finding: Finding, files: tuple[str, ...]) -> str:
+    """A finding as keepalived logs it: with the line, and with the file if there are several."""
+    text = finding.upstream or finding.message
+    if finding.at is None or not finding.at.line:
+        return text
+    if len(files) > 1:
+        return f"({finding.at.file}: Line {finding.at.line}) {text}"
+    return f"(Line {finding.at.line}) {text}"
+
+
+def _lines(result: LoadResult, texts: tuple[str, ...]) -> Iterable[LogLine]:
+    if result.files:
+        yield LogLine(f"Configuration file {result.files[0]}")
+    for file in result.files:
+        yield LogLine(f"Opening file '{file}'.", detail=1)
+    for finding, text in zip(result.findings, texts, strict=True):
+        fields = {"CODE": finding.code}
+        if finding.at is not None and finding.at.line:
+            fields |= {"CONFIG_FILE": finding.at.file, "CONFIG_LINE": str(finding.at.line)}
+        own_hint = finding.kind is FindingClass.NONE and finding.at is not None and not finding.upstream
+        yield LogLine(text, Priority.INFO, int(own_hint), fields)
+
+
+class _Saver:
+    """config_save_dir: a private copy of every configuration that was read (keepalived.conf(5))."""
+
+    def __init__(self) -> None:
+        self._number = 0
+
+    def save(self, result: LoadResult) -> None:
+        directory = result.config.globals.config_save_dir if result.config is not None else ""
+        if not directory:
+            return
+        with contextlib.suppress(OSError):
+            if not os.path.isdir(directory):
+                os.mkdir(directory, 0o700)
+            path = os.path.join(directory, f"keepalived.conf.{os.getpid()}.{self._number}")
+            self._number += 1
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8", errors="surrogateescape") as file:
+                for name, text in result.texts.items():
+                    file.write(f"# {name}\n")
+                    file.writelines(f"{line.strip()}\n" for line in text.splitlines() if _says_something(line))
+                    file.write("!\n")
+
+
+def _says_something(line: str) -> bool:
+    stripped = line.strip()
+    return bool(stripped) and stripped[0] not in "#!"
