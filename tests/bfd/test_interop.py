@@ -1,0 +1,214 @@
+"""Our daemon against BIRD and Debian's keepalived, with real packets between namespaces."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bfd.neighbors import C_DAEMON, Line, bird, downs, line, ours, state
+
+pytestmark = [
+    pytest.mark.netns,
+    pytest.mark.interop,
+    pytest.mark.skipif(
+        os.geteuid() != 0 or not shutil.which("keepalived") or not shutil.which("bird"),
+        reason="needs root, keepalived and BIRD",
+    ),
+]
+
+FAMILIES = [
+    pytest.param(ours(), bird(), id="ipv4"),
+    pytest.param(
+        ours("fd99::2", "fd99::1", extra="hoplimit 255"),
+        bird("fd99::1", "fd99::2"),
+        id="ipv6",
+        marks=pytest.mark.keyword("bfd_instance/hoplimit"),
+    ),
+    pytest.param(
+        ours(extra="multihop\n max_hops -1"),
+        bird(multihop=True),
+        id="multihop",
+        marks=[pytest.mark.keyword("bfd_instance/multihop"), pytest.mark.keyword("bfd_instance/max_hops")],
+    ),
+]
+
+
+@pytest.fixture
+def lan(tmp_path: Path) -> Iterator[Line]:
+    with line(tmp_path) as made:
+        yield made
+
+
+@pytest.mark.keyword("bfd_instance")
+@pytest.mark.keyword("bfd_instance/neighbor_ip")
+@pytest.mark.keyword("bfd_instance/source_ip")
+@pytest.mark.parametrize(("our_config", "bird_config"), FAMILIES)
+def test_bird_up_cut_and_up_again(lan: Line, our_config: str, bird_config: str) -> None:
+    neighbor = lan.start_bird(bird_config)
+    node = lan.daemon("a", our_config)
+    assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
+    lan.pause(1)
+    assert not downs(node), lan.log()
+    lan.cut()
+    assert lan.wait(lambda: state(node) == "Down" and neighbor.state() != "Up"), lan.log()
+    assert node.said("(b1) Expired after 30"), lan.log()
+    assert "Control Detection Time Expired" in downs(node)[-1]
+    lan.heal()
+    assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
+
+
+def test_bird_changes_its_intervals_and_ours_change_by_reload(lan: Line) -> None:
+    neighbor = lan.start_bird(bird())
+    node = lan.daemon("a", ours())
+    assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
+    neighbor.configure(bird(interval=250))
+    assert lan.wait(lambda: node.said("Detection time is 750000 us (was 300000 us)")), lan.log()
+    assert neighbor.interval() == 0.25
+    node.config.write_text(ours(interval=400))
+    node.reload()
+    assert lan.wait(lambda: node.said("Detection time is 1200000 us (was 750000 us)")), lan.log()
+    assert lan.wait(lambda: neighbor.interval() == 0.4), lan.log()
+    lan.pause(2)
+    assert not downs(node), lan.log()
+    assert neighbor.state() == "Up"
+
+
+def test_reload_keeps_sessions(lan: Line) -> None:
+    neighbor = lan.start_bird(bird(interval=20))
+    node = lan.daemon("a", ours(interval=20))
+    assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
+    for _ in range(10):
+        node.reload()
+        lan.pause(0.2)
+    assert sum("Reload finished in" in text for _, text in node.lines) >= 1, lan.log()
+    assert not downs(node), lan.log()
+    assert neighbor.state() == "Up"
+
+
+def test_bird_stopping_and_ours_stopping(lan: Line) -> None:
+    neighbor = lan.start_bird(bird())
+    node = lan.daemon("a", ours())
+    assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
+    neighbor.birdc("disable", "b1")
+    assert lan.wait(lambda: state(node) == "Down"), lan.log()
+    neighbor.birdc("enable", "b1")
+    assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
+    assert node.stop() == 0
+    assert lan.wait(lambda: neighbor.state() != "Up"), lan.log()
+
+
+@pytest.mark.parametrize("program", ["ours", "theirs"])
+@pytest.mark.parametrize(
+    ("near", "far"),
+    [
+        pytest.param(ours(), ours("10.99.0.1", "10.99.0.2"), id="ipv4"),
+        pytest.param(ours("fd99::2", "fd99::1"), ours("fd99::1", "fd99::2"), id="ipv6-default-hoplimit"),
+        pytest.param(
+            ours(extra="passive"),
+            ours("10.99.0.1", "10.99.0.2"),
+            id="passive",
+            marks=pytest.mark.keyword("bfd_instance/passive"),
+        ),
+    ],
+)
+def test_keepalived_and_ourselves(lan: Line, near: str, far: str, program: str) -> None:
+    node = lan.daemon("a", near)
+    other = lan.daemon("b", far, **({"program": C_DAEMON} if program == "theirs" else {}))
+    assert lan.wait(lambda: state(node) == state(other) == "Up"), lan.log()
+    lan.pause(1)
+    assert not downs(node) and not downs(other), lan.log()
+    lan.cut()
+    assert lan.wait(lambda: state(node) == state(other) == "Down"), lan.log()
+    lan.heal()
+    assert lan.wait(lambda: state(node) == state(other) == "Up"), lan.log()
+    assert other.stop() == 0
+    assert lan.wait(lambda: state(node) == "Down"), lan.log()
+
+
+def test_the_death_of_the_bfd_child_is_survived(lan: Line) -> None:
+    neighbor = lan.start_bird(bird())
+    node = lan.daemon("a", ours())
+    assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
+    first = node.pid_of("bfd")
+    ups = sum("Entering Up" in text for _, text in node.lines)
+    os.kill(first, signal.SIGKILL)
+    assert lan.wait(lambda: sum("Entering Up" in text for _, text in node.lines) > ups), lan.log()
+    assert lan.wait(lambda: neighbor.state() == "Up"), lan.log()
+    assert node.pid_of("bfd") != first
+
+
+def test_a_flood_of_nonsense_costs_neither_the_session_nor_the_process(lan: Line) -> None:
+    neighbor = lan.start_bird(bird(interval=50))
+    node = lan.daemon("a", ours(interval=50))
+    assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
+    pid = node.pid_of("bfd")
+    code = (
+        "import socket,os,time\n"
+        "s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n"
+        "end=time.monotonic()+3\n"
+        "while time.monotonic()<end:\n"
+        "    for _ in range(20): s.sendto(os.urandom(24),('10.99.0.1',3784))\n"
+        "    time.sleep(0.002)\n"
+    )
+    flood = lan.b.spawn(["python3", "-c", code])
+    lan.pause(4)
+    assert flood.wait(10) == 0
+    assert node.pid_of("bfd") == pid
+    assert not downs(node), lan.log()
+    assert neighbor.state() == "Up"
+    assert node.said("Discarding bogus packet from [10.99.0.2]"), lan.log()
+
+
+def test_a_taken_port_ends_the_daemon_with_status_1(lan: Line) -> None:
+    code = (
+        "import socket,time\n"
+        "s=socket.socket(socket.AF_INET6,socket.SOCK_DGRAM)\n"
+        "s.bind(('::',3784))\n"
+        "print('ok',flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    holder = lan.a.spawn(["python3", "-c", code], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout is not None and holder.stdout.readline() == b"ok\n"
+        node = lan.daemon("a", ours())
+        assert lan.wait(lambda: not node.alive), lan.log()
+        assert node.process is not None and node.process.returncode == 1
+        assert node.said("bind() error 98 (Address already in use)")
+        assert node.said("Unable to open listening socket")
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_source_ports_are_those_of_the_rfc_and_survive_a_reload(lan: Line) -> None:
+    node = lan.daemon("a", ours().replace(" source_ip 10.99.0.1\n", ""))
+    listener = lan.b.spawn(["python3", "-c", PORTS], stdout=subprocess.PIPE)
+    assert listener.stdout is not None
+    before = int(listener.stdout.readline())
+    node.reload()
+    assert lan.wait(lambda: node.said("Reload finished in")), lan.log()
+    after = int(listener.stdout.readline())
+    listener.wait(10)
+    assert before == after
+    assert 49152 <= before <= 65535
+
+
+PORTS = (
+    "import socket,time\n"
+    "s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n"
+    "s.bind(('10.99.0.2',3784))\n"
+    "print(s.recvfrom(64)[1][1],flush=True)\n"
+    "time.sleep(1.5)\n"
+    "s.setblocking(False)\n"
+    "last=None\n"
+    "try:\n"
+    "    while True: last=s.recvfrom(64)[1][1]\n"
+    "except BlockingIOError: pass\n"
+    "print(last,flush=True)\n"
+)
