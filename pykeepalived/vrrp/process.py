@@ -410,7 +410,7 @@ class VrrpProcess:
 
 def _pool_text(sockets: PoolSockets) -> str:
     pool = sockets.pool
-    kind = f" multicast, address({pool.group})" if not pool.unicast else f", unicast, address({pool.source})"
+    kind = f" multicast, address({pool.group})" if not pool.unicast else f" , unicast, address({pool.source})"
     return (
         f"VRRP sockpool: [ifindex({sockets.index:3}), family(IPv{pool.family}), proto({pool.protocol}), "
         f"fd({sockets.receive.fileno()},{sockets.send.fileno()}){kind}]"

@@ -7,6 +7,7 @@ name (connector documentation of the kernel, proc events). It exists in the init
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import socket
@@ -36,6 +37,7 @@ _FILTER: tuple[bpf.Instruction, ...] = (
     (bpf.RETURN, 0, 0, 0),
     (bpf.RETURN, 0, 0, bpf.TAKE),
 )
+_CLONE_NEWNET = 0x40000000
 _READS = 64
 _PROC = "/proc"
 
@@ -43,7 +45,39 @@ Log = Callable[[LogLine], object]
 
 
 def open_connector() -> socket.socket | None:
-    """Subscribe to process events; None where the kernel has none. To be called before a namespace is entered."""
+    """Subscribe to process events; None where the kernel has none.
+
+    The kernel tells them in the initial network namespace only; from another one the socket is opened there.
+    """
+    return _open() or _elsewhere()
+
+
+def _elsewhere() -> socket.socket | None:
+    """The connector's socket from the network namespace of process 1."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    try:
+        own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        initial = os.open("/proc/1/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        os.close(own)
+        return None
+    try:
+        if libc.setns(initial, _CLONE_NEWNET):
+            return None
+        try:
+            return _open()
+        finally:
+            if libc.setns(own, _CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "cannot return to the network namespace")
+    finally:
+        os.close(initial)
+        os.close(own)
+
+
+def _open() -> socket.socket | None:
     try:
         sock = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, _NETLINK_CONNECTOR)
     except OSError:
