@@ -51,7 +51,7 @@ class Heard:
     repeatable: bool = True
 
 
-def open_datagram(data: bytes, ah: bool, source: bytes, destination: bytes, ttl: int) -> Datagram:
+def open_datagram(data: bytes, source: bytes, destination: bytes, ttl: int) -> Datagram:
     """Find the VRRP message in what a raw socket gave. Raises VrrpPacketError if it is too short for one."""
     if source:
         if len(data) < packet.HEADER_LENGTH:
@@ -59,7 +59,7 @@ def open_datagram(data: bytes, ah: bool, source: bytes, destination: bytes, ttl:
             raise VrrpPacketError("packet_len_err", "too_short", text)
         return Datagram(data, Ip(source), Ip(destination), ttl, 0, packet.PROTOCOL_VRRP)
     header = packet.decode_ipv4(data)
-    offset = header.length + (packet.AH_LENGTH if ah else 0)
+    offset = header.length + (packet.AH_LENGTH if header.protocol == packet.PROTOCOL_AH else 0)
     if len(data) < offset + packet.HEADER_LENGTH:
         raise VrrpPacketError("packet_len_err", "too_short", f"IPv4 VRRP packet too short - {len(data)} bytes")
     return Datagram(data, header.source, header.destination, header.ttl, offset, header.protocol, header.total_length)

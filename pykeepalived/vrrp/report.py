@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pykeepalived.config.model.vrrp import UnicastChecksum, VrrpInstance
 from pykeepalived.observe.snapshot import (
     InterfaceSnapshot,
     SocketSnapshot,
@@ -23,6 +24,7 @@ from pykeepalived.vrrp.table import State
 if TYPE_CHECKING:
     from pykeepalived.vrrp.assembly import Assembly
     from pykeepalived.vrrp.group import Group
+    from pykeepalived.vrrp.holdings import PlacedAddress
     from pykeepalived.vrrp.instance import Instance
     from pykeepalived.vrrp.machine import Link
     from pykeepalived.vrrp.track import TrackedProcess, TrackedScript
@@ -36,7 +38,6 @@ _FAULT_WORDS = {
     "config": "config error",
     "pool": "unspecified",
 }
-_NOT_COUNTED = ("vers_err", "chk_err")
 
 
 def snapshot(assembly: Assembly) -> VrrpSnapshot:
@@ -83,7 +84,6 @@ def _instance(assembly: Assembly, instance: Instance) -> VrrpInstanceSnapshot:
     master = instance.state is State.MASTER
     kinds = [kind for kind, _ in instance.faults]
     words = dict.fromkeys(_FAULT_WORDS[kind] for kind in kinds if kind in _FAULT_WORDS)
-    counters = {name: value for name, value in instance.counters.as_dict().items() if name not in _NOT_COUNTED}
     expires = instance.timer.when or 0
     return VrrpInstanceSnapshot(
         name=config.name,
@@ -124,12 +124,27 @@ def _instance(assembly: Assembly, instance: Instance) -> VrrpInstanceSnapshot:
         excluded_set=tuple(item.is_set for item in holdings.excluded),
         routes_set=tuple(item.is_set for item in holdings.routes),
         rules_set=tuple(item.is_set for item in holdings.rules),
+        address_devices=tuple(_device(assembly, config, item) for item in holdings.addresses),
+        excluded_devices=tuple(_device(assembly, config, item) for item in holdings.excluded),
         firewall_word="nftable_set" if holdings.filtered else "",
-        counters=VrrpCounters(**counters),
+        counters=VrrpCounters(**instance.counters.as_dict()),
         group=instance.group.name if instance.group is not None else "",
         previous_state=VrrpState(int(instance.previous)),
-        peer_checksums=tuple("auto" if instance.receiver.old_checksum else "" for _ in config.unicast_peers),
+        checksum_compatibility="auto" if _detected_old_checksum(instance) else "",
     )
+
+
+def _detected_old_checksum(instance: Instance) -> bool:
+    return instance.receiver.old_checksum and instance.config.unicast_checksum is UnicastChecksum.AUTO
+
+
+def _device(assembly: Assembly, config: VrrpInstance, placed: PlacedAddress) -> str:
+    """The device of an address where the configuration does not tell it: a VMAC with its parent."""
+    if placed.interface in (placed.config.interface, config.interface):
+        return ""
+    machine = assembly.context.machine
+    parent = machine.parent(machine.link(placed.interface))
+    return f"{placed.interface}@{parent.name}" if parent is not None else placed.interface
 
 
 def _group(group: Group) -> VrrpGroupSnapshot:

@@ -12,7 +12,7 @@ from pykeepalived.config.model import Config
 from pykeepalived.config.model.values import Ip
 from pykeepalived.observe.cause import Cause
 from pykeepalived.observe.snapshot import VrrpSnapshot
-from pykeepalived.vrrp import election, inputs, messages, packet
+from pykeepalived.vrrp import election, inputs, messages
 from pykeepalived.vrrp.announce import Announcer
 from pykeepalived.vrrp.assembly import Assembly
 from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
@@ -188,8 +188,7 @@ class Router:
         if now < self._context.delay_until or self._stopped:
             return
         try:
-            ah = state.pool.protocol == packet.PROTOCOL_AH
-            datagram = open_datagram(data, ah, source, destination, hop_limit)
+            datagram = open_datagram(data, source, destination, hop_limit)
         except VrrpPacketError as error:
             self._outbox.log(error.text)
             return

@@ -530,7 +530,7 @@ def test_late_tick_asks_for_another_round_of_reading() -> None:
 def test_frozen_master_answers_once() -> None:
     """Several adverts of a usurper wait: one answer and one announcement for all of them."""
     lan = Lan()
-    a, b = pair(lan, {"priority": 150}, {"priority": 100})
+    a, _b = pair(lan, {"priority": 150}, {"priority": 100})
     lan.run(2)
     a.frozen = True
     lan.run(7)
@@ -554,7 +554,7 @@ def test_frozen_master_answers_once() -> None:
 def test_timer_expired_backup() -> None:
     """nopreempt with timer_expired_backup: a thawed MASTER does not steal the addresses back."""
     lan = Lan()
-    a, b = pair(lan, {"priority": 150, "nopreempt": True, "timer_expired_backup": 254}, {"priority": 100})
+    a, _b = pair(lan, {"priority": 150, "nopreempt": True, "timer_expired_backup": 254}, {"priority": 100})
     lan.run(2)
     a.frozen = True
     lan.run(7)
