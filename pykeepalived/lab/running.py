@@ -201,6 +201,6 @@ class Laboratory:
             whole = text[: text.rfind("\n") + 1]
             self._probe_read += len(whole)
             for line in whole.splitlines():
-                at, address, mac = line.split()
+                stamp, address, mac = line.split()
                 if mac in self._macs:
-                    self.replies.append(Reply(int(at), address, self._macs[mac]))
+                    self.replies.append(Reply(int(stamp), address, self._macs[mac]))

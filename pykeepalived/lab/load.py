@@ -1,0 +1,43 @@
+"""Loading a configuration for a laboratory: the interfaces it names do not exist here, so every name is one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pykeepalived.config.environment import gather
+from pykeepalived.config.findings import Severity
+from pykeepalived.config.interfaces import Interface
+from pykeepalived.config.load import LoadOptions, load
+from pykeepalived.config.model import Config
+from pykeepalived.lab.net import LabError
+
+
+class EveryInterface(Mapping[str, Interface]):
+    """Answers for any name with an ordinary Ethernet interface; iterating yields those asked for so far."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, Interface] = {}
+
+    def __getitem__(self, name: str) -> Interface:
+        if name not in self._asked:
+            number = len(self._asked) + 2
+            self._asked[name] = Interface(name=name, index=number, mac=bytes((2, 0, 0, 0, 1, number & 255)))
+        return self._asked[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._asked)
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+
+def load_for_lab(path: Path, node: str) -> Config:
+    """The model of a file as the node named `node` would read it; raises LabError when no daemon would run with it."""
+    environment = dataclasses.replace(gather(node), interfaces=EveryInterface())
+    result = load(str(path), environment, LoadOptions())
+    if result.config is None or not result.usable:
+        errors = [f"{f.at or path}: {f.message}" for f in result.findings if f.severity is Severity.ERROR]
+        raise LabError(f"{path} cannot be used:\n" + "\n".join(errors[:20]))
+    return result.config
