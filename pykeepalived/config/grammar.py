@@ -21,7 +21,7 @@ LONGEST_LINE = 1022
 _FIRST = r"[^\x00-\x20\"#!$@~{}\\\x7f-\U0010ffff]"
 _OTHER = r"[^\x00-\x20\"#!${}\\\x7f-\U0010ffff]"
 _PLAIN = re.compile(
-    rf"[ \t]*(?!include)({_FIRST}{_OTHER}*)?((?:[ \t]+{_OTHER}+)*)[ \t]*([{{}}]?)[ \t]*(?:[#!][^\n\x00]*)?\r*\n"
+    rf"[ \t]*(?!include)(?:({_FIRST}{_OTHER}*)((?:[ \t]+{_OTHER}+)*))?[ \t]*([{{}}]?)[ \t]*(?:[#!][^\n\x00]*)?\r*\n"
 )
 _NEARLY_LONG = LONGEST_LINE // 4
 

@@ -30,7 +30,7 @@ from pykeepalived.config.schema.vrrp_draft import HmacDraft, InstanceDraft, Noti
 INSTANCE_RULES: tuple[Rule, ...] = (*IDENTITY_RULES, *NETWORK_RULES, *ELECTION_RULES, *DEVICE_RULES)
 
 
-def finished_instance(draft: InstanceDraft, context: RuleContext, scripts: Scripts) -> VrrpInstance:
+def finished_instance(draft: InstanceDraft, context: RuleContext, notify: Notify) -> VrrpInstance:
     """The model of a draft all rules have been applied to."""
     defaults = context.globals.vrrp_defaults
     vmac = draft.vmac
@@ -87,7 +87,7 @@ def finished_instance(draft: InstanceDraft, context: RuleContext, scripts: Scrip
         dont_track_primary=draft.dont_track_primary,
         track=finished_trackers(draft.track, context),
         linkbeat_use_polling=draft.linkbeat_use_polling,
-        notify=finished_notify(draft.notify, scripts),
+        notify=notify,
         notify_priority_changes=bool(draft.notify_priority_changes),
         smtp_alert=bool(draft.smtp_alert),
         debug=draft.debug,

@@ -10,6 +10,7 @@ from pykeepalived.config.interfaces import Interface
 from pykeepalived.config.model.globals import GlobalDefs
 from pykeepalived.config.model.vrrp import (
     GarpGroup,
+    Notify,
     TrackFile,
     TrackGroup,
     TrackProcess,
@@ -50,13 +51,18 @@ def complete_vrrp(reading: Reading, globals_: GlobalDefs, *, detailed: bool = Fa
         reading.note(None, "configuration-refused", "Non-existent interface specified in configuration")
         return VrrpSection(track_files=track_files, refused=True)
     context = RuleContext(reading, globals_, detailed=detailed)
+    # Scripts come first: what they say counts even if the configuration is refused afterwards.
+    scripts = Scripts(reading)
+    track_scripts = complete_scripts(context, scripts)
+    notify = {instance.name: finished_notify(instance.notify, scripts) for instance in draft.instances}
+    group_notify = {group.name: finished_notify(group.notify, scripts) for group in draft.sync_groups}
+    if draft.instances:
+        scripts.security("scripts")
     try:
         for instance in draft.instances:
             minimum(instance, context)
         groups = sync_groups(context)
         context.groups = {name: group for group in groups for name in group.members or {}}
-        scripts = Scripts(reading)
-        track_scripts = complete_scripts(context, scripts)
         for instance in draft.instances:
             for rule in INSTANCE_RULES:
                 rule(instance, context)
@@ -64,10 +70,8 @@ def complete_vrrp(reading: Reading, globals_: GlobalDefs, *, detailed: bool = Fa
             check(context)
     except RefusedError:
         return VrrpSection(track_files=track_files, refused=True)
-    instances = tuple(finished_instance(instance, context, scripts) for instance in draft.instances)
-    finished_groups = tuple(_finished_group(group, context, scripts) for group in groups)
-    if draft.instances:
-        scripts.security("scripts")
+    instances = tuple(finished_instance(instance, context, notify[instance.name]) for instance in draft.instances)
+    finished_groups = tuple(_finished_group(group, context, group_notify[group.name]) for group in groups)
     tracked = [owner.track for owner in instances] + [owner.track for owner in finished_groups]
     used = {tracker.name for track in tracked for tracker in track.scripts}
     for script in track_scripts:
@@ -243,7 +247,7 @@ def track_groups(context: RuleContext) -> tuple[TrackGroup, ...]:
 # --- models -----------------------------------------------------------------------------------------------------------
 
 
-def _finished_group(draft: SyncGroupDraft, context: RuleContext, scripts: Scripts) -> VrrpSyncGroup:
+def _finished_group(draft: SyncGroupDraft, context: RuleContext, notify: Notify) -> VrrpSyncGroup:
     owner = context.globals
     chain = (draft.smtp_alert, owner.smtp_alert_vrrp, owner.smtp_alert)
     return VrrpSyncGroup(
@@ -251,7 +255,7 @@ def _finished_group(draft: SyncGroupDraft, context: RuleContext, scripts: Script
         members=tuple(draft.members or ()),
         track=finished_trackers(draft.track, context),
         tracking_weight=draft.tracking_weight,
-        notify=finished_notify(draft.notify, scripts),
+        notify=notify,
         notify_priority_changes=draft.notify_priority_changes,
         smtp_alert=next((value for value in chain if value is not None), False),
         at=draft.at,
