@@ -6,6 +6,7 @@ Protocol is in session.py and speaker.py, sockets in sockets.py, what every chil
 from __future__ import annotations
 
 import os
+import signal
 import time
 from functools import partial
 from random import Random
@@ -31,10 +32,12 @@ from pykeepalived.bfd.effects import (
 from pykeepalived.bfd.session import OPEN_RETRY_NS
 from pykeepalived.bfd.sockets import Receiver, SocketError, Transmitter
 from pykeepalived.bfd.speaker import Speaker
-from pykeepalived.bfd.view import session_snapshots, session_status
+from pykeepalived.bfd.view import session_snapshots
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.bfd import BfdInstance
 from pykeepalived.observe.cause import LogLine
+from pykeepalived.observe.dump.bfd import bfd_data, bfd_lines
+from pykeepalived.observe.dump_files import DumpWriter, data_path, dump_directory
 from pykeepalived.observe.snapshot import BfdSnapshot, Taken
 from pykeepalived.runtime.bfd_pipe import BfdPipeWriter
 from pykeepalived.runtime.child import ChildContext
@@ -76,7 +79,9 @@ class BfdProcess:
         self._retry = loop.idle_timer(self._open_missing)
         self._config = context.config
         self._generation = context.generation
+        self._dumps = DumpWriter(context.log)
         self._service = ChildService(context, loop, self)
+        loop.on_signal(signal.SIGCHLD, self._dumps.reap)
         self.speaker = Speaker(context.config.bfd_instances, loop.now(), self._random, context.log.detail)
 
     def run(self) -> int:
@@ -84,6 +89,9 @@ class BfdProcess:
         self._open_missing()
         if self._config.bfd_instances and not self._receivers:
             return EXIT_FATAL
+        if self._context.options.dump_config:
+            for line in bfd_lines(self._config, self.snapshot(), state=False):
+                self._log.info(line)
         self._perform()
         self._service.ready()
         return self._service.run()
@@ -226,15 +234,20 @@ class BfdProcess:
         self._service.finish()
 
     def on_dump(self, kind: Dump) -> None:
-        """Only the data dump exists for BFD."""
+        """Write keepalived_bfd.data; BFD has no other dump."""
+        if kind is not Dump.DATA:
+            return
+        self._log.info(f"Printing BFD data for process({os.getpid()}) on signal")
+        directory, complaint = dump_directory(os.environ)
+        if complaint:
+            self._log.warning(complaint)
+        config = self._config
+        path = data_path(config.globals, "bfd", directory)
+        self._dumps.write(path, lambda: bfd_data(config, self.snapshot()))
 
     def on_query(self, words: tuple[str, ...]) -> dict[str, Any]:
-        """`status`: all sessions and the counters of datagrams that were not used."""
-        now = self._loop.now()
-        return {
-            "sessions": [session_status(session, now) for session in self.speaker.sessions.values()],
-            "discards": {str(discard): count for discard, count in self.speaker.discards.items() if count},
-        }
+        """`snapshot`: the whole process as data."""
+        return {"snapshot": self.snapshot()} if words == ("snapshot",) else {}
 
     def on_peer_started(self, kind: ChildKind) -> None:
         """A new VRRP or checker child knows nothing: tell it all states."""
@@ -259,6 +272,12 @@ class BfdProcess:
             multihop_fd_in=fd_in(True),
             sessions=session_snapshots(self.speaker, fd_out),
             log_dropped=self._log.dropped,
+            process={
+                **{f"bfd_discarded_{discard}_total": count for discard, count in self.speaker.discards.items()},
+                "bfd_events_delayed_total": sum(pipe.delayed for pipe in self._pipes.values()),
+                "bfd_socket_errors_total": sum(receiver.errors for receiver in self._receivers.values()),
+                "loop_lateness_max_ns": self._loop.lateness_ns,
+            },
         )
 
 

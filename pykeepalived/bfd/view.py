@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pykeepalived.bfd.session import Session
 from pykeepalived.bfd.speaker import Speaker
-from pykeepalived.bfd.table import State, diagnostic_text
+from pykeepalived.bfd.table import diagnostic_text
 from pykeepalived.observe.snapshot import BfdSessionSnapshot
 
 
@@ -48,31 +48,3 @@ def session_snapshot(session: Session, fd_out: int = -1) -> BfdSessionSnapshot:
 def session_snapshots(speaker: Speaker, fd_out: Callable[[str], int]) -> tuple[BfdSessionSnapshot, ...]:
     """All sessions in the order of the configuration; `fd_out` finds the descriptor of a session by name."""
     return tuple(session_snapshot(session, fd_out(name)) for name, session in speaker.sessions.items())
-
-
-def session_status(session: Session, now: int) -> dict[str, object]:
-    """One session for an operator: plain values, intervals in milliseconds, ages in seconds."""
-    config = session.config
-    return {
-        "name": config.name,
-        "neighbor": str(config.neighbor),
-        "source": str(config.source) if config.source else None,
-        "multihop": config.multihop,
-        "passive": config.passive,
-        "state": session.state.text,
-        "up": session.state is State.UP,
-        "since_s": (now - session.changed_at) / 1e9,
-        "cause": str(session.cause),
-        "neighbor_state": session.remote_state.text,
-        "diagnostic": diagnostic_text(session.local_diagnostic),
-        "neighbor_diagnostic": diagnostic_text(session.remote_diagnostic),
-        "transmit_interval_ms": session.tx_us / 1000,
-        "detection_time_ms": session.detect_us / 1000,
-        "last_heard_s": None if session.last_seen is None else (now - session.last_seen) / 1e9,
-        "sent": session.counters.sent,
-        "received": session.counters.heard,
-        "discarded": session.counters.discarded,
-        "send_errors": session.counters.send_errors,
-        "ups": session.counters.ups,
-        "downs": session.counters.downs,
-    }

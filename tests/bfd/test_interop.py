@@ -212,3 +212,26 @@ PORTS = (
     "except BlockingIOError: pass\n"
     "print(last,flush=True)\n"
 )
+
+
+def test_the_dump_tells_the_session(lan: Line) -> None:
+    neighbor = lan.start_bird(bird())
+    node = lan.daemon("a", ours())
+    assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
+    lan.pause(0.5)
+    file = node.directory / "keepalived_bfd.data"
+    os.kill(node.pid_of("bfd"), signal.SIGUSR1)
+    assert lan.wait(file.exists), lan.log()
+    assert node.said(f"Printing BFD data for process({node.pid_of('bfd')}) on signal")
+    text = file.read_text()
+    for expected in (
+        " BFD Instance = b1\n",
+        "   Neighbor IP = 10.99.0.2\n",
+        "   local state = Up\n",
+        "   remote state = Up\n",
+        "   remote min tx intv = 100000 us\n",
+        "   local detection time = 300000 us\n",
+        "   !poll, !final\n",
+    ):
+        assert expected in text, text
+    assert not downs(node)
