@@ -1,11 +1,12 @@
 """The kernel's IPVS table over generic netlink: operations in batches, dumps, timeouts. Decides nothing.
 
-Every shape of message is encoded once with pyroute2's classes; after that its bytes are copied and patched. Requests
-go many to a datagram, the kernel has answered each of them when `send` returns.
+Every shape of message is encoded once; after that its bytes are copied and patched. Requests go many to a datagram,
+and the kernel has answered each of them when `send` returns. Attribute numbers are those of linux/ip_vs.h.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import socket
@@ -14,8 +15,18 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
 
+from pykeepalived.netlink.attributes import (
+    NLM_F_ACK,
+    NLM_F_DUMP,
+    NLM_F_REQUEST,
+    attribute,
+    family_number,
+    message,
+    u8,
+    u16,
+    u32,
+)
 from pykeepalived.netlink.services import (
     FORWARD_TUNNEL,
     DestinationKey,
@@ -24,6 +35,7 @@ from pykeepalived.netlink.services import (
     OperationFailure,
     ServiceKey,
     ServiceSettings,
+    SyncDaemon,
     Table,
     Timeouts,
 )
@@ -31,7 +43,6 @@ from pykeepalived.netlink.services import (
 _NETLINK_GENERIC = 16
 _SOL_NETLINK, _NETLINK_CAP_ACK = 270, 10
 _SO_RCVBUFFORCE = 33
-_NLM_REQUEST, _NLM_ACK, _NLM_DUMP = 1, 4, 0x300
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _CONTROL_FAMILY, _GET_FAMILY = 16, 3
 _GET_SERVICE, _GET_DEST, _GET_CONFIG = 4, 8, 13
@@ -39,7 +50,7 @@ _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _BATCH = 100
 _RECEIVE_SIZE = 1 << 18
-_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+_CLONE_NEWNET = 0x40000000
 _MODPROBE_SECONDS = 10
 
 
@@ -61,7 +72,7 @@ class IpvsKernel:
 
         Loads the ip_vs module when the kernel does not know the family. Raises IpvsUnavailableError.
         """
-        with _inside(namespace):
+        with inside(namespace):
             sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_GENERIC)
         try:
             sock.bind((0, 0))
@@ -160,7 +171,7 @@ class IpvsKernel:
     def _request(self, message: bytearray) -> bytes:
         """The answer to one request (acknowledgements asked for or not); raises OSError with the kernel's errno."""
         self._sequence = (self._sequence + 1) & 0x7FFFFFFF
-        struct.pack_into("=HHI", message, 4, *struct.unpack_from("=H", message, 4), _NLM_REQUEST, self._sequence)
+        struct.pack_into("=HHI", message, 4, *struct.unpack_from("=H", message, 4), NLM_F_REQUEST, self._sequence)
         self._socket.send(message)
         data = self._socket.recv(_RECEIVE_SIZE)
         kind = _HEADER.unpack_from(data, 0)[1]
@@ -172,7 +183,7 @@ class IpvsKernel:
     def _dump(self, message: bytearray) -> Iterator[bytes]:
         self._sequence = (self._sequence + 1) & 0x7FFFFFFF
         kind = struct.unpack_from("=H", message, 4)[0]
-        struct.pack_into("=HHI", message, 4, kind, _NLM_REQUEST | _NLM_DUMP, self._sequence)
+        struct.pack_into("=HHI", message, 4, kind, NLM_F_REQUEST | NLM_F_DUMP, self._sequence)
         self._socket.send(message)
         while True:
             data = self._socket.recv(_RECEIVE_SIZE)
@@ -189,13 +200,11 @@ class IpvsKernel:
 
 
 @contextmanager
-def _inside(namespace: str | None) -> Iterator[None]:
+def inside(namespace: str | None) -> Iterator[None]:
     """The calling thread in another network namespace, for the time of opening a socket."""
     if namespace is None:
         yield
         return
-    from pyroute2 import netns
-
     path = f"/run/netns/{namespace}" if namespace else "/proc/1/ns/net"
     try:
         own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -208,14 +217,21 @@ def _inside(namespace: str | None) -> Iterator[None]:
         text = f"Failed to open namespace fds for {namespace or 'default'}, errno {error.errno} ({error.strerror})"
         raise IpvsUnavailableError(error.errno, text) from error
     try:
-        netns.setns(there)
+        _enter(there)
         try:
             yield
         finally:
-            netns.setns(own)
+            _enter(own)
     finally:
         os.close(there)
         os.close(own)
+
+
+def _enter(fd: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(fd, _CLONE_NEWNET):
+        code = ctypes.get_errno()
+        raise IpvsUnavailableError(code, os.strerror(code))
 
 
 def _load_module(name: str) -> None:
@@ -278,82 +294,20 @@ def _decode_destination(data: bytes, family: int) -> tuple[DestinationKey, Desti
 # ------------------------------------------------------------------ writing
 
 
-@lru_cache(maxsize=1)
-def _message_class() -> Any:
-    """pyroute2's IPVS message with the types it gets wrong put right: netmask, tunnel port, daemon, timeouts."""
-    from pyroute2.netlink import genlmsg, nla
-    from pyroute2.netlink.generic.ipvs import ipvsmsg, ipvsstats
-
-    class IpvsMessage(genlmsg):  # type: ignore[misc]
-        prefix = "IPVS_CMD_ATTR_"
-        nla_map = (
-            ("IPVS_CMD_ATTR_UNSPEC", "none"),
-            ("IPVS_CMD_ATTR_SERVICE", "service"),
-            ("IPVS_CMD_ATTR_DEST", "dest"),
-            ("IPVS_CMD_ATTR_DAEMON", "daemon"),
-            ("IPVS_CMD_ATTR_TIMEOUT_TCP", "uint32"),
-            ("IPVS_CMD_ATTR_TIMEOUT_TCP_FIN", "uint32"),
-            ("IPVS_CMD_ATTR_TIMEOUT_UDP", "uint32"),
-        )
-
-        class service(nla, ipvsstats):  # type: ignore[misc]  # noqa: N801
-            prefix = "IPVS_SVC_ATTR_"
-            nla_map = tuple(
-                (name, _SERVICE_TYPES.get(name[len("IPVS_SVC_ATTR_") :], kind))
-                for name, kind in ipvsmsg.service.nla_map
-            )
-
-            class flags(nla):  # type: ignore[misc]  # noqa: N801
-                fields = (("flags", "I"), ("mask", "I"))
-
-        class dest(nla, ipvsstats):  # type: ignore[misc]  # noqa: N801
-            prefix = "IPVS_DEST_ATTR_"
-            nla_map = tuple(
-                (name, _DESTINATION_TYPES.get(name[len("IPVS_DEST_ATTR_") :], kind))
-                for name, kind in ipvsmsg.dest.nla_map
-            )
-
-        class daemon(nla):  # type: ignore[misc]  # noqa: N801
-            prefix = "IPVS_DAEMON_ATTR_"
-            nla_map = (
-                ("IPVS_DAEMON_ATTR_UNSPEC", "none"),
-                ("IPVS_DAEMON_ATTR_STATE", "uint32"),
-                ("IPVS_DAEMON_ATTR_MCAST_IFN", "asciiz"),
-                ("IPVS_DAEMON_ATTR_SYNC_ID", "uint32"),
-                ("IPVS_DAEMON_ATTR_SYNC_MAXLEN", "uint16"),
-                ("IPVS_DAEMON_ATTR_MCAST_GROUP", "cdata"),
-                ("IPVS_DAEMON_ATTR_MCAST_GROUP6", "cdata"),
-                ("IPVS_DAEMON_ATTR_MCAST_PORT", "uint16"),
-                ("IPVS_DAEMON_ATTR_MCAST_TTL", "uint8"),
-            )
-
-    return IpvsMessage
-
-
-_SERVICE_TYPES = {"NETMASK": "cdata", "ADDR": "cdata", "PORT": "be16"}
-_DESTINATION_TYPES = {"ADDR": "cdata", "PORT": "be16", "TUN_PORT": "be16"}
-
-
 def _plain(command: int, family_id: int) -> bytearray:
-    return _compose(command, family_id, [])
+    return _compose(command, family_id, b"")
 
 
-def _compose(command: int, family_id: int, attributes: list[Any]) -> bytearray:
-    message = _message_class()()
-    message["cmd"] = command
-    message["version"] = 1
-    message["attrs"] = attributes
-    message["header"].update(type=family_id, flags=_NLM_REQUEST | _NLM_ACK, sequence_number=0, pid=0)
-    message.reset()
-    message.encode()
-    return bytearray(message.data)
+def _compose(command: int, family_id: int, attributes: bytes) -> bytearray:
+    """A request with the generic netlink header (version 1) and these attributes."""
+    return bytearray(message(family_id, NLM_F_REQUEST | NLM_F_ACK, struct.pack("=BBH", command, 1, 0) + attributes))
 
 
 def _family_query(name: str) -> bytearray:
     """CTRL_CMD_GETFAMILY by name."""
     text = name.encode() + b"\0"
     body = struct.pack("=BBH", _GET_FAMILY, 1, 0) + _ATTRIBUTE.pack(4 + len(text), 2) + text + b"\0" * (-len(text) % 4)
-    return bytearray(_HEADER.pack(16 + len(body), _CONTROL_FAMILY, _NLM_REQUEST, 0, 0) + body)
+    return bytearray(_HEADER.pack(16 + len(body), _CONTROL_FAMILY, NLM_F_REQUEST, 0, 0) + body)
 
 
 class _Template:
@@ -388,32 +342,24 @@ def _template(
     target: tuple[int, bool] | None,
 ) -> _Template:
     """`words` are scheduler and engine of a service operation, `target` family and tunnel of a destination's."""
-    service: list[tuple[str, Any]] = [("IPVS_SVC_ATTR_AF", _FAMILIES[family])]
-    if marked:
-        service.append(("IPVS_SVC_ATTR_FWMARK", 0))
-    else:
-        service += [("IPVS_SVC_ATTR_PROTOCOL", 0), ("IPVS_SVC_ATTR_ADDR", b"\0" * 16), ("IPVS_SVC_ATTR_PORT", 0)]
+    service = u16(1, family_number(family))
+    service += u32(5, 0) if marked else u16(2, 0) + attribute(3, bytes(16)) + u16(4, 0)
     if words is not None:
-        service.append(("IPVS_SVC_ATTR_SCHED_NAME", words[0]))
+        service += _text(6, words[0])
         if words[1]:
-            service.append(("IPVS_SVC_ATTR_PE_NAME", words[1]))
-        service.append(("IPVS_SVC_ATTR_FLAGS", {"flags": 0, "mask": 0xFFFFFFFF}))
-        service += [("IPVS_SVC_ATTR_TIMEOUT", 0), ("IPVS_SVC_ATTR_NETMASK", b"\0" * 4)]
-    attributes: list[Any] = [("IPVS_CMD_ATTR_SERVICE", {"attrs": service})]
+            service += _text(11, words[1])
+        service += attribute(7, struct.pack("=II", 0, 0xFFFFFFFF)) + u32(8, 0) + u32(9, 0)
+    attributes = attribute(1, service)
     if target is not None:
-        destination: list[tuple[str, Any]] = [
-            ("IPVS_DEST_ATTR_ADDR_FAMILY", _FAMILIES[target[0]]),
-            ("IPVS_DEST_ATTR_ADDR", b"\0" * 16),
-            ("IPVS_DEST_ATTR_PORT", 0),
-            ("IPVS_DEST_ATTR_FWD_METHOD", 0),
-            ("IPVS_DEST_ATTR_WEIGHT", 0),
-        ]
+        destination = u16(11, family_number(target[0])) + attribute(1, bytes(16)) + u16(2, 0) + u32(3, 0) + u32(4, 0)
         if target[1]:
-            destination += [("IPVS_DEST_ATTR_TUN_TYPE", 0), ("IPVS_DEST_ATTR_TUN_PORT", 0)]
-            destination.append(("IPVS_DEST_ATTR_TUN_FLAGS", 0))
-        destination += [("IPVS_DEST_ATTR_U_THRESH", 0), ("IPVS_DEST_ATTR_L_THRESH", 0)]
-        attributes.append(("IPVS_CMD_ATTR_DEST", {"attrs": destination}))
+            destination += u8(13, 0) + u16(14, 0) + u16(15, 0)
+        attributes += attribute(2, destination + u32(5, 0) + u32(6, 0))
     return _Template(_compose(command, family_id, attributes))
+
+
+def _text(kind: int, text: str) -> bytes:
+    return attribute(kind, text.encode() + b"\0")
 
 
 def _encode(operation: Operation, family_id: int) -> bytearray:
@@ -431,26 +377,27 @@ def _encode(operation: Operation, family_id: int) -> bytearray:
             _fill_destination(data, template.destination, destination, values)
         return data
     if daemon is not None:
-        attributes: list[tuple[str, Any]] = [("IPVS_DAEMON_ATTR_STATE", daemon.state)]
-        if daemon.interface:
-            attributes.append(("IPVS_DAEMON_ATTR_MCAST_IFN", daemon.interface))
-        attributes.append(("IPVS_DAEMON_ATTR_SYNC_ID", daemon.sync_id))
-        if daemon.max_length:
-            attributes.append(("IPVS_DAEMON_ATTR_SYNC_MAXLEN", daemon.max_length))
-        if daemon.port:
-            attributes.append(("IPVS_DAEMON_ATTR_MCAST_PORT", daemon.port))
-        if daemon.ttl:
-            attributes.append(("IPVS_DAEMON_ATTR_MCAST_TTL", daemon.ttl))
-        if daemon.group:
-            name = "IPVS_DAEMON_ATTR_MCAST_GROUP" + ("6" if len(daemon.group) == 16 else "")
-            attributes.append((name, daemon.group))
-        return _compose(command, family_id, [("IPVS_CMD_ATTR_DAEMON", {"attrs": attributes})])
+        return _compose(command, family_id, attribute(3, _daemon_attributes(daemon)))
     if timeouts is not None:
-        names = ("TCP", "TCP_FIN", "UDP")
-        return _compose(
-            command, family_id, [(f"IPVS_CMD_ATTR_TIMEOUT_{n}", v) for n, v in zip(names, timeouts, strict=True)]
-        )
+        return _compose(command, family_id, b"".join(u32(kind, value) for kind, value in enumerate(timeouts, 4)))
     return _plain(command, family_id)
+
+
+def _daemon_attributes(daemon: SyncDaemon) -> bytes:
+    """IPVS_DAEMON_ATTR_*: state, interface, id, length, port, TTL, group; what is not set is the kernel's choice."""
+    data = u32(1, daemon.state)
+    if daemon.interface:
+        data += _text(2, daemon.interface)
+    data += u32(3, daemon.sync_id)
+    if daemon.max_length:
+        data += u16(4, daemon.max_length)
+    if daemon.port:
+        data += u16(7, daemon.port)
+    if daemon.ttl:
+        data += u8(8, daemon.ttl)
+    if daemon.group:
+        data += attribute(6 if len(daemon.group) == 16 else 5, daemon.group)
+    return data
 
 
 def _fill_service(
