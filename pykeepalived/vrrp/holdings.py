@@ -102,12 +102,13 @@ class PlacedRule:
 @dataclass(slots=True)
 class Change:
     """What a reload does to the kernel: `removals` and `additions` by place, so that an object which one instance
-    gives up and another takes is left alone. Filled by all instances, then put out at once."""
+    gives up and another takes is left alone. Filled by all instances, then put out at once. `taken` are the addresses
+    to be added."""
 
     removals: dict[Hashable, Operation] = field(default_factory=dict)
     additions: dict[Hashable, Operation] = field(default_factory=dict)
     filters: list[Operation] = field(default_factory=list)
-    reported: dict[Hashable, PlacedAddress] = field(default_factory=dict)
+    taken: dict[Hashable, PlacedAddress] = field(default_factory=dict)
 
     def put_out(self, outbox: Outbox) -> None:
         """Rules, routes and addresses away, then addresses, routes and rules in; what stays is not touched."""
@@ -128,14 +129,13 @@ class Change:
         """The same place is given up and taken: leave it alone if nothing about it changes."""
         match removal, addition:
             case RemoveAddress(address=before), AddAddress(address=after) if before != after:
+                self.taken[place].removals += 1
                 return
             case RemoveRoute(route=before), AddRoute(route=after) if before != after:
                 del self.removals[place]
                 self.additions[place] = AddRoute(after, addition.instance, replace=True)
                 return
         del self.removals[place], self.additions[place]
-        if place in self.reported:
-            self.reported[place].removals -= 1
 
 
 class Holdings:
@@ -301,12 +301,11 @@ class Holdings:
                 item.removals = former.removals
             else:
                 change.additions[item.place] = AddAddress(item.config, item.interface, name)
+                change.taken[item.place] = item
                 added = True
             item.is_set = True
         for former in known.values():
-            former.removals += 1
             change.removals[former.place] = RemoveAddress(former.config, former.interface, name)
-            change.reported[former.place] = former
             words = (name, former.address, former.config.prefix_length, former.interface)
             self._outbox.log(messages.ADDRESS_GONE_AT_RELOAD % words, INSTANCE=name)
         return {former.address for former in known.values()}, added

@@ -199,7 +199,7 @@ class TrackedScript(Tracked):
         if self.result > rise:
             self.result -= 1
             return
-        bad_now = self.result == rise or self.first
+        bad_now = self.result == rise or self.first or self.up is None
         self.result = 0
         if not bad_now:
             return
