@@ -227,9 +227,9 @@ def check_group_ports(virtual: VirtualDraft, reading: Reading) -> None:
     ports = {entry.port: entry for entry in group.entries if entry.first is not None}
     marks = any(entry.fwmark is not None for entry in group.entries)
     for real in virtual.real_servers:
-        if real.forwarding == Forwarding.NAT:
+        if real.forwarding == Forwarding.NAT or not real.port:
             continue
-        if marks and real.port:
+        if marks:
             text = f"WARNING - fwmark virtual server {virtual.text}, real server {real.text} has port specified"
             reading.report(real.statement, "port-fwmark", f"{text} - port will be ignored", word=2)
         for port, entry in ports.items():
