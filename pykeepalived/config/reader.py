@@ -37,6 +37,7 @@ class Reader:
         self._reading = reading
         self._suggested = 0
         self._suggestions: dict[tuple[int, str], str] = {}
+        self._damaged = False
 
     def walk(self, statements: Sequence[Statement], acts: Acts) -> None:
         """Read all statements; root keywords for which `acts` is false are passed over, blocks and all."""
@@ -96,6 +97,8 @@ class Reader:
 
     def _finish(self, stack: list[_Level], statements: Sequence[Statement]) -> None:
         """The end of the input ends all blocks; what was read so far exists."""
+        if not stack and not self._damaged:
+            return
         missing = sum(statement.opens or statement.brace == OPEN for statement in statements) - sum(
             statement.brace == CLOSE for statement in statements
         )
@@ -180,6 +183,7 @@ class Reader:
     # --- faults -----------------------------------------------------------------------------------------------------
 
     def _odd(self, statement: Statement, keywords: Mapping[str, Keyword]) -> None:
+        self._damaged = True
         if statement.brace == OPEN:
             self._unexpected_open(statement)
         elif statement.brace == CLOSE:
@@ -217,6 +221,7 @@ class Reader:
         return self._suggestions[key]
 
     def _unexpected_open(self, statement: Statement) -> None:
+        self._damaged = True
         self._reading.report(
             statement,
             "brace-unexpected-open",
@@ -226,6 +231,7 @@ class Reader:
         )
 
     def _missing_open(self, statement: Statement) -> None:
+        self._damaged = True
         self._reading.report(
             statement,
             "brace-missing-open",
