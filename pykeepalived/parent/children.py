@@ -26,6 +26,7 @@ from pykeepalived.runtime.messages import (
     Answer,
     ChildKind,
     Dump,
+    Leaving,
     PeerStarted,
     Ping,
     Pong,
@@ -85,6 +86,7 @@ class Child:
     ready: bool = False
     beat: int = 0
     silent_beats: int = 0
+    leaving: bool = False
     summary: tuple[str, ...] = ()
 
 
@@ -100,6 +102,7 @@ class Children:
         self._children: dict[ChildKind, Child] = {}
         self._rules = {kind: RespawnRule() for kind in ChildKind}
         self._waiting: dict[ChildKind, Timer] = {}
+        self._dying: set[int] = set()
         self._questions: dict[int, tuple[ChildKind, Callable[[dict[str, Any] | None], object]]] = {}
         self._number = 0
         self._stopping = False
@@ -148,7 +151,9 @@ class Children:
             return
         child = Child(kind, pid, Channel(sock), self._loop.now(), part, self.generation)
         self._children[kind] = child
-        child.channel.attach(self._loop, lambda messages: self._receive(child, messages), lambda: None)
+        child.channel.attach(
+            self._loop, lambda messages: self._receive(child, messages), lambda: self._channel_closed(child)
+        )
         self._log.info(f"Starting {NAMES[kind]} child process, pid={pid}", KIND=kind, CHILD_PID=str(pid))
         if self._heart.when is None:
             self._heart.move(self._loop.now() + HEARTBEAT_NS)
@@ -186,6 +191,8 @@ class Children:
                     _, done = self._questions.pop(number, (None, None))
                     if done is not None:
                         done(body)
+                case Leaving():
+                    child.leaving = True
                 case ReloadRequest():
                     self._events.on_reload_request()
 
@@ -253,6 +260,24 @@ class Children:
                 self._bury(child)
                 self._died(child, status)
                 return
+        if pid in self._dying:
+            self._dying.remove(pid)
+            self._tell_how(pid, os.waitstatus_to_exitcode(status))
+            if self._stopping:
+                self._check_all_gone()
+
+    def _channel_closed(self, child: Child) -> None:
+        """A child that was killed is known by its closed channel long before the kernel is done with it.
+
+        Its sockets take the kernel tens of milliseconds to close; the successor need not wait for that.
+        """
+        if child.leaving or self._stopping or not self._respawn or self._children.get(child.kind) is not child:
+            return
+        _kill(child.pid, signal.SIGKILL)
+        self._dying.add(child.pid)
+        del self._children[child.kind]
+        self._bury(child)
+        self._replace(child)
 
     def _bury(self, child: Child) -> None:
         """Take the last words of a dead child, then let go of it."""
@@ -269,7 +294,6 @@ class Children:
         if self._stopping:
             self._check_all_gone()
             return
-        self.deaths[child.kind] += 1
         name = NAMES[child.kind]
         if status in _PERMANENT:
             reason = _PERMANENT[status]
@@ -281,7 +305,11 @@ class Children:
             self._log.alert(f"{name} child process({child.pid}) died: Exiting")
             self._events.on_dead_for_good()
             return
-        self._log.alert(f"{name} child process({child.pid}) died: Respawning")
+        self._replace(child)
+
+    def _replace(self, child: Child) -> None:
+        self.deaths[child.kind] += 1
+        self._log.alert(f"{NAMES[child.kind]} child process({child.pid}) died: Respawning")
         self._start_again(child.kind, self._loop.now() - child.started_ns)
         self._check_settled()
 
@@ -329,7 +357,7 @@ class Children:
             _kill(child.pid, signal.SIGKILL)
 
     def _check_all_gone(self) -> None:
-        if not self._children:
+        if not self._children and not self._dying:
             self._heart.cancel()
             self._events.on_all_gone()
 

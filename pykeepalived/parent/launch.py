@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import os
 import signal
@@ -14,11 +15,11 @@ from typing import Protocol
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.globals import Scheduling
-from pykeepalived.runtime.channel import channel_pair
+from pykeepalived.runtime.channel import Channel, channel_pair
 from pykeepalived.runtime.child import ChildContext, DaemonOptions
 from pykeepalived.runtime.child_loop import EXIT_INTERNAL
 from pykeepalived.runtime.log import IDENT_BFD, IDENT_CHECKER, IDENT_VRRP, Log
-from pykeepalived.runtime.messages import ChildKind
+from pykeepalived.runtime.messages import ChildKind, Leaving
 from pykeepalived.runtime.pidfile import AlreadyRunningError, PidFile
 from pykeepalived.runtime.privileges import BFD_CAPABILITIES, keep_only
 from pykeepalived.runtime.scheduling import set_parent_death_signal, set_process_name
@@ -33,6 +34,7 @@ _GENERIC_NAMES = {
     ChildKind.BFD: "keepalived_bfd",
 }
 PARENT_NAME = "keepalived"
+_CHANNEL_DESCRIPTOR = 250
 
 
 def fork(work: Callable[[], int]) -> int:
@@ -134,6 +136,7 @@ class ForkLauncher:
         bfd_in = self._pipes[kind][0] if kind in self._pipes else None
         bfd_out = {k: pipe[1] for k, pipe in self._pipes.items()} if kind is ChildKind.BFD else {}
         pid_file = self.pid_files.get(kind)
+        channel = _out_of_the_way(channel)
         keep = {0, 1, 2, channel.fileno(), *bfd_out.values()}
         keep |= {fd for fd in (bfd_in, pid_file.fileno() if pid_file else None) if fd is not None and fd >= 0}
         _close_all_but(keep)
@@ -168,7 +171,22 @@ class ForkLauncher:
             status = EXIT_INTERNAL
         if pid_file is not None:
             pid_file.remove()
+        Channel(channel).send(Leaving(status))
         return status
+
+
+def _out_of_the_way(channel: socket.socket) -> socket.socket:
+    """The channel under a high number.
+
+    The kernel closes a killed process' descriptors from the highest down, and waits some ten milliseconds over each
+    packet socket. The parent should see the end of the channel before that.
+    """
+    try:
+        fd = fcntl.fcntl(channel.fileno(), fcntl.F_DUPFD_CLOEXEC, _CHANNEL_DESCRIPTOR)
+    except OSError:
+        return channel
+    channel.close()
+    return socket.socket(fileno=fd)
 
 
 def _process_name(kind: ChildKind, config: Config) -> str:

@@ -102,12 +102,19 @@ class Pong:
 
 
 @dataclass(frozen=True, slots=True)
+class Leaving:
+    """The last word of a child that ends by itself: a channel that closes without it was a killed child's."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReloadRequest:
     """A child was told to reload from outside (SIGHUP to it, D-Bus ReloadConfig): the parent does it for all."""
 
 
 ToChild = Stop | WriteDump | PeerStarted | Query | Ping
-ToParent = Ready | Adopted | ReloadFailed | Answer | Pong | ReloadRequest
+ToParent = Ready | Adopted | ReloadFailed | Answer | Pong | Leaving | ReloadRequest
 
 
 # BFD child to VRRP and checker children

@@ -25,6 +25,7 @@ from pykeepalived.runtime.messages import (
     Adopted,
     Answer,
     ChildKind,
+    Leaving,
     PeerStarted,
     Ping,
     Pong,
@@ -402,8 +403,28 @@ def test_which_children_are_wanted():
     assert wanted_children(Config(), everything, run_all=False) == ()
 
 
-def test_a_channel_that_breaks_does_not_count_as_death(world):
+def test_a_closed_channel_is_death_before_the_kernel_says_so(world):
     world.start(VRRP)
     world.launcher.channels[VRRP].close()
     world.settle()
-    assert world.children.get(VRRP) is not None
+    assert world.killed == [(1000, signal.SIGKILL)]
+    assert world.children.get(VRRP).pid == 1001
+    assert world.children.deaths[VRRP] == 1
+    world.children.ended(1000, signal.SIGKILL)
+    assert world.lines.texts[1:] == [
+        "VRRP child process(1000) died: Respawning",
+        "Restart of VRRP process delayed 0 seconds to limit respawn rate",
+        "Starting VRRP child process, pid=1001",
+        "pid 1000 exited due to signal 9 (Killed) - has rlimit_rttime been exceeded?",
+    ]
+    assert len(world.launcher.launched) == 2
+
+
+def test_a_child_that_says_it_leaves_is_waited_for(world):
+    world.start(VRRP)
+    world.launcher.channels[VRRP].send(Leaving(2))
+    world.launcher.channels[VRRP].close()
+    world.settle()
+    assert world.killed == []
+    world.die(VRRP, exited(2))
+    assert world.events.seen[-1] == ("permanent", 2)
