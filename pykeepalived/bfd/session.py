@@ -24,6 +24,12 @@ OPEN_RETRY_NS = 60 * NANOSECONDS_PER_SECOND
 OPEN_RETRY_ON_PACKET_NS = NANOSECONDS_PER_SECOND
 """The same when the neighbor sends packets meanwhile."""
 
+CHECK_LEAD_NS = 500_000
+"""The sockets are read this long before a session would be given up: in the last moment nothing else is left to do."""
+
+CHECK_FRESH_NS = 2_000_000
+"""A look into the sockets that is older tells nothing: the process may have been stalled since."""
+
 # RFC 5880 6.8.7: a random reduction of at least 10 % (with a multiplier of 1) and at most 25 %
 _SHORTEST, _SPREAD = 0.75, 0.15
 
@@ -57,8 +63,9 @@ class Session:
 
     `tx_us` is the agreed interval of our packets, `remote_tx_us` the neighbor's, `detect_us` how long its silence is
     borne. `send_at`, `expire_at`, `reset_at` and `open_at` are the timers; None means not running. `expire_at` is when
-    the session is given up; `reset_at` is when a session that is down forgets its neighbor's variables.
-    `queued_at`, `queued_number` and `repeat` (the packet that needs no second look) belong to the speaker.
+    the session is given up; `reset_at` is when a session that is down forgets its neighbor's variables. `checked_at` is
+    when the sockets were found empty, while `expire_at` was `checked_for`. `queued_at`, `queued_number` and `repeat`
+    (the packet that needs no second look) belong to the speaker.
     """
 
     __slots__ = (
@@ -68,6 +75,8 @@ class Session:
         "_paced_us",
         "cause",
         "changed_at",
+        "checked_at",
+        "checked_for",
         "config",
         "counters",
         "detect_ns",
@@ -130,6 +139,8 @@ class Session:
         self.send_error = False
         self.send_at: int | None = None
         self.expire_at: int | None = None
+        self.checked_for: int | None = None
+        self.checked_at = 0
         self.reset_at: int | None = None
         self.open_at: int | None = None
         self.queued_at: int | None = None
@@ -142,18 +153,23 @@ class Session:
     def deadline(self) -> int | None:
         """The earliest running timer."""
         earliest = self.send_at
-        for other in (self.expire_at, self.reset_at, self.open_at):
+        expiry = self.expire_at
+        if expiry is not None and expiry != self.checked_for:
+            expiry -= CHECK_LEAD_NS
+        for other in (expiry, self.reset_at, self.open_at):
             if other is not None and (earliest is None or other < earliest):
                 earliest = other
         return earliest
 
     def tick(self, now: int) -> None:
-        """Do what is due, except giving the session up: `expire` does that, once all queued packets were heard."""
+        """Do what is due. The session is given up only if a fresh look into the sockets has found nothing."""
         if self.open_at is not None and now >= self.open_at:
             self.request_socket(now)
         if self.reset_at is not None and now >= self.reset_at:
             self._forget_neighbor(now)
         if self.expire_at is not None and now >= self.expire_at:
+            if not self.wants_check(now):
+                self.expire(now)
             return
         if self.send_at is not None and now >= self.send_at:
             # no drift, but never sooner after the last packet than the jitter allows
@@ -162,6 +178,19 @@ class Session:
             shortest = int(self.tx_us * NANOSECONDS_PER_MICROSECOND * _SHORTEST)
             self.send_at = max(due + self._jittered(), now + shortest)
             self._paced_us = self.tx_us
+
+    def wants_check(self, now: int) -> bool:
+        """Whether the sockets must be read before this session may be given up."""
+        if self.expire_at is None or now < self.expire_at - CHECK_LEAD_NS:
+            return False
+        return self.checked_for != self.expire_at or now - self.checked_at > CHECK_FRESH_NS
+
+    def checked(self, now: int) -> None:
+        """All that waited in the sockets has been heard."""
+        if self.expire_at is not None and now >= self.expire_at:
+            self.expire(now)
+        else:
+            self.checked_for, self.checked_at = self.expire_at, now
 
     # the sending socket
 

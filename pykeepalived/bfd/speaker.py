@@ -80,7 +80,7 @@ class Speaker:
                 for session in self.sessions.values():
                     session.tell(now, (receiver,))
             case SocketsDrained():
-                self._give_up_silent(now)
+                self._checked(now)
             case TransmitterOpened() | TransmitterFailed() | SendFailed() | SendSucceeded():
                 concerned = self.sessions.get(message.name)
                 if concerned is not None:
@@ -90,7 +90,7 @@ class Speaker:
                 assert_never(message)
 
     def tick(self, now: int) -> None:
-        """Do everything that is due. Sessions whose detection time has passed wait for SocketsDrained."""
+        """Do everything that is due. Sessions about to be given up first have the sockets read (SocketsDrained)."""
         heap = self._heap
         while heap and heap[0][0] <= now:
             _, number, session = heap[0]
@@ -100,7 +100,7 @@ class Speaker:
             due = session.deadline()
             if due is not None and due <= now:
                 session.tick(now)
-                if session.expire_at is not None and session.expire_at <= now:
+                if session.wants_check(now):
                     heappop(heap)
                     session.queued_at = session.queued_number = None
                     self._silent.append(session)
@@ -219,11 +219,10 @@ class Speaker:
         if self._discard_lines <= DISCARD_LINES_PER_SECOND:
             self._effects += lines
 
-    def _give_up_silent(self, now: int) -> None:
+    def _checked(self, now: int) -> None:
         silent, self._silent = self._silent, []
         for session in silent:
-            if session.expire_at is not None and session.expire_at <= now:
-                session.expire(now)
+            session.checked(now)
             self._schedule(session)
 
     # sockets

@@ -163,6 +163,41 @@ def test_queued_packets_are_heard_before_a_session_is_given_up() -> None:
     assert [type(effect) for effect in a.speaker.drain()] == [SendPacket]
 
 
+def test_the_sockets_are_read_before_the_last_moment() -> None:
+    line, a, _ = pair(detail=0)
+    line.run(SECOND)
+    session = a.session()
+    expire = session.expire_at
+    assert expire is not None
+    session.send_at = expire + SECOND
+    a.speaker.tick(expire - 500 * US - 1)
+    assert a.speaker.drain() == []
+    a.speaker.tick(expire - 500 * US)
+    assert a.speaker.drain() == [DrainSockets()]
+    a.speaker.receive(SocketsDrained(), expire - 500 * US)
+    assert a.speaker.deadline() == expire
+    a.speaker.tick(expire - 1)
+    assert session.state is State.UP
+    a.speaker.tick(expire)
+    assert session.state is State.DOWN
+
+
+def test_a_stall_after_that_look_makes_it_look_again() -> None:
+    line, a, _ = pair(detail=0)
+    line.run(SECOND)
+    session = a.session()
+    data, expire = session.repeat, session.expire_at
+    assert expire is not None and data is not None
+    a.speaker.tick(expire - 500 * US)
+    a.perform(expire - 500 * US)
+    late = expire + 20 * MS
+    a.speaker.tick(late)
+    assert DrainSockets() in a.speaker.drain()
+    a.speaker.hear(data, B, 50_000, A, 255, False, late)
+    a.speaker.receive(SocketsDrained(), late)
+    assert (session.state, session.expire_at) == (State.UP, late + 150 * MS)
+
+
 def test_a_session_given_up_with_nothing_queued_goes_down() -> None:
     line, a, _b = pair(detail=0)
     line.run(SECOND)
