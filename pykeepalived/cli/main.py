@@ -31,6 +31,12 @@ def _control_command(name: str) -> Command:
     return run
 
 
+def _scan(argv: Sequence[str]) -> int:
+    from pykeepalived.cli.scan import main as scan
+
+    return scan(argv)
+
+
 def _lab(argv: Sequence[str]) -> int:
     from pykeepalived.lab.command import main as lab
 
@@ -47,6 +53,7 @@ SUBCOMMANDS: dict[str, Command] = {
     "why": _control_command("why"),
     "plan": _control_command("plan"),
     "reload": _control_command("reload"),
+    "scan": _scan,
     "lab": _lab,
 }
 
