@@ -106,6 +106,7 @@ class Children:
         self._questions: dict[int, tuple[ChildKind, Callable[[dict[str, Any] | None], object]]] = {}
         self._number = 0
         self._stopping = False
+        self._gone = False
         self._heart = loop.idle_timer(self._beat)
         self.config = Config()
         self.generation = 0
@@ -339,7 +340,7 @@ class Children:
     # stopping
 
     def stop(self, wait_ns: int) -> None:
-        """SIGTERM to all, SIGKILL to those left after `wait_ns`; then ChildEvents.on_all_gone."""
+        """SIGTERM to all, SIGKILL to those left after `wait_ns`; then, never from within, ChildEvents.on_all_gone."""
         if self._stopping:
             return
         self._stopping = True
@@ -349,7 +350,7 @@ class Children:
         for child in self.running:
             _kill(child.pid, signal.SIGTERM)
         self._loop.call_at(self._loop.now() + wait_ns, self._force)
-        self._check_all_gone()
+        self._loop.call_at(self._loop.now(), self._check_all_gone)
 
     def _force(self) -> None:
         for child in self.running:
@@ -357,7 +358,8 @@ class Children:
             _kill(child.pid, signal.SIGKILL)
 
     def _check_all_gone(self) -> None:
-        if not self._children and not self._dying:
+        if not self._children and not self._dying and not self._gone:
+            self._gone = True
             self._heart.cancel()
             self._events.on_all_gone()
 

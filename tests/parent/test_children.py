@@ -286,6 +286,7 @@ def test_stop_forgets_a_respawn_that_is_due_later(world):
     world.die(VRRP, exited(70))
     world.die(VRRP, exited(70))
     world.children.stop(5 * S)
+    world.settle()
     assert world.events.seen[-1] == "all gone"
     world.run_for(10 * S)
     assert len(world.launcher.launched) == 2
