@@ -1,6 +1,7 @@
 """N routers on a fake LAN with a virtual clock: the pair-on-a-wire fixture of the VRRP tests.
 
-Nodes keep their kernel state as plain sets; packets travel at once unless a node is cut off.
+Nodes keep their kernel state as plain sets, and their kernel reports what we do to it (unless `echo` is off); packets
+travel at once unless a node is cut off.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ class Node:
     connected: bool = True
     frozen: bool = False
     late: bool = False
+    echo: bool = True
     router: Router = None  # type: ignore[assignment]
     pools: list[fx.Pool] = field(default_factory=list)
     addresses: set[tuple[str, Ip]] = field(default_factory=set)
@@ -134,11 +136,18 @@ class Node:
                             self.operate(operation)
 
     def operate(self, operation: fx.Operation) -> None:
+        """Do it, and report it as the kernel does."""
         match operation:
             case fx.AddAddress(wish, name):
                 self.addresses.add((name, wish.address))
+                told: inputs.Input = inputs.AddressAdded(_address(wish, name))
             case fx.RemoveAddress(wish, name):
                 self.addresses.discard((name, wish.address))
+                told = inputs.AddressRemoved(_address(wish, name))
+            case _:
+                return
+        if self.echo:
+            self.router.receive(told, self.lan.now)
 
     def receive(self, message: inputs.Input) -> None:
         self.router.receive(message, self.lan.now)
@@ -190,6 +199,10 @@ class Node:
     @property
     def is_master(self) -> bool:
         return self.alive and self.state() == "MASTER"
+
+
+def _address(wish: IpAddress, name: str) -> inputs.Address:
+    return inputs.Address(interface=name, address=wish.address, prefix_length=wish.prefix_length)
 
 
 def fits(pool: fx.Pool, sent: Sent) -> bool:
