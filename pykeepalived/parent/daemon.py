@@ -14,6 +14,7 @@ from enum import Enum
 
 from pykeepalived.config.model import Config
 from pykeepalived.notify.scripts import ScriptRunner
+from pykeepalived.observe.dump_files import DumpWriter, data_path, dump_directory
 from pykeepalived.parent.children import Children
 from pykeepalived.parent.hooks import run_hook
 from pykeepalived.parent.launch import Launcher
@@ -66,7 +67,6 @@ class Daemon:
         make_loader: Callable[[Options], Loader],
         manager: ServiceManager,
         prepare: Callable[[ChildKind], object] = lambda kind: None,
-        dump: Callable[[Config], object] = lambda config: None,
         reload_file: str = "",
     ) -> None:
         self.options = options
@@ -80,7 +80,7 @@ class Daemon:
         self.started_ns = loop.now()
         self._launcher = launcher
         self._prepare = prepare
-        self._dump = dump
+        self._dumps = DumpWriter(log)
         self._manager = manager
         self._status = 0
         self._scripts = ScriptRunner(loop, log)
@@ -197,15 +197,18 @@ class Daemon:
             self.loop.on_signal(number, handler)
 
     def _reap(self) -> None:
-        self.children.reap()
+        self._dumps.reap()
         self._scripts.reap()
+        self.children.reap()
 
     def dump_data(self) -> None:
         """SIGUSR1: every process writes its data file."""
         for kind in ChildKind:
             self.children.dump(kind, Dump.DATA)
         self.log.info(f"Printing parent data for process({os.getpid()}) on signal")
-        self._dump(self.config)
+        config = self.config
+        directory, _ = dump_directory(os.environ)
+        self._dumps.write(data_path(config.globals, "parent", directory), lambda: _parent_data(config))
 
     # stop
 
@@ -259,3 +262,10 @@ class Daemon:
         self.log.error(f"Internal error{where}: {type(error).__name__}: {error}")
         for line in traceback.format_exception(error):
             self.log.info(line.rstrip("\n"), detail=1)
+
+
+def _parent_data(config: Config) -> str:
+    """Runs in the process that writes the dump; nobody else needs the code."""
+    from pykeepalived.observe.dump.parent import parent_data
+
+    return parent_data(config)

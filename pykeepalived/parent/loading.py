@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterable
 
 from pykeepalived.config.environment import gather
-from pykeepalived.config.findings import Finding, FindingClass
+from pykeepalived.config.findings import FindingClass
 from pykeepalived.config.load import LoadOptions, LoadResult, load
+from pykeepalived.config.messages import line
 from pykeepalived.observe.cause import LogLine, Priority
 from pykeepalived.parent.loaded import Loaded, Loader
 from pykeepalived.parent.options import DEFAULT_CONFIG_FILE, Options
@@ -40,7 +41,7 @@ def judge(result: LoadResult) -> Loaded:
     """The verdict of the parent: what cannot be started is refused, everything else is run with its errors told."""
     config = result.config if result.usable else None
     refusal = EXIT_CONFIG if result.refused else result.exit_status
-    texts = tuple(finding_text(finding, result.files) for finding in result.findings)
+    texts = tuple(line(finding) for finding in result.findings)
     return Loaded(
         config=config,
         refusal=refusal,
@@ -49,16 +50,6 @@ def judge(result: LoadResult) -> Loaded:
         messages=texts,
         files=result.files,
     )
-
-
-def finding_text(finding: Finding, files: tuple[str, ...]) -> str:
-    """A finding as keepalived logs it: with the line, and with the file if there are several."""
-    text = finding.upstream or finding.message
-    if finding.at is None or not finding.at.line:
-        return text
-    if len(files) > 1:
-        return f"({finding.at.file}: Line {finding.at.line}) {text}"
-    return f"(Line {finding.at.line}) {text}"
 
 
 def _lines(result: LoadResult, texts: tuple[str, ...]) -> Iterable[LogLine]:

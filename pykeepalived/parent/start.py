@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pykeepalived.config.model import Config
+from pykeepalived.observe.dump_files import dump_directory
 from pykeepalived.parent.daemon import Daemon
 from pykeepalived.parent.launch import IDENTS, LOG_FILE_INFIXES, PARENT_NAME, ForkLauncher, RunChild
 from pykeepalived.parent.loaded import EXIT_NO_CONFIG, Loader
@@ -49,7 +50,6 @@ class Parts:
     product: str
     loader: Callable[[Options], Loader]
     run_child: Callable[[ChildKind], RunChild]
-    dump: Callable[[Config], object] = lambda config: None
     extend: Callable[[Daemon, RunPaths], Extension | None] = lambda daemon, paths: None
 
 
@@ -83,6 +83,9 @@ def start(options: Options, parts: Parts) -> int:
     log_options = _log_options(options)
     log = open_log(log_options)
     announce(log, parts.product, options.command_line)
+    complaint = dump_directory(os.environ)[1]
+    if complaint:
+        log.info(complaint)
     core_dumps = CoreDumps(log, options.core_dump, options.core_dump_pattern)
     loaded = parts.loader(options)()
     for line in loaded.lines:
@@ -198,7 +201,6 @@ def _serve(
         make_loader=parts.loader,
         manager=manager,
         prepare=runs.prepare,
-        dump=parts.dump,
         reload_file=paths.reload_file,
     )
     extension = parts.extend(daemon, paths)

@@ -162,6 +162,24 @@ def test_dump_signals_are_passed_on(daemon):
     assert not [line for line in running.lines() if line.startswith(("checker dump s", "bfd dump s"))]
 
 
+def test_the_parent_writes_its_data_file(daemon, tmp_path):
+    running = daemon(VRRP, environment={"TMPDIR": str(tmp_path)})
+    running.wait_line("Startup complete")
+    running.signal(signal.SIGUSR1)
+    path = tmp_path / "keepalived_parent.data"
+    wait_for(path.exists, "dump of the parent")
+    assert path.read_text().startswith("------< Global definitions >------\n")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    running.signal(signal.SIGUSR1)
+    running.wait_line("vrrp dump data", 2)
+    assert running.stop() == 0
+
+
+def test_a_bad_tmpdir_is_told(daemon):
+    running = daemon(VRRP, environment={"TMPDIR": "/nonexistent"})
+    running.wait_line("Environment TMPDIR=/nonexistent not a directory")
+
+
 def test_a_killed_child_is_back_with_its_pid_file(daemon):
     running = daemon(ALL)
     running.wait_line("Startup complete")
