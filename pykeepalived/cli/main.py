@@ -43,12 +43,6 @@ def _lab(argv: Sequence[str]) -> int:
     return lab(list(argv))
 
 
-def _scan(argv: Sequence[str]) -> int:
-    from pykeepalived.cli.scan import main as scan
-
-    return scan(argv)
-
-
 SUBCOMMANDS: dict[str, Command] = {
     "check": _config_command("check"),
     "fmt": _config_command("fmt"),
@@ -59,7 +53,6 @@ SUBCOMMANDS: dict[str, Command] = {
     "why": _control_command("why"),
     "plan": _control_command("plan"),
     "reload": _control_command("reload"),
-    "scan": _scan,
     "scan": _scan,
     "lab": _lab,
 }

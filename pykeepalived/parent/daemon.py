@@ -221,10 +221,9 @@ class Daemon:
             return
         self.phase = Phase.STOPPING
         self._status = status
-        # Every moment before this signal is one in which nobody knows that this node gives up its addresses.
-        self.children.stop(self.config.globals.child_wait_time_s * _SECOND_NS)
         if text:
             self.log.info(text)
+        self.children.stop(self.config.globals.child_wait_time_s * _SECOND_NS)
         self._manager.stopping()
         self._scripts.terminate_all(_SECOND_NS)
 
