@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.globals import Garp, GlobalDefs, ReceiveBuffer, Scheduling
-from pykeepalived.config.model.values import Fifo
+from pykeepalived.config.model.values import Account, Fifo
 from pykeepalived.config.model.vrrp import GarpGroup
 from pykeepalived.observe.dump.text import Moments, ids, micro, script_line, short, true_false, yes_no
 
@@ -24,7 +24,7 @@ def global_lines(config: Config, realtime_priority: int = 0, realtime_limit_us: 
     yield from _lvs(settings)
     yield from _fifos(settings)
     yield from _vrrp(settings)
-    yield from _firewall(settings)
+    yield from _firewall(config)
     defaults = settings.vrrp_defaults
     yield f" VRRP check unicast_src = {true_false(defaults.check_unicast_src)}"
     yield f" VRRP skip check advert addresses = {true_false(defaults.skip_check_adv_addr)}"
@@ -36,8 +36,7 @@ def global_lines(config: Config, realtime_priority: int = 0, realtime_limit_us: 
         yield from _scheduling(name, scheduling)
     yield from _observers(settings)
     yield f" Script security {'enabled' if settings.enable_script_security else 'disabled'}"
-    if settings.script_user is not None:
-        yield f" Default script uid:gid {ids(settings.script_user)}"
+    yield f" Default script uid:gid {ids(settings.script_user or Account(0, 0))}"
     yield from _buffers(settings)
     yield f" rs_init_notifies = {settings.rs_init_notifies:d}"
     yield f" no_checker_emails = {settings.no_checker_emails:d}"
@@ -99,6 +98,7 @@ def _handling(config: Config) -> Iterator[str]:
         yield " No test config before reload"
     if settings.reload_time_file:
         yield f" Reload time file = {settings.reload_time_file}{' (repeat)' if settings.reload_repeat else ''}"
+        yield " No reload scheduled"
     yield f" Dynamic interfaces = {true_false(settings.dynamic_interfaces)}"
     if settings.dynamic_interfaces:
         yield f" Allow interface changes = {true_false(settings.dynamic_interfaces_allow_if_changes)}"
@@ -182,10 +182,14 @@ def garp_lines(garp: Garp, indent: str, timer: str = "") -> Iterator[str]:
     yield f"{indent}Gratuitous ARP lower priority repeat = {garp.lower_prio_repeat}"
 
 
-def _firewall(settings: GlobalDefs) -> Iterator[str]:
-    firewall = settings.firewall
-    if firewall.nftables_table:
-        yield f" nftables table name = {firewall.nftables_table}"
+def _firewall(config: Config) -> Iterator[str]:
+    """The table has its default name where something needs one that is not configured."""
+    firewall = config.globals.firewall
+    table = firewall.nftables_table
+    if not table and any(instance.vmac is not None or not instance.accept for instance in config.vrrp_instances):
+        table = "keepalived"
+    if table:
+        yield f" nftables table name = {table}"
         yield f" nftables base chain priority = {firewall.nftables_priority}"
         word = "force" if firewall.nftables_ifindex else "don't force"
         yield f" nftables {word} use ifindex for link local IPv6"

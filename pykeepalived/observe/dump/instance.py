@@ -4,16 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pykeepalived.config.model import Config
 from pykeepalived.config.model.network import IpAddress
 from pykeepalived.config.model.vrrp import AuthType, Notify, Tracker, UnicastChecksum, VrrpInstance
 from pykeepalived.observe.dump.globals import garp_lines
 from pykeepalived.observe.dump.network import address_line, route_line, rule_line
 from pykeepalived.observe.dump.text import Moments, enabled, script_line, true_false, yes_no
-from pykeepalived.observe.snapshot import VrrpInstanceSnapshot, VrrpState
+from pykeepalived.observe.snapshot import VrrpInstanceSnapshot, VrrpSnapshot, VrrpState
 
 _AUTH_TYPES = {AuthType.NONE: "none", AuthType.PASS: "SIMPLE_PASSWORD", AuthType.AH: "IPSEC_AH"}
 _CHECKSUMS = {UnicastChecksum.AUTO: "no", UnicastChecksum.NEVER: "never", UnicastChecksum.OLD: "config"}
 _UNICAST_FLAG = "Using unicast"
+
+
+_FAULT_ORDER = ("unspecified", "i/f down", "base i/f down", "duplicate VRID", "no source IP address", "config error")
+
+
+def states(config: Config, snapshot: VrrpSnapshot) -> Iterator[tuple[VrrpInstance, VrrpInstanceSnapshot]]:
+    """Each configured instance with its state; one that the snapshot does not know is in its initial state."""
+    known = {instance.name: instance for instance in snapshot.instances}
+    groups = {member: group.name for group in config.vrrp_sync_groups for member in group.members}
+    prefix = config.globals.vrrp_defaults.vmac_prefix
+    for instance in config.vrrp_instances:
+        state = known.get(instance.name)
+        yield instance, _initial(instance, groups.get(instance.name, ""), prefix) if state is None else state
+
+
+def _initial(instance: VrrpInstance, group: str, prefix: str) -> VrrpInstanceSnapshot:
+    virtual = instance.vmac or instance.ipvlan
+    return VrrpInstanceSnapshot(
+        name=instance.name,
+        group=group,
+        vmac_name=(virtual.name or f"{prefix}.{instance.virtual_router_id}") if virtual is not None else "",
+        wantstate=VrrpState[instance.state.value],
+        interface=instance.interface,
+        base_priority=instance.priority,
+        effective_priority=instance.priority,
+        total_priority=instance.priority,
+        accept=instance.accept,
+    )
 
 
 def instance_lines(instance: VrrpInstance, now: VrrpInstanceSnapshot, moments: Moments) -> Iterator[str]:
@@ -89,7 +118,7 @@ def _state(instance: VrrpInstance, now: VrrpInstanceSnapshot, moments: Moments) 
 
 
 def _fault_flags(now: VrrpInstanceSnapshot) -> Iterator[str]:
-    shown = [flag for flag in now.fault_flags if flag != "tracker"]
+    shown = sorted((flag for flag in now.fault_flags if flag in _FAULT_ORDER), key=_FAULT_ORDER.index)
     if not shown:
         yield "Flags of interface faults - (none)"
         return
@@ -98,25 +127,37 @@ def _fault_flags(now: VrrpInstanceSnapshot) -> Iterator[str]:
         yield f"  {flag}"
 
 
+def _virtual_link(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> str:
+    """Name of the VMAC or ipvlan of an instance, whether it exists already or not; "" where there is none."""
+    configured = instance.vmac or instance.ipvlan
+    if configured is None:
+        return ""
+    name = now.vmac_name or configured.name
+    if name:
+        return name
+    if now.interface and now.interface != (now.base_interface or instance.interface):
+        return now.interface
+    return f"vrrp.{instance.virtual_router_id}"
+
+
 def _interface(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> Iterator[str]:
-    name = now.interface or instance.interface
     base = now.base_interface or instance.interface
+    link = _virtual_link(instance, now)
     if instance.vmac is not None:
         xmit_base = instance.vmac.xmit_base
-        vmac_name = now.vmac_name or name
         up = true_false(now.interface_up)
-        yield f"Use VMAC, i/f name {vmac_name}, is_up = {up}, xmit_base = {true_false(xmit_base)}"
+        yield f"Use VMAC, i/f name {link}, is_up = {up}, xmit_base = {true_false(xmit_base)}"
         if instance.vmac.mac is not None:
             yield f"  MAC = {instance.vmac.mac.hex(':')}"
         if instance.vmac.group is not None:
             yield f"Interface group = {instance.vmac.group}"
-        yield f"Interface = {name}, vmac on {base}{', xmit base i/f' if xmit_base else ''}"
+        yield f"Interface = {link}, vmac on {base}{', xmit base i/f' if xmit_base else ''}"
     elif instance.ipvlan is not None:
         up = true_false(now.interface_up)
-        yield f"Use IPVLAN, i/f name {now.vmac_name or name}, is_up = {up}, type = {instance.ipvlan.mode_flag}"
-        yield f"Interface = {name}, ipvlan on {base}"
+        yield f"Use IPVLAN, i/f name {link}, is_up = {up}, type = {instance.ipvlan.mode_flag}"
+        yield f"Interface = {link}, ipvlan on {base}"
     else:
-        yield f"Interface = {name}"
+        yield f"Interface = {now.interface or instance.interface}"
     if instance.use_vmac_addr:
         yield "Use VMAC for VIPs on other interfaces"
     if now.vrf:
@@ -219,12 +260,12 @@ def _address_lines(
 
 
 def _device(instance: VrrpInstance, now: VrrpInstanceSnapshot, address: IpAddress) -> str:
-    own = not address.interface_given or not address.interface
-    if not own:
-        return address.interface
-    name = now.interface or instance.interface
     base = now.base_interface or instance.interface
-    return f"{name}@{base}" if instance.vmac is not None and name != base else name
+    own = not address.interface_given or address.interface in ("", instance.interface)
+    link = _virtual_link(instance, now)
+    if own and link:
+        return f"{link}@{base}"
+    return (now.interface or instance.interface) if own else address.interface
 
 
 def _unicast(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> Iterator[str]:

@@ -71,11 +71,7 @@ def _users(config: Config, snapshot: VrrpSnapshot) -> dict[str, list[str]]:
 def _lines(interface: InterfaceSnapshot, moments: Moments) -> Iterator[str]:
     yield f"index = {interface.index}"
     yield f"IPv4 address = {interface.ipv4 or '(none)'}"
-    if interface.more_ipv4:
-        yield "Additional IPv4 addresses = " + " ".join(str(address) for address in interface.more_ipv4)
     yield f"IPv6 address = {interface.ipv6 or '(none)'}"
-    if interface.more_ipv6:
-        yield "Additional IPv6 addresses = " + " ".join(str(address) for address in interface.more_ipv6)
     if any(interface.mac):
         yield f"MAC = {interface.mac.hex(':')}"
         if interface.mac_broadcast:
@@ -99,7 +95,7 @@ def _lines(interface: InterfaceSnapshot, moments: Moments) -> Iterator[str]:
     yield f"Original arp_filter {interface.arp_filter}"
     yield f"Original promote_secondaries {interface.promote_secondaries}"
     yield f"Reset promote_secondaries counter {interface.promote_resets}"
-    if interface.ipv6_forwarding is not None:
+    if interface.ipv6_forwarding is not None and interface.forwarding_checked_ns:
         word = "" if interface.ipv6_forwarding else "Not "
         yield f"{word}IPv6 forwarding. Last checked {moments.year_first(interface.forwarding_checked_ns)}"
 

@@ -9,7 +9,7 @@ from dataclasses import fields
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.network import IpRule
 from pykeepalived.config.model.vrrp import AuthType, TrackProcess, VrrpInstance
-from pykeepalived.observe.dump.instance import excluded_addresses, virtual_addresses, virtual_routes
+from pykeepalived.observe.dump.instance import excluded_addresses, states, virtual_addresses, virtual_routes
 from pykeepalived.observe.dump.network import rule_line
 from pykeepalived.observe.dump.text import command, micro, short
 from pykeepalived.observe.snapshot import (
@@ -35,10 +35,8 @@ def vrrp_json(config: Config, snapshot: VrrpSnapshot) -> str:
     if not config.vrrp_instances:
         return ""
     scripts = {script.name: command(script.script) for script in config.vrrp_scripts}
-    now = {instance.name: instance for instance in snapshot.instances}
     instances = []
-    for instance in config.vrrp_instances:
-        state = now.get(instance.name) or VrrpInstanceSnapshot(name=instance.name)
+    for instance, state in states(config, snapshot):
         data = _object(_data(instance, state, snapshot, scripts))
         instances.append(_object([("data", data), ("stats", _stats(state.counters))]))
     array = _array(instances)

@@ -168,7 +168,8 @@ def _nexthop(nexthop: NextHop) -> str:
         text += _via(nexthop.via)
     if nexthop.interface:
         text += f" dev {nexthop.interface}"
-    text += f" weight {nexthop.weight}"
+    if nexthop.weight != 1:
+        text += f" weight {nexthop.weight}"
     if nexthop.onlink:
         text += " onlink"
     if nexthop.realms is not None:

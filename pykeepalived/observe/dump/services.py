@@ -42,6 +42,11 @@ def server_name(address: Ip, virtual: VirtualServer, port: int) -> str:
     return f"[{address}]:{virtual.protocol}:{port}"
 
 
+def initial(real: RealServer, name: str) -> RealServerSnapshot:
+    """A real server about which a snapshot says nothing."""
+    return RealServerSnapshot(name=name, effective_weight=real.weight)
+
+
 def group_lines(group: VirtualServerGroup, now: tuple[GroupEntrySnapshot, ...]) -> Iterator[str]:
     """One virtual_server_group."""
     families = {entry.first.family for entry in group.entries if entry.first is not None}
@@ -82,7 +87,7 @@ def virtual_lines(
         yield f"   {line}"
     for position, real in enumerate(virtual.real_servers):
         name = server_name(real.address, virtual, real.port)
-        known = now.real_servers[position] if position < len(now.real_servers) else RealServerSnapshot(name=name)
+        known = now.real_servers[position] if position < len(now.real_servers) else initial(real, name)
         yield "   ------< Real server >------"
         for line in _real(real, known, virtual):
             yield f"   {line}"

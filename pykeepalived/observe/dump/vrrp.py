@@ -7,7 +7,7 @@ from datetime import tzinfo
 
 from pykeepalived.config.model import Config
 from pykeepalived.observe.dump.globals import garp_group_lines, global_lines
-from pykeepalived.observe.dump.instance import instance_lines
+from pykeepalived.observe.dump.instance import instance_lines, states
 from pykeepalived.observe.dump.interfaces import interface_lines, socket_lines
 from pykeepalived.observe.dump.network import address_line, route_line, rule_line
 from pykeepalived.observe.dump.text import Moments
@@ -24,7 +24,6 @@ from pykeepalived.observe.snapshot import (
     TrackProcessSnapshot,
     TrackScriptSnapshot,
     VrrpGroupSnapshot,
-    VrrpInstanceSnapshot,
     VrrpSnapshot,
 )
 
@@ -68,10 +67,8 @@ def _topology(config: Config, snapshot: VrrpSnapshot, moments: Moments) -> Itera
     if not config.vrrp_instances:
         return
     yield "------< VRRP Topology >------"
-    now = {instance.name: instance for instance in snapshot.instances}
-    for instance in config.vrrp_instances:
-        state = now.get(instance.name) or VrrpInstanceSnapshot(name=instance.name)
-        yield from instance_lines(instance, state, moments)
+    for instance, now in states(config, snapshot):
+        yield from instance_lines(instance, now, moments)
 
 
 def _groups(config: Config, snapshot: VrrpSnapshot) -> Iterator[str]:
