@@ -31,7 +31,7 @@ def complete_globals(reading: Reading) -> GlobalDefs:
     fifo, vrrp_fifo, lvs_fifo = notify_fifos(reading)
     environment = reading.environment
     return GlobalDefs(
-        router_id=draft.router_id if draft.router_id is not None else environment.hostname,
+        router_id=draft.router_id if draft.router_id is not None else environment.canonical_name(),
         instance=draft.instance or "",
         net_namespace=draft.net_namespace or "",
         net_namespace_ipvs=draft.net_namespace_ipvs,
