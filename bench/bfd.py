@@ -143,7 +143,7 @@ def sessions(make: str, count: int, interval_ms: float, multiplier: int = MULTIP
 
 
 def last_packets(pair: Sessions, cut: Callable[[], None], seconds: float) -> dict[str, int]:
-    """Cut while capturing on both hosts; monotonic ns of the last packet that reached each of them."""
+    """Cut while capturing on both hosts; monotonic ns of the last packet that reached each of them (0 = none seen)."""
     files = {name: pair.directory / f"{name}.pcap" for name in ("a", "b")}
     hosts = {"a": pair.a.namespace, "b": pair.b}
     captures = []
@@ -173,7 +173,8 @@ def last_packets(pair: Sessions, cut: Callable[[], None], seconds: float) -> dic
         capture.send_signal(signal.SIGINT)
         capture.wait(10)
     offset = time.time_ns() - time.monotonic_ns()
-    return {name: max(at for at, _ in read_pcap(file)) - offset for name, file in files.items()}
+    seen = {name: [at for at, _ in read_pcap(file)] for name, file in files.items()}
+    return {name: max(times, default=offset) - offset for name, times in seen.items()}
 
 
 def detection(make: str, interval_ms: float, rounds: int, own: list[float], birds: list[float]) -> None:
@@ -184,10 +185,11 @@ def detection(make: str, interval_ms: float, rounds: int, own: list[float], bird
             pair.pause(1.2 + random.random() * interval_ms / 1000)
             seen, changes = len(pair.a.lines), len(pair.bird.changes)
             last = last_packets(pair, lambda: pair.b.forward("eth0", False), limit * 1.5 / 1000 + 0.2)
-            down = [at for at, line in pair.a.lines[seen:] if "Entering Down state" in line]
-            bird_down = [at for at, state in pair.bird.changes[changes:] if state == "Down"]
-            own.append((down[0] - last["a"]) / 1e6 - limit)
-            birds.append((bird_down[0] - last["b"]) / 1e6 - limit)
+            down = [at for at, line in pair.a.lines[seen:] if "Entering Down state" in line and at > last["a"]]
+            bird_down = [at for at, state in pair.bird.changes[changes:] if state == "Down" and at > last["b"]]
+            if down and bird_down and all(last.values()):
+                own.append((down[0] - last["a"]) / 1e6 - limit)
+                birds.append((bird_down[0] - last["b"]) / 1e6 - limit)
             pair.b.forward("eth0", True)
             if not pair.wait(lambda: pair.up() == 1 and pair.bird.changes[-1][1] == "Up", 20):
                 raise RuntimeError("the session did not come back")
