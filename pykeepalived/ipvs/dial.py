@@ -47,6 +47,11 @@ _SERVER_UNREACHABLE = frozenset(
 )
 """What connect(2) may say about the server; any other error is a local one."""
 
+
+class _LocalError(Exception):
+    """The socket cannot be prepared as configured; the text is keepalived's line."""
+
+
 Done = Callable[[Any, Outcome], object]
 
 
@@ -140,9 +145,11 @@ class Dialler:
         try:
             if sock is None:
                 sock = _open(attempt.transport, connection)
+        except _LocalError as error:
+            self._done(checker, Outcome(False, Reason.SKIPPED, str(error)))
+            return
         except OSError as error:
-            text = error.filename2 if isinstance(error.filename2, str) else ""
-            self._done(checker, Outcome(False, Reason.SKIPPED, text, error.errno or 0))
+            self._done(checker, Outcome(False, Reason.SKIPPED, "", error.errno or 0))
             return
         if attempt.endpoint is None:
             attempt.endpoint = _endpoint(connection)
@@ -260,7 +267,7 @@ class Dialler:
         if finished and call.sock is not None:
             self._connected(call)
             if call.sock is not None:
-                self._hear_plain(call, call.tls.decrypt())
+                self._hear_plain(call, *call.tls.decrypt())
 
     def _read(self, call: _Call) -> None:
         while call.sock is not None:
@@ -280,7 +287,7 @@ class Dialler:
                 else:
                     call.tls.feed(data)
                     if call.connected:
-                        self._hear_plain(call, call.tls.decrypt())
+                        self._hear_plain(call, *call.tls.decrypt())
                     else:
                         self._shake(call)
             except TlsError as error:
@@ -301,11 +308,11 @@ class Dialler:
         else:
             self._end(call, Outcome(False, Reason.TLS_FAILED, "connection closed"))
 
-    def _hear_plain(self, call: _Call, data: bytes | None) -> None:
-        """Decrypted bytes; None = the peer said that it is done."""
+    def _hear_plain(self, call: _Call, data: bytes, closed: bool) -> None:
+        """Decrypted bytes, and whether they were the last."""
         if data:
             self._hear(call, data)
-        elif data is None:
+        if closed:
             self._peer_closed(call)
 
     def _hear(self, call: _Call, data: bytes) -> None:
@@ -387,7 +394,7 @@ class Dialler:
 
 
 def _open(transport: Transport, connection: Connection) -> Socket:
-    """A socket ready to connect. An OSError of one of the options has keepalived's line as its `filename2`."""
+    """A socket ready to connect. Raises OSError without a socket, _LocalError when an option is refused."""
     family = _FAMILIES[connection.address.family]
     if transport is Transport.TCP:
         sock = Socket(family, _STREAM)
@@ -399,7 +406,7 @@ def _open(transport: Transport, connection: Connection) -> Socket:
     if connection.fwmark or connection.bind_interface or connection.bind_address is not None:
         try:
             _prepare(sock, connection)
-        except OSError:
+        except _LocalError:
             sock.close()
             raise
     return sock
@@ -410,13 +417,13 @@ def _prepare(sock: Socket, connection: Connection) -> None:
         try:
             sock.setsockopt(socket.SOL_SOCKET, _SO_MARK, struct.pack("=I", connection.fwmark))
         except OSError as error:
-            raise _explained(error, f"Error setting fwmark {connection.fwmark} to socket: {error.strerror}") from error
+            raise _LocalError(f"Error setting fwmark {connection.fwmark} to socket: {error.strerror}") from error
     if connection.bind_interface:
         name = connection.bind_interface
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name.encode() + b"\0")
         except OSError as error:
-            raise _explained(error, f"Checker can't bind to device {name}: {error.strerror}") from error
+            raise _LocalError(f"Checker can't bind to device {name}: {error.strerror}") from error
     if connection.bind_address is not None:
         if connection.bind_port:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -425,11 +432,7 @@ def _prepare(sock: Socket, connection: Connection) -> None:
         try:
             sock.bind((str(connection.bind_address), connection.bind_port))
         except OSError as error:
-            raise _explained(error, f"Checker bind failed: {error.strerror}") from error
-
-
-def _explained(error: OSError, text: str) -> OSError:
-    return OSError(error.errno, error.strerror, None, None, text)
+            raise _LocalError(f"Checker bind failed: {error.strerror}") from error
 
 
 def _endpoint(connection: Connection) -> tuple[str, int] | tuple[str, int, int, int]:

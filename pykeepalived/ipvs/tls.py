@@ -97,20 +97,20 @@ class TlsClient:
             raise TlsError(str(error)) from error
         return self._outgoing.read()
 
-    def decrypt(self) -> bytes | None:
-        """What has arrived in whole records; None when the peer has closed the TLS session."""
+    def decrypt(self) -> tuple[bytes, bool]:
+        """What has arrived in whole records, and whether the peer has closed the TLS session behind it."""
         data = b""
         while True:
             try:
                 part = self._object.read(65536)
             except self._ssl.SSLWantReadError:
-                return data
+                return data, False
             except self._ssl.SSLZeroReturnError:
-                part = b""
+                return data, True
             except OSError as error:
                 raise TlsError(str(error)) from error
             if not part:
-                return data or None
+                return data, True
             data += part
 
     def goodbye(self) -> bytes:

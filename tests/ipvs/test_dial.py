@@ -1,0 +1,255 @@
+"""The dialler against real sockets on loopback: outcomes, time limits, TLS, sockets that are kept."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pykeepalived.config.model.ipvs import Connection, Url
+from pykeepalived.config.model.values import Ip
+from pykeepalived.ipvs.checks.attempt import Attempt, Outcome, Reason, Tls, Transport
+from pykeepalived.ipvs.checks.dns import DnsExchange, question
+from pykeepalived.ipvs.checks.http import HttpExchange, request
+from pykeepalived.ipvs.checks.smtp import SmtpExchange
+from pykeepalived.ipvs.dial import Dialler
+from pykeepalived.ipvs.tls import TlsFactory
+from pykeepalived.runtime.loop import Loop
+
+SECOND = 1_000_000_000
+
+
+class Phone:
+    """A dialler with a loop that runs until every attempt has ended."""
+
+    def __init__(self) -> None:
+        self.loop = Loop()
+        self.outcomes: dict[Any, Outcome] = {}
+        self.dialler = Dialler(self.loop, self._done, lambda: None, TlsFactory(None))
+
+    def _done(self, checker: Any, outcome: Outcome) -> None:
+        self.outcomes[checker] = outcome
+
+    def call(self, *attempts: Attempt) -> list[Outcome]:
+        self.outcomes.clear()
+        for number, attempt in enumerate(attempts):
+            self.dialler.start(number, attempt)
+        end = self.loop.now() + 20 * SECOND
+        while len(self.outcomes) < len(attempts) and self.loop.now() < end:
+            self.loop.run_once(until=end)
+        return [self.outcomes[number] for number in range(len(attempts))]
+
+    def close(self) -> None:
+        self.dialler.close()
+        self.loop.close()
+
+
+@pytest.fixture
+def phone() -> Iterator[Phone]:
+    phone = Phone()
+    yield phone
+    phone.close()
+
+
+@contextlib.contextmanager
+def listener(serve: Callable[[socket.socket], object] | None = None, backlog: int = 8) -> Iterator[int]:
+    """A server on loopback: `serve` gets every connection, in a thread; None never accepts."""
+    server = socket.create_server(("127.0.0.1", 0), backlog=backlog)
+
+    def work() -> None:
+        while True:
+            try:
+                peer, _ = server.accept()
+            except OSError:
+                return
+            with peer, contextlib.suppress(OSError):
+                assert serve is not None
+                serve(peer)
+
+    thread = threading.Thread(target=work, daemon=True)
+    if serve is not None:
+        thread.start()
+    try:
+        yield server.getsockname()[1]
+    finally:
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+        server.close()
+
+
+def where(port: int, **words: Any) -> Connection:
+    words.setdefault("timeout_us", 5_000_000)
+    return Connection(address=Ip.parse(words.pop("address", "127.0.0.1")), port=port, **words)
+
+
+def tcp(connection: Connection, exchange: Any = None, tls: Tls | None = None) -> Attempt:
+    return Attempt(Transport.TCP, connection, exchange, tls, timeout_us=connection.timeout_us)
+
+
+def udp(connection: Connection, exchange: Any) -> Attempt:
+    return Attempt(Transport.UDP, connection, exchange, timeout_us=connection.timeout_us)
+
+
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_an_open_and_a_closed_port(phone: Phone) -> None:
+    with listener() as port:
+        good, bad = phone.call(tcp(where(port)), tcp(where(unused_port())))
+    assert good.ok
+    assert (bad.reason, bad.value) == (Reason.CONNECT_FAILED, errno.ECONNREFUSED)
+    assert phone.dialler.open == 0
+
+
+def test_many_attempts_at_once(phone: Phone) -> None:
+    with listener(lambda peer: None, backlog=512) as port:
+        attempt = tcp(where(port))
+        assert all(outcome.ok for outcome in phone.call(*[attempt] * 300))
+
+
+@pytest.mark.keyword("virtual_server/real_server/TCP_CHECK/bindto")
+@pytest.mark.keyword("virtual_server/real_server/TCP_CHECK/bind_port")
+def test_a_fixed_local_port_works_again_and_again(phone: Phone) -> None:
+    peers = []
+    with listener(lambda peer: peers.append(peer.getpeername())) as port:
+        connection = where(port, bind_address=Ip.parse("127.0.0.9"), bind_port=unused_port())
+        for _ in range(3):
+            assert phone.call(tcp(connection))[0].ok
+        with socket.create_connection(("127.0.0.1", port)):
+            pass
+    assert peers[:3] == [("127.0.0.9", connection.bind_port)] * 3
+
+
+@pytest.mark.keyword("virtual_server/real_server/TCP_CHECK/bind_if")
+def test_local_errors_are_no_verdict(phone: Phone) -> None:
+    port = unused_port()
+    away = phone.call(tcp(where(port, bind_address=Ip.parse("192.0.2.99"))))[0]
+    assert (away.reason, away.text) == (Reason.SKIPPED, "Checker bind failed: Cannot assign requested address")
+    device = phone.call(tcp(where(port, bind_interface="nosuchif0")))[0]
+    assert (device.reason, device.text) == (Reason.SKIPPED, "Checker can't bind to device nosuchif0: No such device")
+
+
+@pytest.mark.keyword("virtual_server/real_server/TCP_CHECK/connect_timeout")
+def test_time_limits_of_connecting_and_reading(phone: Phone) -> None:
+    with listener(backlog=0) as port:
+        with contextlib.ExitStack() as stack:
+            for _ in range(4):  # fill the backlog: the next connection stays half open
+                extra = stack.enter_context(socket.socket())
+                extra.setblocking(False)
+                extra.connect_ex(("127.0.0.1", port))
+            connecting = phone.call(tcp(where(port, timeout_us=200_000)))[0]
+        assert connecting.reason == Reason.CONNECT_TIMEOUT
+    with listener() as port:
+        reading = phone.call(tcp(where(port, timeout_us=100_000), SmtpExchange("x")))[0]
+    assert (reading.reason, reading.text) == (Reason.READ_TIMEOUT, "Read timeout from server")
+
+
+def test_smtp(phone: Phone) -> None:
+    heard = []
+
+    def serve(peer: socket.socket) -> None:
+        peer.send(b"220 ")
+        peer.send(b"ready\r\n")
+        heard.append(peer.recv(100))
+        peer.send(b"250 hello\r\n")
+        heard.append(peer.recv(100))
+        peer.send(b"221 bye\r\n")
+
+    with listener(serve) as port:
+        assert phone.call(tcp(where(port), SmtpExchange("me")))[0].ok
+    assert heard == [b"HELO me\r\n", b"QUIT\r\n"]
+
+
+def page(body: bytes) -> Callable[[socket.socket], object]:
+    def serve(peer: socket.socket) -> None:
+        data = b""
+        while b"\r\n\r\n" not in data:
+            part = peer.recv(1000)
+            if not part:
+                return
+            data += part
+        peer.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    return serve
+
+
+def test_http_with_a_large_body(phone: Phone) -> None:
+    exchange = HttpExchange(Url(path="/"), request("/", "x", "1.0"), False)
+    with listener(page(b"x" * 700_000)) as port:
+        outcome = phone.call(tcp(where(port), exchange))[0]
+    assert outcome.ok
+    assert exchange.mismatch is None
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tls")
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9", "-subj", "/CN=rs.example"]
+    words += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run(words, check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.keyword("virtual_server/real_server/SSL_GET")
+@pytest.mark.parametrize("notify", [True, False])
+def test_https_with_sni_however_the_server_closes(phone: Phone, certificate: Path, notify: bool) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    names: list[str | None] = []
+    context.sni_callback = lambda _socket, name, _context: names.append(name)
+
+    def serve(peer: socket.socket) -> None:
+        with contextlib.suppress(OSError), context.wrap_socket(peer, server_side=True) as secure:
+            page(b"body" * 20_000)(secure)
+            if notify:
+                secure.unwrap()
+
+    exchange = HttpExchange(Url(path="/"), request("/", "x", "1.0"), True)
+    with listener(serve) as port:
+        assert phone.call(tcp(where(port), exchange, Tls("sni.example")))[0].ok
+    assert names == ["sni.example"]
+
+
+def test_no_tls_at_the_other_end(phone: Phone) -> None:
+    with listener(lambda peer: peer.send(b"220 plain\r\n")) as port:
+        exchange = HttpExchange(Url(path="/"), b"", True)
+        assert phone.call(tcp(where(port), exchange, Tls()))[0].reason == Reason.TLS_FAILED
+
+
+def test_udp_replies_and_closed_ports(phone: Phone) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+
+        def answer() -> None:
+            data, peer = server.recvfrom(100)
+            server.sendto(b"\0\0" + data[2:], peer)
+            server.sendto(data[:2] + b"\x81\x80" + data[4:], peer)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        asked = question("example.test", "A")
+        good = phone.call(udp(where(server.getsockname()[1]), DnsExchange(513, asked)))[0]
+        thread.join()
+    assert good.ok
+    bad = phone.call(udp(where(unused_port()), DnsExchange(513, asked)))[0]
+    assert bad.text == "failed to read socket; errno 111 (Connection refused)"
+
+
+def test_dropped_attempts_are_not_answered(phone: Phone) -> None:
+    with listener() as port:
+        phone.dialler.start(0, tcp(where(port, timeout_us=50_000), SmtpExchange("x")))
+        phone.dialler.drop_all()
+        end = phone.loop.now() + SECOND // 5
+        while phone.loop.now() < end:
+            phone.loop.run_once(until=end)
+    assert phone.outcomes == {}
