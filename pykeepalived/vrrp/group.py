@@ -75,7 +75,8 @@ class Group:
 
     def member_fault(self, member: Instance, cause: Cause, now: int) -> None:
         """The group is as healthy as its sickest member."""
-        if self.state is State.FAULT:
+        working = any(other.state in (State.MASTER, State.BACKUP) for other in self.members)
+        if self.state is State.FAULT and not working:
             return
         self._syncing("FAULT")
         follow = Cause("group_fault", self.name, f"with {member.name}", now, self.config.at)
@@ -119,8 +120,7 @@ class Group:
         cause = Cause("reload", self.name, "", now, self.config.at)
         faulty = next((member for member in self.members if member.faults), None)
         if faulty is not None:
-            if self.state is not State.FAULT:
-                self.member_fault(faulty, cause, now)
+            self.member_fault(faulty, cause, now)
         elif states == {State.MASTER}:
             self._enter(State.MASTER, cause, now)
         elif State.MASTER in states or State.FAULT in states:
