@@ -38,7 +38,7 @@ class ProvidedFiles(SystemFiles):
 
 
 def environment(env: dict) -> Environment:
-    interfaces = {}
+    interfaces = {"lo": Interface(name="lo", index=1, flags=0x49, mtu=65536, arp_type=772)}
     for number, name in enumerate(env["interfaces"], 1):
         addresses = [InterfaceAddress(Ip.parse(f"10.255.{number}.1"), 24)]
         addresses.append(InterfaceAddress(Ip.parse(f"fe80::ff:{number}"), 64, 253))

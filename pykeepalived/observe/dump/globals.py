@@ -74,7 +74,6 @@ def _mail(settings: GlobalDefs) -> Iterator[str]:
         yield f" Smtp server port = {smtp.port}"
         if smtp.helo_name:
             yield f" Smtp HELO name = {smtp.helo_name}"
-    if smtp.server is not None or smtp.recipients:
         yield f" Smtp server connection timeout = {smtp.connect_timeout_s}"
         yield f" Email notification from = {smtp.email_from}"
         yield " Email notification to:"

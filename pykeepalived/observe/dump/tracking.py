@@ -32,12 +32,12 @@ def _group_lines(group: VrrpSyncGroup, now: VrrpGroupSnapshot) -> Iterator[str]:
         yield f"  {member}"
     if group.tracking_weight:
         yield "sync group tracking weight set"
+    yield f"Using smtp notification = {yes_no(group.smtp_alert)}"
     yield from tracker_lines(group.track.interfaces, "Tracked interfaces :", " weight ")
     yield from tracker_lines(group.track.scripts, "Tracked scripts :", " weight ")
     yield from tracker_lines(group.track.files, "Tracked files :", ", weight ")
-    yield from tracker_lines(group.track.processes, "Tracked processes :", ", weight ")
+    yield from tracker_lines(group.track.processes, "Tracked process :", ", weight ")
     yield from tracker_lines(group.track.bfds, "Tracked BFDs :", ": weight ")
-    yield f"Using smtp notification = {yes_no(group.smtp_alert)}"
     yield from notify_lines(group.notify)
 
 
