@@ -9,6 +9,26 @@ from pykeepalived.config.findings import Finding, FindingClass
 _ALWAYS_SHOWN = frozenset({"file-missing", "file-unusable", "files-several", "include-missing"})
 """Findings without a class that a config test prints nevertheless."""
 
+_WITHOUT_PLACE = frozenset(
+    {
+        "ha-suspend-fwmark",
+        "hysteresis-high",
+        "method-missing",
+        "ops-protocol",
+        "persistence-port",
+        "port-fwmark",
+        "port-group",
+        "port-mismatch",
+        "protocol-fwmark",
+        "protocol-missing",
+        "quorum-high",
+        "real-duplicate",
+        "scheduler-missing",
+        "sorry-inhibit",
+    }
+)
+"""What keepalived finds when virtual servers are complete: it no longer knows the line then."""
+
 
 def shown_by_config_test(finding: Finding) -> bool:
     """keepalived's config test prints what counts, and everything about files."""
@@ -18,7 +38,7 @@ def shown_by_config_test(finding: Finding) -> bool:
 def line(finding: Finding) -> str:
     """`(FILE: Line N) TEXT`, without the prefix when the finding has no place."""
     text = finding.upstream or finding.message
-    if finding.at is None or not finding.at.file:
+    if finding.at is None or not finding.at.file or finding.code in _WITHOUT_PLACE:
         return text
     return f"({finding.at.file}: Line {finding.at.line}) {text}"
 
