@@ -29,6 +29,7 @@ from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.messages import ChildKind, Dump
 from pykeepalived.runtime.scheduling import raise_open_files_limit
 from pykeepalived.vrrp import effects, inputs
+from pykeepalived.vrrp.bus import VrrpBus
 from pykeepalived.vrrp.dumps import VrrpDumps, with_descriptors
 from pykeepalived.vrrp.host import Host
 from pykeepalived.vrrp.processes import ProcessWatcher
@@ -95,6 +96,8 @@ class VrrpProcess:
         self._linkbeat = LinkbeatPoller(loop, self._log.write, self._linkbeat_changed)
         self._processes = ProcessWatcher(loop, self._log.write, self._process_count_changed)
         self._dumps = VrrpDumps(context.log, self.snapshot)
+        self._bus = VrrpBus(loop, context.log, self.on_dump, self._service.request_reload, self._send_garp)
+        self._notifier.on_signal = self._bus.emit
         self._runs: dict[str, ScriptRun] = {}
         self._failed: dict[effects.Pool, None] = {}
         self._timer = loop.idle_timer(self._tick)
@@ -144,6 +147,7 @@ class VrrpProcess:
                 self._log.info(line)
         gc.freeze()
         self._service.ready()
+        self._bus.publish(self._config, self.snapshot)
         status = self._service.run()
         self._close()
         return status
@@ -151,6 +155,7 @@ class VrrpProcess:
     def _reap(self) -> None:
         self._runner.reap()
         self._dumps.reap()
+        self._bus.reap()
 
     def _close(self) -> None:
         self._runner.close()
@@ -294,6 +299,9 @@ class VrrpProcess:
     def _notify_group(self, effect: effects.NotifyGroup) -> None:
         self._notifier.send(group_event(self._config.globals, effect.group, effect.state, effect.fifo_only))
 
+    def _send_garp(self, instance: str) -> None:
+        self._feed([inputs.SendGarp(instance)])
+
     def _write_log(self, effect: effects.WriteLog) -> None:
         self._log.write(effect.line)
 
@@ -365,6 +373,7 @@ class VrrpProcess:
         self._sockets.forget_flows()
         self._feed([inputs.Reload(config, view)])
         self._feed(self._host.events())
+        self._bus.publish(config, self.snapshot)
         return ()
 
     def on_stop(self) -> None:
@@ -381,6 +390,7 @@ class VrrpProcess:
             run.terminate()
         self._runs.clear()
         self._host.release()
+        self._bus.stop()
         self._notifier.finish(self._service.finish)
 
     def on_dump(self, kind: Dump) -> None:
