@@ -108,7 +108,7 @@ def end_virtual(virtual: VirtualDraft, parent: Any, reading: Reading) -> None:
     """A virtual server needs real servers and one family for all that is not tunnelled."""
     if not virtual.real_servers:
         text = f"Virtual server {virtual.text} has no real servers - ignoring"
-        reading.report(virtual.statement, "virtual-empty", text)
+        reading.report(reading.last or virtual.statement, "virtual-empty", text)
         return
     sorry = virtual.sorry_server
     tunnelled = sorry is not None and sorry.forwarding == Forwarding.TUN
@@ -285,8 +285,10 @@ def end_real(real: RealDraft, virtual: VirtualDraft, reading: Reading) -> None:
     """A real server that is not tunnelled has the family of its virtual server, or gives it one."""
     if real.forwarding != Forwarding.TUN:
         if virtual.family and real.address.family != virtual.family:
-            text = f"Address family of virtual server and real server {real.text} don't match - skipping real server."
-            reading.report(real.statement, "real-family", text, word=1)
+            words = "Address family of virtual server and real server"
+            upstream = f"{words} {real.address} don't match - skipping real server."
+            place = reading.last or real.statement
+            reading.report(place, "real-family", f"{words} {real.text} don't match - ignored", upstream=upstream)
             return
         virtual.family = real.address.family
     virtual.real_servers.append(real)
