@@ -141,9 +141,8 @@ def test_addresses_look_as_keepalived_makes_them(kernel: Kernel) -> None:
     assert "inet6 2001:db8:77::100/64 scope global nodad" in text
     assert "inet6 fe80::100/128 scope link nodad deprecated" in text
     added = events(kernel, lambda event: isinstance(event, AddressAdded) and str(event.address.address) == "fe80::100")
-    assert {str(event.address.address) for event in added if isinstance(event, AddressAdded)} == {
-        str(wish.address) for wish in wishes
-    }
+    told = {str(event.address.address) for event in added if isinstance(event, AddressAdded)}
+    assert told >= {str(wish.address) for wish in wishes}
     good(kernel, *(AddAddress(wish, "eth0") for wish in wishes))
     good(kernel, *(DeleteAddress(wish, "eth0") for wish in wishes))
     good(kernel, *(DeleteAddress(wish, "eth0") for wish in wishes))
