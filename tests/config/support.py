@@ -33,7 +33,7 @@ INTERFACES = {
         _interface("eth1", 3, "10.255.2.1"),
         Interface(name="tun0", index=4, flags=0x41 | 0x80, arp_type=65534),
         Interface(name="vrf1", index=5, kind="vrf", vrf_table=10),
-        Interface(name="mac0", index=6, kind="macvlan", base_index=2, macvlan_mode=1, mac=b"\x00\x00\x5e\x00\x01\x33"),
+        Interface(name="mac0", index=6, kind="macvlan", base_index=2, macvlan_mode=1, mac=b"\x00\x00\x5e\x00\x01\x34"),
         Interface(name="small", index=7, mtu=100),
     )
 }
