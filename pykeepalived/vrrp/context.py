@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pykeepalived.config.model.globals import GlobalDefs
 from pykeepalived.vrrp.announce import Announcer
@@ -16,7 +16,11 @@ NANOSECONDS_PER_MICROSECOND = 1_000
 
 @dataclass(slots=True)
 class Context:
-    """`delay_until` is the end of vrrp_startup_delay (0 = none): until then nothing is sent and nothing heard."""
+    """`delay_until` is the end of vrrp_startup_delay (0 = none): until then nothing is sent and nothing heard.
+
+    `unfinished` is what remains of becoming MASTER when the advert is ready to leave: it is worked off while the advert
+    is on its way, before anything else happens.
+    """
 
     outbox: Outbox
     timers: Timers
@@ -25,3 +29,11 @@ class Context:
     wall: Callable[[], int]
     globals: GlobalDefs
     delay_until: int = 0
+    unfinished: list[Callable[[], None]] = field(default_factory=list)
+
+    def finish(self) -> None:
+        """Do what has been put off."""
+        while self.unfinished:
+            actions, self.unfinished = self.unfinished, []
+            for action in actions:
+                action()

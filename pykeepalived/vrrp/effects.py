@@ -2,7 +2,8 @@
 
 `Router.drain` gives effects in the order in which they must be performed, always in these phases: OpenPool, one
 SendAdverts, one ChangeNetwork, one SendFrames, then everything else in the order decided. Each batch holds what all
-instances want at that moment.
+instances want at that moment. Adverts of new masters may come in a drain of their own: what belongs to them follows
+in the next one, so drain until nothing comes.
 """
 
 from __future__ import annotations

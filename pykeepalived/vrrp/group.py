@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pykeepalived.config.model.vrrp import State as Wish
@@ -178,7 +179,15 @@ class Group:
         self.state = state
         self.cause = cause
         self.last_transition = now
-        self.context.outbox.later(NotifyGroup(self.config, state.name, cause))
+        self._in_turn(lambda: self.context.outbox.later(NotifyGroup(self.config, state.name, cause)))
 
     def _syncing(self, state: str) -> None:
-        self.context.outbox.log(messages.SYNCING % (self.name, state), GROUP=self.name, STATE=state)
+        text = messages.SYNCING % (self.name, state)
+        self._in_turn(lambda: self.context.outbox.log(text, GROUP=self.name, STATE=state))
+
+    def _in_turn(self, action: Callable[[], None]) -> None:
+        """Tell it behind what members that are becoming MASTER still have to tell."""
+        if self.context.unfinished:
+            self.context.unfinished.append(action)
+        else:
+            action()

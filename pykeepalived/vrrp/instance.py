@@ -5,6 +5,7 @@ What a received advert means is election.py; sync groups are group.py; where fau
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pykeepalived.config.model.values import Ip
@@ -41,6 +42,46 @@ class Instance:
     `want` is the state it would take if its group let it. `waiting` are scripts whose first result must be known
     before the first decision. `timer` is the master down timer of a BACKUP and the advert timer of a MASTER.
     """
+
+    __slots__ = (
+        "added",
+        "advertiser",
+        "ah",
+        "answered_batch",
+        "cause",
+        "config",
+        "context",
+        "contributions",
+        "counters",
+        "down_ns",
+        "effective",
+        "faults",
+        "group",
+        "highest_other",
+        "holdings",
+        "interface",
+        "last_heard",
+        "last_sent",
+        "last_source",
+        "last_transition",
+        "limits",
+        "master_interval_us",
+        "master_priority",
+        "master_source",
+        "order",
+        "preempt_until",
+        "previous",
+        "receiver",
+        "repeat_key",
+        "repeats",
+        "rogue",
+        "schedule",
+        "state",
+        "timer",
+        "total",
+        "waiting",
+        "want",
+    )
 
     def __init__(self, config: VrrpInstance, context: Context, interface: str, interface_of: InterfaceOf, order: int):
         """`interface` carries the adverts: the VMAC where there is one (the parent with vmac_xmit_base)."""
@@ -221,7 +262,8 @@ class Instance:
         return former
 
     def become_master(self, event: Event, cause: Cause, now: int) -> None:
-        """The advert leaves first, so that the old master drops its addresses before ours appear."""
+        """The advert leaves first, so that the old master drops its addresses before ours appear; the rest is worked
+        out when it is on its way."""
         self.move(event, cause, now)
         self.want = State.MASTER
         self.limits.clear()
@@ -230,6 +272,9 @@ class Instance:
         self.set_master_interval(self.config.advert_int_us)
         self.send_advert(now)
         self.timer.set(now + self.interval_ns)
+        self.context.unfinished.append(partial(self._complete_master, cause, now))
+
+    def _complete_master(self, cause: Cause, now: int) -> None:
         self._log_state(messages.ENTERING, "MASTER", cause)
         self.counters.become_master += 1
         self.rogue.became_master()
@@ -241,6 +286,7 @@ class Instance:
     def become_backup(self, event: Event, cause: Cause, now: int, *, wait_ns: int | None = None, zero: int = 0) -> None:
         """Leave MASTER or FAULT for BACKUP; the timer runs for `wait_ns`, the master down time if not given.
         `zero` adverts of priority 0 go ahead."""
+        self.context.finish()
         was_master = self.state is State.MASTER
         was_fault = self.state is State.FAULT
         if zero:
@@ -261,6 +307,7 @@ class Instance:
 
     def enter_fault(self, event: Event, cause: Cause, now: int, *, zero: int = 0, init: bool = False) -> None:
         """Something we need is missing: no timer runs, nothing is heard."""
+        self.context.finish()
         was_master = self.state is State.MASTER
         if was_master:
             self.send_zero(now, zero)
@@ -291,6 +338,7 @@ class Instance:
 
     def stop(self, event_cause: Cause, now: int, *, release: bool = True) -> None:
         """The end of the instance: the daemon stops, or a reload has removed it. Notifying is the caller's business."""
+        self.context.finish()
         was_master = self.state is State.MASTER
         if was_master:
             self.send_zero(now)

@@ -48,12 +48,18 @@ class Outbox:
         if detail <= self.detail:
             self._later.append(WriteLog(LogLine(text, priority, detail, fields)))
 
-    def drain(self) -> list[Effect]:
+    def drain_adverts(self) -> list[Effect]:
+        """The first phases alone: sockets and adverts."""
         self.batch += 1
         effects: list[Effect] = [OpenPool(pool) for pool in self._pools]
+        self._pools = []
         if self.packets:
             effects.append(SendAdverts(self.packets))
             self.packets = []
+        return effects
+
+    def drain(self) -> list[Effect]:
+        effects = self.drain_adverts()
         if self._operations:
             effects.append(ChangeNetwork(self._operations))
             self._operations = []
@@ -61,7 +67,6 @@ class Outbox:
             effects.append(SendFrames(self.frames))
             self.frames = []
         effects += self._later
-        self._pools = []
         self._later = []
         return effects
 

@@ -38,8 +38,8 @@ class Router:
     `adopt` tells that a predecessor with the same configuration was killed a moment ago: an instance whose addresses
     are all in place goes on as MASTER; without it, leftovers are removed. `log_detail` is the number of -D options.
 
-    Shell's duties: perform what `drain` returns after every call of `receive`, `tick`, or a round of `hear`; before
-    `tick`, read all sockets that are readable.
+    Shell's duties: after every call of `receive`, `tick`, or a round of `hear`, perform what `drain` returns until it
+    returns nothing; before `tick`, read all sockets that are readable.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Router:
         """Take an event, a result or an order."""
         if self._stopped:
             return
+        self._context.finish()
         self._thaw(now)
         match message:
             case inputs.InterfaceChanged(interface):
@@ -154,6 +155,7 @@ class Router:
             self._deferred = True
             return
         self._deferred = False
+        self._context.finish()
         self._timers.run(now)
 
     def deadline(self) -> int | None:
@@ -165,11 +167,19 @@ class Router:
         return self._timers.exact_deadline()
 
     def drain(self) -> list[Effect]:
-        """What is to be done, in the phases that effects.py describes."""
+        """What is to be done, in the phases that effects.py describes; to be called until there is nothing.
+
+        Adverts of instances that become MASTER come alone at first; what follows them is worked out by the next call.
+        """
+        if self._context.unfinished:
+            if self._outbox.packets:
+                return self._outbox.drain_adverts()
+            self._context.finish()
         return self._outbox.drain()
 
     def snapshot(self) -> VrrpSnapshot:
         """Everything dumps and status show; clocks, process and descriptors are the shell's to fill in."""
+        self._context.finish()
         return snapshot(self._assembly)
 
     # adverts
@@ -184,6 +194,7 @@ class Router:
         destination: bytes,
         hop_limit: int,
     ) -> None:
+        self._context.finish()
         self._thaw(now)
         if now < self._context.delay_until or self._stopped:
             return

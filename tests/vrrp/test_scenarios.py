@@ -96,6 +96,25 @@ def test_becoming_master_in_order() -> None:
     assert moments == {lan.start + 3_609_375_000}
 
 
+def test_adverts_of_many_takeovers_leave_before_anything_else() -> None:
+    """One batch with the adverts of all, and only then the rest of the work."""
+    lan = Lan()
+    many = [
+        instance(f"V{vrid}", virtual_router_id=vrid, virtual_addresses=(vip(f"10.0.0.{vrid}"),))
+        for vrid in range(1, 101)
+    ]
+    node = lan.node("A", config(*many), view(address("192.0.2.1/24")))
+    node.router.tick(lan.start + 3_609_375_000)
+    (first,) = node.router.drain()
+    assert isinstance(first, fx.SendAdverts)
+    assert [flow.instance for flow, _ in first.packets] == [item.name for item in many]
+    network, frames, *told = node.router.drain()
+    assert isinstance(network, fx.ChangeNetwork) and len(network.operations) == 100
+    assert isinstance(frames, fx.SendFrames) and len(frames.frames) == 500
+    assert sum(isinstance(effect, fx.NotifyInstance) for effect in told) == 100
+    assert node.router.drain() == []
+
+
 # failover
 
 
