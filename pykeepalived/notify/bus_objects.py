@@ -170,6 +170,8 @@ class BusTree:
 
     def _properties(self, path: str, member: str, arguments: tuple[object, ...]) -> Reply:
         interface = arguments[0] if arguments else ""
+        if path != self.vrrp_path and path not in self.instances:
+            raise BusError("UnknownObject", f"Object does not exist at path “{path}”")
         if path == self.vrrp_path and interface == VRRP_INTERFACE:
             values: dict[str, tuple[str, object]] = {}
         elif interface == INSTANCE_INTERFACE:

@@ -12,7 +12,7 @@ import os
 import signal
 import stat
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from pykeepalived.config.model.globals import GlobalDefs
 from pykeepalived.observe.cause import LogLine, Priority
@@ -97,34 +97,35 @@ def write_dump(path: str, text: str) -> None:
 
 
 class DumpWriter:
-    """Writes dumps in forked copies of this process, one at a time for each path."""
+    """Writes dumps in forked copies of this process. Dumps to one path replace each other in the order of the calls."""
 
     def __init__(self, log: Logger) -> None:
         self._log = log
-        self._writers: dict[int, str] = {}
-        self._again: dict[str, Callable[[], str]] = {}
+        self._writers: dict[int, tuple[str, int]] = {}
 
     def write(self, path: str, build: Callable[[], str]) -> None:
         """Write what `build` makes of the present state to `path`; an empty text writes nothing.
 
-        Returns after the fork. If an earlier dump to the same path is still being written, the new one follows it with
-        the state of that moment.
+        Returns after the fork: what changes later is not seen. A dump to the same path that is still being written is
+        waited for by the new copy, not by us.
         """
-        if path in self._writers.values():
-            self._again[path] = build
-            return
+        before = [end for other, end in self._writers.values() if other == path]
+        ended, running = os.pipe2(os.O_CLOEXEC)
         try:
             pid = os.fork()
         except OSError as error:
             self._log.write(LogLine(f"Can't write dump file {path}: {error.strerror}", Priority.ERROR))
+            os.close(ended)
+            os.close(running)
             return
         if pid == 0:
-            self._write_and_leave(path, build)
-        self._writers[pid] = path
+            self._write_and_leave(path, build, before)
+        os.close(running)
+        self._writers[pid] = (path, ended)
 
     def reap(self) -> None:
         """To be called on SIGCHLD: collects writers that have ended and reports failures."""
-        for pid, path in list(self._writers.items()):
+        for pid, (path, end) in list(self._writers.items()):
             try:
                 ended, status = os.waitpid(pid, os.WNOHANG)
             except ChildProcessError:
@@ -132,19 +133,17 @@ class DumpWriter:
             if not ended:
                 continue
             del self._writers[pid]
+            os.close(end)
             code = os.waitstatus_to_exitcode(status)
             if code:
                 reason = os.strerror(code) if code > 0 else f"signal {-code}"
                 self._log.write(LogLine(f"Can't write dump file {path}: {reason}", Priority.ERROR))
-            again = self._again.pop(path, None)
-            if again is not None:
-                self.write(path, again)
 
     @property
     def busy(self) -> bool:
         return bool(self._writers)
 
-    def _write_and_leave(self, path: str, build: Callable[[], str]) -> None:
+    def _write_and_leave(self, path: str, build: Callable[[], str], before: list[int]) -> NoReturn:
         """In the forked copy: signals of the original are none of ours."""
         status = 1
         try:
@@ -154,6 +153,8 @@ class DumpWriter:
             with contextlib.suppress(OSError):
                 os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
             text = build()
+            for end in before:
+                os.read(end, 1)  # returns at the end of that writer, which never writes
             if text:
                 write_dump(path, text)
             status = 0

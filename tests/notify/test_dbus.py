@@ -64,6 +64,7 @@ def test_properties(tree):
         ("/org/keepalived/Vrrp1/Vrrp", VRRP, "Nope", (), "UnknownMethod"),
         ("/org/keepalived/Vrrp1/Instance/eth0_5/5/IPv4", PROPERTIES, "Get", (INSTANCE, "Bad"), "InvalidArgs"),
         ("/org/keepalived/Vrrp1/Instance/eth0_5/5/IPv4", PROPERTIES, "Set", (INSTANCE, "Name", 1), "InvalidArgs"),
+        ("/org/keepalived/Vrrp1/Instance/x/7/IPv4", PROPERTIES, "Get", (INSTANCE, "Name"), "UnknownObject"),
         ("/elsewhere", "org.freedesktop.DBus.Introspectable", "Introspect", (), "UnknownObject"),
     ],
 )

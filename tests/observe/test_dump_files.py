@@ -148,19 +148,25 @@ def test_forked_writer_sees_the_state_of_the_call(tmp_path):
     assert log.texts == []
 
 
-def test_overlapping_dumps_end_with_the_last_state(tmp_path):
+def test_overlapping_dumps_keep_their_order_and_their_states(tmp_path):
+    """The first takes longest; still the last call wins, and each saw the state of its own moment."""
     writer = DumpWriter(MemoryLog())
     state = {"n": 0}
+    seen = tmp_path / "seen"
 
-    def build() -> str:
-        time.sleep(0.05)
+    def build(delay: float) -> str:
+        time.sleep(delay)
+        with seen.open("a") as file:
+            file.write(f"{state['n']} ")
         return str(state["n"])
 
-    for number in (1, 2, 3):
+    for number, delay in ((1, 0.4), (2, 0.2), (3, 0.0)):
         state["n"] = number
-        writer.write(str(tmp_path / "d"), build)
+        writer.write(str(tmp_path / "d"), lambda delay=delay: build(delay))
+    state["n"] = 4
     finish(writer)
     assert (tmp_path / "d").read_text() == "3"
+    assert sorted(seen.read_text().split()) == ["1", "2", "3"]
 
 
 def test_empty_text_writes_no_file(tmp_path):
