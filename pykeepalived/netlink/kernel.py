@@ -98,7 +98,7 @@ class Kernel:
         nftables: Nftables | None = None,
     ) -> None:
         self._command = _open(command_buffer, _COMMAND_BUFFER)
-        self._command.settimeout(_ANSWER_TIMEOUT_S)
+        self._command.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", _ANSWER_TIMEOUT_S, 0))
         for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK):
             with contextlib.suppress(OSError):
                 self._command.setsockopt(_SOL_NETLINK, option, 1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 ROOT = "/proc/sys/"
+_LONGEST = 4096
 
 
 def interface_path(family: int, interface: str, name: str) -> str:
@@ -15,16 +17,24 @@ def interface_path(family: int, interface: str, name: str) -> str:
 def read_sysctl(path: str) -> str | None:
     """The value, or None when the kernel has no such parameter."""
     try:
-        with open(ROOT + path, encoding="ascii") as file:
-            return file.read().strip()
+        fd = os.open(ROOT + path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        return os.read(fd, _LONGEST).decode("utf-8", "replace").strip()
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
 
 
 def write_sysctl(path: str, value: str) -> None:
     """Raises OSError."""
-    with open(ROOT + path, "w", encoding="ascii") as file:
-        file.write(value)
+    fd = os.open(ROOT + path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, value.encode())
+    finally:
+        os.close(fd)
 
 
 class SavedSysctls:

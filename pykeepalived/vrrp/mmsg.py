@@ -67,3 +67,7 @@ class BatchSender:
                     sent = 1
                 done += sent
         return failed
+
+
+SENDER = BatchSender()
+"""One for the whole process, made before the fork: it holds nothing between calls."""

@@ -15,7 +15,7 @@ from pykeepalived.config.model.values import Ip
 from pykeepalived.netlink import bpf
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.vrrp.effects import Flow, Frame, Pool
-from pykeepalived.vrrp.mmsg import BatchSender
+from pykeepalived.vrrp.mmsg import SENDER
 
 _IP_FREEBIND, _IP_MULTICAST_ALL = 15, 49
 _IPV6_CHECKSUM, _IPV6_JOIN_GROUP, _IPV6_MULTICAST_ALL = 7, 20, 29
@@ -176,7 +176,6 @@ class AdvertSockets:
         self._log = log
         self._open: dict[Pool, PoolSockets] = {}
         self._ways: dict[Flow, _Way] = {}
-        self._batch = BatchSender()
         self._sources: dict[str, bytes] = {}
 
     def open(self, pool: Pool, index: int, parent_index: int = 0) -> PoolSockets:
@@ -215,7 +214,7 @@ class AdvertSockets:
                 by_pool.setdefault(way.sockets, []).append((flow, data, way))
         for sockets, parts in by_pool.items():
             datagrams = [(data, way.name, way.control) for _, data, way in parts]
-            for place, error in self._batch.send(sockets.send.fileno(), datagrams, sockets.flags):
+            for place, error in SENDER.send(sockets.send.fileno(), datagrams, sockets.flags):
                 self._tell(parts[place][0], parts[place][1], error)
 
     def _send_one(self, flow: Flow, data: bytes) -> None:
@@ -301,7 +300,6 @@ class FrameSocket:
         self._log = log
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, 0)
         bpf.attach(self._socket, bpf.DROP_ALL)
-        self._batch = BatchSender()
 
     def send(self, frames: Sequence[Frame]) -> None:
         """Send in this order; failures are logged and forgotten."""
@@ -312,7 +310,7 @@ class FrameSocket:
             if way is None:
                 way = ways[frame.index] = _SOCKADDR_LL.pack(socket.AF_PACKET, 0, frame.index, 0, 0, 0, b"")
             datagrams.append((frame.data, way, b""))
-        for place, error in self._batch.send(self._socket.fileno(), datagrams):
+        for place, error in SENDER.send(self._socket.fileno(), datagrams):
             frame = frames[place]
             kind = "gratuitous ARP" if frame.address.family == 4 else "unsolicited Neighbour Advert"
             reason = os.strerror(error)
