@@ -1,7 +1,7 @@
 """The kernel's IPVS table over generic netlink: operations in batches, dumps, timeouts. Decides nothing.
 
-Every shape of message is encoded once; after that its bytes are copied and patched. Requests go many to a datagram,
-and the kernel has answered each of them when `send` returns. Attribute numbers are those of linux/ip_vs.h.
+Every shape of message is encoded once, with the classes of ipvs_layouts.py; after that its bytes are copied and
+patched. Requests go many to a datagram, and the kernel has answered each of them when `send` returns.
 """
 
 from __future__ import annotations
@@ -15,18 +15,10 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import Any
 
-from pykeepalived.netlink.attributes import (
-    NLM_F_ACK,
-    NLM_F_DUMP,
-    NLM_F_REQUEST,
-    attribute,
-    family_number,
-    message,
-    u8,
-    u16,
-    u32,
-)
+from pykeepalived.netlink import ipvs_layouts as layouts
+from pykeepalived.netlink.attributes import NLM_F_DUMP, NLM_F_REQUEST, family_number
 from pykeepalived.netlink.services import (
     FORWARD_TUNNEL,
     DestinationKey,
@@ -295,19 +287,16 @@ def _decode_destination(data: bytes, family: int) -> tuple[DestinationKey, Desti
 
 
 def _plain(command: int, family_id: int) -> bytearray:
-    return _compose(command, family_id, b"")
+    return _compose(command, family_id, [])
 
 
-def _compose(command: int, family_id: int, attributes: bytes) -> bytearray:
-    """A request with the generic netlink header (version 1) and these attributes."""
-    return bytearray(message(family_id, NLM_F_REQUEST | NLM_F_ACK, struct.pack("=BBH", command, 1, 0) + attributes))
+def _compose(command: int, family_id: int, attributes: list[tuple[str, Any]]) -> bytearray:
+    return layouts.encode(layouts.ipvsmsg, family_id, command, attributes)
 
 
 def _family_query(name: str) -> bytearray:
     """CTRL_CMD_GETFAMILY by name."""
-    text = name.encode() + b"\0"
-    body = struct.pack("=BBH", _GET_FAMILY, 1, 0) + _ATTRIBUTE.pack(4 + len(text), 2) + text + b"\0" * (-len(text) % 4)
-    return bytearray(_HEADER.pack(16 + len(body), _CONTROL_FAMILY, NLM_F_REQUEST, 0, 0) + body)
+    return layouts.encode(layouts.ctrlmsg, _CONTROL_FAMILY, _GET_FAMILY, [("CTRL_ATTR_FAMILY_NAME", name)])
 
 
 class _Template:
@@ -342,24 +331,32 @@ def _template(
     target: tuple[int, bool] | None,
 ) -> _Template:
     """`words` are scheduler and engine of a service operation, `target` family and tunnel of a destination's."""
-    service = u16(1, family_number(family))
-    service += u32(5, 0) if marked else u16(2, 0) + attribute(3, bytes(16)) + u16(4, 0)
+    service: list[tuple[str, Any]] = [("IPVS_SVC_ATTR_AF", family_number(family))]
+    if marked:
+        service.append(("IPVS_SVC_ATTR_FWMARK", 0))
+    else:
+        service += [("IPVS_SVC_ATTR_PROTOCOL", 0), ("IPVS_SVC_ATTR_ADDR", bytes(16)), ("IPVS_SVC_ATTR_PORT", 0)]
     if words is not None:
-        service += _text(6, words[0])
+        service.append(("IPVS_SVC_ATTR_SCHED_NAME", words[0]))
         if words[1]:
-            service += _text(11, words[1])
-        service += attribute(7, struct.pack("=II", 0, 0xFFFFFFFF)) + u32(8, 0) + u32(9, 0)
-    attributes = attribute(1, service)
+            service.append(("IPVS_SVC_ATTR_PE_NAME", words[1]))
+        service.append(("IPVS_SVC_ATTR_FLAGS", {"flags": 0, "mask": 0xFFFFFFFF}))
+        service += [("IPVS_SVC_ATTR_TIMEOUT", 0), ("IPVS_SVC_ATTR_NETMASK", 0)]
+    attributes: list[tuple[str, Any]] = [("IPVS_CMD_ATTR_SERVICE", {"attrs": service})]
     if target is not None:
-        destination = u16(11, family_number(target[0])) + attribute(1, bytes(16)) + u16(2, 0) + u32(3, 0) + u32(4, 0)
+        destination: list[tuple[str, Any]] = [
+            ("IPVS_DEST_ATTR_ADDR_FAMILY", family_number(target[0])),
+            ("IPVS_DEST_ATTR_ADDR", bytes(16)),
+            ("IPVS_DEST_ATTR_PORT", 0),
+            ("IPVS_DEST_ATTR_FWD_METHOD", 0),
+            ("IPVS_DEST_ATTR_WEIGHT", 0),
+        ]
         if target[1]:
-            destination += u8(13, 0) + u16(14, 0) + u16(15, 0)
-        attributes += attribute(2, destination + u32(5, 0) + u32(6, 0))
+            destination += [("IPVS_DEST_ATTR_TUN_TYPE", 0), ("IPVS_DEST_ATTR_TUN_PORT", 0)]
+            destination.append(("IPVS_DEST_ATTR_TUN_FLAGS", 0))
+        destination += [("IPVS_DEST_ATTR_U_THRESH", 0), ("IPVS_DEST_ATTR_L_THRESH", 0)]
+        attributes.append(("IPVS_CMD_ATTR_DEST", {"attrs": destination}))
     return _Template(_compose(command, family_id, attributes))
-
-
-def _text(kind: int, text: str) -> bytes:
-    return attribute(kind, text.encode() + b"\0")
 
 
 def _encode(operation: Operation, family_id: int) -> bytearray:
@@ -377,27 +374,26 @@ def _encode(operation: Operation, family_id: int) -> bytearray:
             _fill_destination(data, template.destination, destination, values)
         return data
     if daemon is not None:
-        return _compose(command, family_id, attribute(3, _daemon_attributes(daemon)))
+        return _compose(command, family_id, [("IPVS_CMD_ATTR_DAEMON", {"attrs": _daemon_attributes(daemon)})])
     if timeouts is not None:
-        return _compose(command, family_id, b"".join(u32(kind, value) for kind, value in enumerate(timeouts, 4)))
+        names = ("IPVS_CMD_ATTR_TIMEOUT_TCP", "IPVS_CMD_ATTR_TIMEOUT_TCP_FIN", "IPVS_CMD_ATTR_TIMEOUT_UDP")
+        return _compose(command, family_id, list(zip(names, timeouts, strict=True)))
     return _plain(command, family_id)
 
 
-def _daemon_attributes(daemon: SyncDaemon) -> bytes:
-    """IPVS_DAEMON_ATTR_*: state, interface, id, length, port, TTL, group; what is not set is the kernel's choice."""
-    data = u32(1, daemon.state)
-    if daemon.interface:
-        data += _text(2, daemon.interface)
-    data += u32(3, daemon.sync_id)
-    if daemon.max_length:
-        data += u16(4, daemon.max_length)
-    if daemon.port:
-        data += u16(7, daemon.port)
-    if daemon.ttl:
-        data += u8(8, daemon.ttl)
-    if daemon.group:
-        data += attribute(6 if len(daemon.group) == 16 else 5, daemon.group)
-    return data
+def _daemon_attributes(daemon: SyncDaemon) -> list[tuple[str, Any]]:
+    """State, interface, id, length, port, TTL, group; what is not set is the kernel's choice."""
+    group = "MCAST_GROUP6" if len(daemon.group) == 16 else "MCAST_GROUP"
+    words = (
+        ("STATE", daemon.state),
+        ("MCAST_IFN", daemon.interface or None),
+        ("SYNC_ID", daemon.sync_id),
+        ("SYNC_MAXLEN", daemon.max_length or None),
+        ("MCAST_PORT", daemon.port or None),
+        ("MCAST_TTL", daemon.ttl or None),
+        (group, daemon.group or None),
+    )
+    return [(f"IPVS_DAEMON_ATTR_{name}", value) for name, value in words if value is not None]
 
 
 def _fill_service(
