@@ -56,6 +56,7 @@ class IpvsKernel:
     def __init__(self, family_id: int, sock: socket.socket) -> None:
         self._family = family_id
         self._socket = sock
+        self._port = sock.getsockname()[0]
         self._sequence = 1
 
     @classmethod
@@ -105,7 +106,7 @@ class IpvsKernel:
             messages = []
             for number, operation in enumerate(part):
                 message = _encode(operation, self._family)
-                struct.pack_into("=I", message, 8, (base + number) & 0x7FFFFFFF)
+                struct.pack_into("=II", message, 8, (base + number) & 0x7FFFFFFF, self._port)
                 messages.append(message)
             self._sequence = (base + len(part)) & 0x7FFFFFFF
             self._socket.send(b"".join(messages))

@@ -164,7 +164,7 @@ def in_step(want, got):
     if a is None or b is None or not want["after"][-1].startswith("start"):
         return got
     late = b - a
-    return dict(got, ops=[[t - late, x] for t, x in got["ops"]], log=[[t - late, x] for t, x in got["log"]])
+    return dict(got, **{key: [[t - late if t > 0 else t, x] for t, x in got[key]] for key in ("ops", "log")})
 
 
 def compare(want, got, step=0.6, first=2.3, strict=False, optional=()):
