@@ -132,4 +132,3 @@ def test_loading_itself_notes(text: str, code: str) -> None:
 def test_loading_itself_reports(text: str) -> None:
     """nopreempt with state MASTER, and unicast without peers, are errors of keepalived too."""
     assert loaded(text).exit_status == 5
-
