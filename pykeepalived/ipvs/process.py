@@ -6,7 +6,9 @@ The rules are in core.py and below it; what every child does is in runtime/child
 from __future__ import annotations
 
 import gc
+import os
 import random
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,6 +31,8 @@ from pykeepalived.notify.messages import real_server_event, real_server_mail, vi
 from pykeepalived.notify.notifier import Notifier
 from pykeepalived.notify.scripts import ScriptResult, ScriptRun, ScriptRunner
 from pykeepalived.observe.cause import LogLine, Priority
+from pykeepalived.observe.dump.ipvs import ipvs_data, ipvs_lines
+from pykeepalived.observe.dump_files import DumpWriter, data_path, dump_directory
 from pykeepalived.observe.snapshot import IpvsSnapshot, Taken
 from pykeepalived.runtime.bfd_pipe import BfdPipeError, BfdPipeReader
 from pykeepalived.runtime.child import ChildContext
@@ -86,6 +90,8 @@ class CheckerProcess:
         self._nft: Nftables | None = None
         self._runs: dict[int, ScriptRun] = {}
         self._timer = loop.idle_timer(self._tick)
+        self._dumps = DumpWriter(context.log)
+        self._version = ""
         self._settling = False
         seed = config.globals.random_seed
         self._random = random.Random(seed)
@@ -111,6 +117,10 @@ class CheckerProcess:
         self._core.receive(effects.Start(self._kernel_timeouts()), self._loop.now())
         self._settle()
         self._watch_bfd()
+        self._loop.on_signal(signal.SIGCHLD, self._reap)
+        if self._context.options.dump_config:
+            for line in ipvs_lines(self._config, self._snapshot()):
+                self._log.info(line)
         gc.collect()
         gc.freeze()
         self._service.ready()
@@ -193,8 +203,12 @@ class CheckerProcess:
             self._kernel_missing = True
             return
         buffer = settings.lvs_netlink_cmd_rcv_bufs
-        if buffer.size:
-            self._kernel.set_receive_buffer(buffer.size, buffer.force)
+        try:
+            if buffer.size:
+                self._kernel.set_receive_buffer(buffer.size, buffer.force)
+            self._version = self._kernel.version()
+        except OSError as error:
+            self._log.warning(f"IPVS: {error.strerror}")
         if self._kernel_missing:
             self._log.info("IPVS is available now")
             self._kernel_missing = False
@@ -355,7 +369,19 @@ class CheckerProcess:
         self._notifier.finish(self._service.finish)
 
     def on_dump(self, kind: Dump) -> None:
-        """Write a dump file."""
+        """Write keepalived_check.data; the checker process has no other dump."""
+        if kind is not Dump.DATA:
+            return
+        self._log.info(f"Printing checker data for process({os.getpid()}) on signal")
+        directory, complaint = dump_directory(os.environ)
+        if complaint:
+            self._log.info(complaint)
+        config, now = self._config, self._snapshot()
+        self._dumps.write(data_path(config.globals, "checker", directory), lambda: ipvs_data(config, now))
+
+    def _reap(self) -> None:
+        self._runner.reap()
+        self._dumps.reap()
 
     def on_query(self, words: tuple[str, ...]) -> dict[str, Any]:
         """Answer an operator's question."""
@@ -368,7 +394,14 @@ class CheckerProcess:
 
     def _snapshot(self) -> IpvsSnapshot:
         taken = Taken(time.monotonic_ns(), time.time_ns())
-        return replace(snapshot(self._core), taken=taken, generation=self._service.generation)
+        return replace(
+            snapshot(self._core),
+            taken=taken,
+            pid=os.getpid(),
+            generation=self._service.generation,
+            ipvs_version=self._version,
+            log_dropped=self._log.dropped,
+        )
 
 
 def _script_outcome(result: ScriptResult) -> Outcome:

@@ -37,7 +37,7 @@ _SOL_NETLINK, _NETLINK_CAP_ACK = 270, 10
 _SO_RCVBUFFORCE = 33
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _CONTROL_FAMILY, _GET_FAMILY = 16, 3
-_GET_SERVICE, _GET_DEST, _GET_CONFIG = 4, 8, 13
+_GET_SERVICE, _GET_DEST, _GET_CONFIG, _GET_INFO = 4, 8, 13, 15
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _BATCH = 100
@@ -153,6 +153,12 @@ class IpvsKernel:
         values = dict(_attributes(reply, 4))
         numbers = [int.from_bytes(values.get(kind, b"\0\0\0\0")[:4], "little") for kind in (4, 5, 6)]
         return Timeouts(*numbers)
+
+    def version(self) -> str:
+        """The version of the kernel's IPVS, as "1.2.1"."""
+        values = dict(_attributes(self._request(_plain(_GET_INFO, self._family)), 4))
+        number = int.from_bytes(values.get(1, b"\0\0\0\0")[:4], "little")
+        return f"{number >> 16 & 0xFF}.{number >> 8 & 0xFF}.{number & 0xFF}"
 
     def _resolve(self, name: str) -> int:
         reply = self._request(_family_query(name))
