@@ -148,8 +148,11 @@ def raise_open_files_limit(least: int, log: Log) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= least:
         return
-    try:
-        limit = hard if hard == resource.RLIM_INFINITY else max(hard, least)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (least, limit))
-    except (OSError, ValueError) as error:
-        log.warning(f"Unable to allow {least} open files - {error}")
+    if hard != resource.RLIM_INFINITY and hard < least:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (least, least))
+            return
+        except (OSError, ValueError):
+            log.warning(f"Unable to allow {least} open files, {hard} must do")
+            least = hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (least, hard))

@@ -12,9 +12,9 @@ def daemon(tmp_path):
     """A function that starts a daemon: daemon(config, *options)."""
     started = []
 
-    def start(config, *words, environment=None, directory=tmp_path):
+    def start(config, *words, directory=tmp_path, **more):
         directory.mkdir(exist_ok=True)
-        running = Running(directory, config, *words, environment=environment)
+        running = Running(directory, config, *words, **more)
         started.append(running)
         return running
 

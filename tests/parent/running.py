@@ -30,7 +30,14 @@ def wait_for(condition: Callable[[], Any], what: str) -> Any:
 class Running:
     """One daemon in `directory`; everything it is given and writes is there."""
 
-    def __init__(self, directory: Path, config: dict[str, Any], *words: str, environment: dict[str, str] | None = None):
+    def __init__(
+        self,
+        directory: Path,
+        config: dict[str, Any],
+        *words: str,
+        environment: dict[str, str] | None = None,
+        pid_files: bool = True,
+    ):
         self.directory = directory
         self.log_path = directory / "log"
         self.write(config)
@@ -39,9 +46,11 @@ class Running:
             "-m",
             "tests.parent.fake_daemon",
             *("-n", "-l", "-G", "-f", str(directory / "config")),
-            *("-p", self.pid_path("k"), "-r", self.pid_path("v"), "-c", self.pid_path("c"), "-b", self.pid_path("b")),
             *words,
         ]
+        if pid_files:
+            for option, name in (("-p", "k"), ("-r", "v"), ("-c", "c"), ("-b", "b")):
+                self.command += [option, self.pid_path(name)]
         self.environment = {**os.environ, **(environment or {})}
         self.process = self.launch(self.log_path)
 
