@@ -1,0 +1,67 @@
+"""Differences between configurations: objects matched by identity, fields named, secrets hidden."""
+
+from __future__ import annotations
+
+from pykeepalived.config.diff import ChangeKind, diff
+from tests.config.support import config, instance_text
+
+SERVER = "virtual_server 10.1.1.1 80 {\n protocol TCP\n%s}\n"
+REAL = " real_server 10.2.0.%d 80 {\n  weight %d\n }\n"
+
+
+def changes(old: str, new: str) -> list[str]:
+    return [str(change) for change in diff(config(old), config(new))]
+
+
+def test_equal_texts_differ_in_nothing() -> None:
+    text = instance_text("priority 9") + SERVER % (REAL % (1, 2))
+    assert changes(text, "# moved\n\n" + text) == []
+
+
+def test_fields_of_an_instance() -> None:
+    assert changes(instance_text(""), instance_text("priority 9\nnopreempt\ngarp_master_repeat 2")) == [
+        "vrrp_instance A: priority 100 > 9",
+        "vrrp_instance A: nopreempt off > on",
+        "vrrp_instance A: garp.master_repeat 5 > 2",
+    ]
+
+
+def test_an_instance_is_its_vrid_not_its_name() -> None:
+    (change,) = diff(config(instance_text("")), config(instance_text("", name="B")))
+    assert (change.kind, change.path, change.old, change.new) == (ChangeKind.CHANGED, "name", "A", "B")
+    moved = diff(config(instance_text("")), config(instance_text("interface eth1")))
+    assert [change.kind for change in moved] == [ChangeKind.REMOVED, ChangeKind.ADDED]
+    assert moved[1].at is not None
+    assert moved[1].at.line == 1
+
+
+def test_addresses_are_shown() -> None:
+    new = instance_text("", vip=" virtual_ipaddress {\n 10.0.0.1/24\n 10.0.0.2/24 dev eth1\n }\n")
+    assert changes(instance_text(""), new) == [
+        "vrrp_instance A: virtual_addresses 10.0.0.1/24 dev eth0 > 10.0.0.1/24 dev eth0, 10.0.0.2/24 dev eth1"
+    ]
+
+
+def test_secrets_are_hidden() -> None:
+    auth = "authentication {\n auth_type PASS\n auth_pass %s\n}"
+    (line,) = changes(instance_text(auth % "first"), instance_text(auth % "second"))
+    assert line == "vrrp_instance A: auth_pass (hidden) > (hidden)"
+
+
+def test_servers_are_matched_by_address() -> None:
+    old = SERVER % (REAL % (1, 1) + REAL % (2, 1) + REAL % (3, 1))
+    new = SERVER % (REAL % (3, 1) + REAL % (2, 5) + REAL % (4, 1))
+    assert changes(old, new) == [
+        "real_server [10.2.0.1]:80 of [10.1.1.1]:80: removed",
+        "real_server [10.2.0.2]:80 of [10.1.1.1]:80: weight 1 > 5",
+        "real_server [10.2.0.4]:80 of [10.1.1.1]:80: added",
+    ]
+
+
+def test_whole_services_and_globals() -> None:
+    old = SERVER % (REAL % (1, 1))
+    assert changes(old, "global_defs {\n router_id x\n}\n") == [
+        "global_defs: router_id lb1.example.net > x",
+        "virtual_server [10.1.1.1]:80: removed",
+    ]
+    assert changes("", old) == ["virtual_server [10.1.1.1]:80: added"]
