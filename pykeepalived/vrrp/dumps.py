@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.globals import GlobalDefs
+from pykeepalived.netlink.facts import Link
 from pykeepalived.observe.cause import LogLine, Priority
 from pykeepalived.observe.dump.json import vrrp_json
 from pykeepalived.observe.dump.vrrp import vrrp_data, vrrp_stats
 from pykeepalived.observe.dump_files import DumpWriter, Logger, data_path, dump_directory, json_path, stats_path
-from pykeepalived.observe.snapshot import SocketSnapshot, VrrpSnapshot
+from pykeepalived.observe.snapshot import InterfaceSnapshot, SocketSnapshot, VrrpSnapshot
 from pykeepalived.runtime.messages import Dump
 from pykeepalived.vrrp.effects import Pool
 from pykeepalived.vrrp.packet import PROTOCOL_VRRP
@@ -46,6 +47,16 @@ def with_descriptors(
             for shown in snapshot.scripts
         ),
     )
+
+
+def with_links(snapshot: VrrpSnapshot, link: Callable[[str], Link | None]) -> VrrpSnapshot:
+    """The snapshot with what only the kernel knows of interfaces: flags, group, kind of a virtual one."""
+
+    def known(shown: InterfaceSnapshot) -> InterfaceSnapshot:
+        facts = link(shown.name)
+        return shown if facts is None else replace(shown, flags=facts.flags, group=facts.group, kind=facts.kind)
+
+    return replace(snapshot, interfaces=tuple(known(shown) for shown in snapshot.interfaces))
 
 
 def _with_fds(shown: SocketSnapshot, pair: PoolSockets | None) -> SocketSnapshot:

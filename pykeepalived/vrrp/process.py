@@ -30,7 +30,7 @@ from pykeepalived.runtime.messages import ChildKind, Dump
 from pykeepalived.runtime.scheduling import raise_open_files_limit
 from pykeepalived.vrrp import effects, inputs
 from pykeepalived.vrrp.bus import VrrpBus
-from pykeepalived.vrrp.dumps import VrrpDumps, with_descriptors
+from pykeepalived.vrrp.dumps import VrrpDumps, with_descriptors, with_links
 from pykeepalived.vrrp.host import Host
 from pykeepalived.vrrp.processes import ProcessWatcher
 from pykeepalived.vrrp.router import Router
@@ -407,7 +407,7 @@ class VrrpProcess:
         """The process as it is now: what the core knows, with descriptors, running scripts and clocks."""
         states = {name: run.state for name, run in self._runs.items()}
         return replace(
-            with_descriptors(self._router.snapshot(), self._sockets.pools(), states),
+            with_links(with_descriptors(self._router.snapshot(), self._sockets.pools(), states), self._kernel.link),
             taken=Taken(self._now(), time.time_ns()),
             pid=os.getpid(),
             generation=self._generation,

@@ -277,6 +277,20 @@ def check_dumps(daemon: Daemon) -> None:
     daemon.dump(signal.SIGRTMAX - 1, "keepalived.stats")
     cleared = daemon.dump(signal.SIGUSR2, "keepalived.stats")
     assert "  Became master: 0\n" in cleared
+    ours, theirs = interfaces(text), interfaces(recorded)
+    assert ours["lo"] == theirs["lo"]
+    assert ours["eth0"] == theirs["eth0"]
+
+
+def interfaces(text: str) -> dict[str, list[str]]:
+    """The blocks of the section "Interfaces", without numbers and hardware addresses."""
+    blocks: dict[str, list[str]] = {}
+    for line in text.partition("------< Interfaces >------\n")[2].splitlines():
+        if line.startswith(" Name = "):
+            block = blocks.setdefault(line[8:], [])
+        elif not re.match(r"   (index|MAC =)", line):
+            block.append(line.partition("Last checked")[0])
+    return blocks
 
 
 def shape(text: str, lab: str) -> list[str]:

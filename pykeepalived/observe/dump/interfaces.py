@@ -38,10 +38,15 @@ def interface_lines(config: Config, snapshot: VrrpSnapshot, followers: Followers
         return
     yield "------< Interfaces >------"
     users = _users(config, snapshot)
+    six = {instance.name for instance in config.vrrp_instances if instance.family == 6}
     for interface in snapshot.interfaces:
         yield f" Name = {interface.name}"
-        for line in _lines(interface, moments):
+        for line in _lines(interface):
             yield f"   {line}"
+        if interface.ipv6_forwarding is not None and six.intersection(users.get(interface.name, ())):
+            word = "" if interface.ipv6_forwarding else "Not "
+            checked = interface.forwarding_checked_ns or snapshot.taken.monotonic_ns
+            yield f"   {word}IPv6 forwarding. Last checked {moments.year_first(checked)}"
         tracking = dict.fromkeys(users.get(interface.name, ()), (0, False))
         for name, tracker in followers.of("interfaces", interface.name).items():
             tracking[name] = (tracker.weight, tracker.reverse)
@@ -68,7 +73,7 @@ def _users(config: Config, snapshot: VrrpSnapshot) -> dict[str, list[str]]:
     return users
 
 
-def _lines(interface: InterfaceSnapshot, moments: Moments) -> Iterator[str]:
+def _lines(interface: InterfaceSnapshot) -> Iterator[str]:
     yield f"index = {interface.index}"
     yield f"IPv4 address = {interface.ipv4 or '(none)'}"
     yield f"IPv6 address = {interface.ipv6 or '(none)'}"
@@ -95,9 +100,6 @@ def _lines(interface: InterfaceSnapshot, moments: Moments) -> Iterator[str]:
     yield f"Original arp_filter {interface.arp_filter}"
     yield f"Original promote_secondaries {interface.promote_secondaries}"
     yield f"Reset promote_secondaries counter {interface.promote_resets}"
-    if interface.ipv6_forwarding is not None and interface.forwarding_checked_ns:
-        word = "" if interface.ipv6_forwarding else "Not "
-        yield f"{word}IPv6 forwarding. Last checked {moments.year_first(interface.forwarding_checked_ns)}"
 
 
 def _flags(flags: int) -> str:
