@@ -61,7 +61,7 @@ def run(command: str, argv: Sequence[str], out: TextIO | None = None, err: TextI
         out.writelines(f"{line}\n" for line in _SHOW[command](answer["result"]))
     else:
         err.write(f"{answer.get('error')}\n")
-    refused = command == "plan" and answer.get("ok") and "refused" in answer["result"]
+    refused = command == "plan" and answer.get("ok") and answer["result"]["refused"]
     return EXIT_ANSWERED if answer.get("ok") and not refused else EXIT_FAILED
 
 
@@ -167,11 +167,12 @@ def _why(found: list[View]) -> Iterable[str]:
 
 def _plan(view: View) -> Iterable[str]:
     yield from view["messages"]
-    if "refused" in view:
+    if view["refused"]:
         yield f"A reload would be refused: {view['refused']}"
-    elif not view["changes"]:
+    yield from (f"process {kind}: would be started" for kind in view["starts"])
+    yield from (change["text"] for change in view["changes"])
+    if not (view["refused"] or view["changes"] or view["starts"]):
         yield "A reload would change nothing."
-    yield from view["changes"]
 
 
 def _reload(view: View) -> Iterable[str]:

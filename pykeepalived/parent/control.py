@@ -10,13 +10,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from pykeepalived.config.diff import diff
 from pykeepalived.observe.control import ControlServer, Reply, failure, result
 from pykeepalived.observe.snapshot import BfdSnapshot, IpvsSnapshot, VrrpSnapshot
 from pykeepalived.observe.status import Snapshot, status_view, why_view
 from pykeepalived.parent.daemon import Daemon
 from pykeepalived.parent.launch import fork_worker
+from pykeepalived.parent.parts import wanted_children
 from pykeepalived.parent.paths import RunPaths
-from pykeepalived.parent.reload import ReloadOutcome
+from pykeepalived.parent.reload import ReloadOutcome, unchangeable
 
 ANSWER_NS = 2_000_000_000
 _MAX_PLAN = 16 << 20
@@ -170,13 +172,35 @@ class ControlExtension:
 
 def plan(daemon: Daemon, path: str) -> dict[str, Any]:
     """What a reload with the file at `path` would do, as an answer. Slow: reads the file."""
-    from pykeepalived.config.diff import diff
-
     loaded = daemon.make_loader(replace(daemon.options, config_file=path))()
-    view: dict[str, Any] = {"messages": list(loaded.messages), "check_status": loaded.check_status}
+    view: dict[str, Any] = {
+        "messages": list(loaded.messages),
+        "check_status": loaded.check_status,
+        "refused": "",
+        "starts": [],
+        "changes": [],
+    }
     if loaded.config is None:
-        return result(view | {"refused": "the file cannot be used", "changes": []})
-    return result(view | {"changes": [str(change) for change in diff(daemon.config, loaded.config)]})
+        return result(view | {"refused": "the file cannot be used"})
+    fixed = unchangeable(daemon.config, loaded.config)
+    if fixed:
+        view["refused"] = f"a restart is needed to change {', '.join(fixed)}"
+    running = {child.kind for child in daemon.children.running}
+    wanted = wanted_children(loaded.config, daemon.enabled, daemon.options.run_all)
+    view["starts"] = [str(kind) for kind in wanted if kind not in running]
+    view["changes"] = [
+        {
+            "kind": str(change.kind),
+            "section": change.section,
+            "name": change.name,
+            "path": change.path,
+            "text": str(change),
+            "file": change.at.file if change.at else "",
+            "line": change.at.line if change.at else 0,
+        }
+        for change in diff(daemon.config, loaded.config)
+    ]
+    return result(view)
 
 
 class _Worker:

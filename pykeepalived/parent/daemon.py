@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import Enum
 
+from pykeepalived.config.diff import diff
 from pykeepalived.config.model import Config
 from pykeepalived.notify.scripts import ScriptRunner
 from pykeepalived.observe.dump_files import DumpWriter, data_path, dump_directory
@@ -159,6 +160,9 @@ class Daemon:
         self.phase = Phase.RELOADING
         self.last_reload = "complete"
         self._manager.reloading(self.loop.now())
+        if self.log.detail:
+            for change in diff(self.config, config):
+                self.log.info(f"Reload: {change}", detail=1)
         self.config = config
         wanted = wanted_children(config, self.enabled, self.options.run_all)
         for kind in wanted:

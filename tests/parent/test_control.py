@@ -26,6 +26,7 @@ from pykeepalived.observe.control import (
 )
 from pykeepalived.runtime.clock import VirtualClock
 from pykeepalived.runtime.loop import Loop
+from tests.parent.running import wait_for
 
 
 class Served:
@@ -219,6 +220,39 @@ def test_status_of_a_child_that_hangs_names_it(daemon):
     status, out, _ = run("status", "-p", running.pid_path("k"))
     assert status == 0
     assert next(line for line in out.splitlines() if "does not answer" in line).startswith("vrrp")
+
+
+def test_plan_shows_what_a_reload_would_do_and_does_nothing(daemon, tmp_path):
+    running = daemon({"wants": ["vrrp"]})
+    running.wait_line("Startup complete")
+    where = ("-p", running.pid_path("k"))
+    candidate = tmp_path / "candidate"
+
+    def plan(config):
+        candidate.write_text(json.dumps(config))
+        return run("plan", str(candidate), *where)
+
+    assert plan({"wants": ["vrrp"]}) == (0, "A reload would change nothing.\n", "")
+    status, out, _ = plan({"wants": ["vrrp", "bfd"], "globals": {"child_wait_time_s": 9}, "messages": ["(Line 2) odd"]})
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[:2] == ["(Line 2) odd", "process bfd: would be started"]
+    assert [line for line in lines if "child_wait_time" in line and line.endswith("5 > 9")]
+    status, out, _ = plan({"bad": "(Line 1) broken"})
+    assert (status, out) == (1, "(Line 1) broken\nA reload would be refused: the file cannot be used\n")
+    status, out, _ = plan({"wants": ["vrrp"], "globals": {"instance": "x"}})
+    assert status == 1
+    assert "a restart is needed to change instance name" in out
+    assert run("plan", str(tmp_path / "missing"), *where)[0] == 1
+    assert "Reloading ..." not in running.lines()
+    answer = control_commands.ask(f"{running.directory}/k.sock", "version")
+    assert answer["result"]["generation"] == 1
+    wait_for(lambda: not children_besides(running.process.pid, running.pid("v")), "planners reaped")
+
+
+def children_besides(parent, *known):
+    with open(f"/proc/{parent}/task/{parent}/children") as file:
+        return [int(pid) for pid in file.read().split() if int(pid) not in known]
 
 
 def test_nobody_there(tmp_path):
