@@ -146,12 +146,12 @@ def keyed(lines):
 
 
 def tidy(entry):
-    """requests seen by a server: repeated ones once (their number depends on timing), DNS ids masked"""
+    """requests seen by a server: each kind once (their number depends on timing), DNS ids masked"""
     rs, what, data = entry
     out = []
     for x in data:
         x = re.sub("^[0-9a-f]{4}(?=01000001)", "xxxx", x) if isinstance(x, str) else x
-        if not out or out[-1] != x:
+        if x not in out:
             out.append(x)
     return [rs, what, out]
 
@@ -163,8 +163,8 @@ def in_step(want, got):
     a, b = started(want), started(got)
     if a is None or b is None or not want["after"][-1].startswith("start"):
         return got
-    late = b - a
-    return dict(got, **{key: [[t - late if t > 0 else t, x] for t, x in got[key]] for key in ("ops", "log")})
+    late, first = b - a, got["log"][0][0]                  # what happened before its first line was not the daemon
+    return dict(got, **{key: [[t - late if t >= first else t, x] for t, x in got[key]] for key in ("ops", "log")})
 
 
 def compare(want, got, step=0.6, first=2.3, strict=False, optional=()):
