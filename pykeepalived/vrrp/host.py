@@ -49,7 +49,7 @@ class KernelLike(Protocol):
 
 
 class Host:
-    """One per VRRP child. `log` gets what operators should know."""
+    """One per VRRP child. `log` gets what operators should know; with `monitor` every address that comes or goes."""
 
     def __init__(
         self,
@@ -57,8 +57,10 @@ class Host:
         log: Callable[[LogLine], object],
         now: Callable[[], int],
         sysctls: SavedSysctls | None = None,
+        monitor: bool = False,
     ) -> None:
         self.kernel = kernel
+        self._monitor = monitor
         self._log = log
         self._now = now
         self._config = Config()
@@ -71,6 +73,7 @@ class Host:
         self._forwarding: dict[str, tuple[int, bool]] = {}
         self._names: dict[int, str] = {}
         self._used: set[str] = set()
+        self._loud: dict[str, str] = {}
 
     # configuration
 
@@ -90,6 +93,11 @@ class Host:
             )
         self._collect_entries(config)
         self._used = _used_interfaces(config)
+        self._loud = {
+            instance.name: instance.interface
+            for instance in config.vrrp_instances
+            if instance.vmac is not None and instance.vmac.netlink_notify_msg
+        }
         self.kernel.watch(routes=bool(self._routes), rules=bool(self._rules))
         facts = self._facts() if first else self.kernel.known()
         plan = attachments.plan(config, facts, self._plan.names)
@@ -341,8 +349,10 @@ class Host:
         links = self.kernel.links()
         match event:
             case kf.AddressAdded(address) if address.index in links:
+                self._tell_address("Assigned address %s for interface %s", address, links)
                 return inputs.AddressAdded(_address(links[address.index].name, address))
             case kf.AddressRemoved(address) if address.index in links:
+                self._tell_address("Deassigned address %s from interface %s", address, links)
                 return inputs.AddressRemoved(_address(links[address.index].name, address))
             case kf.RouteRemoved(route):
                 lost = match_route(route, self._routes, links)
@@ -352,6 +362,11 @@ class Host:
                 return inputs.RuleRemoved(gone) if gone is not None else None
             case _:
                 return None
+
+    def _tell_address(self, text: str, address: kf.Address, links: Mapping[int, kf.Link]) -> None:
+        """--address-monitoring (keepalived(8))."""
+        if self._monitor:
+            self._tell(text % (address.address, links[address.index].name), Priority.INFO)
 
     # operations
 
@@ -374,6 +389,7 @@ class Host:
             origin[id(step)] = operation
             batch.append(step)
             place += 1
+        batch += self._provoked(wanted)
         for error in self.kernel.perform(batch):
             source = origin.get(id(error.operation))
             if source is None:
@@ -383,6 +399,15 @@ class Host:
             if not getattr(source, "leftover", False):
                 self._tell_refusal(error, source.instance)
         return failed
+
+    def _provoked(self, wanted: Sequence[effects.Operation]) -> list[ko.Operation]:
+        """netlink_notify_msg: setting the group of the parent to what it is makes the kernel tell about the link."""
+        if not self._loud:
+            return []
+        changes = (change for change in wanted if isinstance(change, effects.AddAddress | effects.RemoveAddress))
+        parents = dict.fromkeys(self._loud[change.instance] for change in changes if change.instance in self._loud)
+        found = (self.kernel.link(parent) for parent in parents)
+        return [ko.SetLink(link.name, group=link.group) for link in found if link is not None]
 
     def _filtered(self, changes: Iterable[effects.Operation]) -> State:
         state = self._firewall.state

@@ -89,7 +89,7 @@ class VrrpProcess:
         raise_open_files_limit(2 * len(context.config.vrrp_instances) + _FILES_BESIDE_SOCKETS, context.log)
         self._kernel = kernel
         self._frames = frames
-        self._host = Host(kernel, self._log.write, loop.now)
+        self._host = Host(kernel, self._log.write, loop.now, monitor=context.options.address_monitoring)
         self._runner = ScriptRunner(loop, context.log)
         self._notifier = Notifier(loop, context.log, self._runner, "vrrp")
         self._files = FileWatcher(loop, self._log.write, self._file_changed)

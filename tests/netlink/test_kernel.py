@@ -341,3 +341,11 @@ def test_firewall_is_taken_by_the_kernel_and_leaves_nothing(kernel: Kernel, by_i
     assert [error.errno for error in kernel.perform([RunNft("add nonsense\n")])] == [errno.EINVAL]
     good(kernel, RunNft("delete table ip nothing\n", lenient=True))
     nft.close()
+
+
+@pytest.mark.keyword("vrrp_instance/use_vmac")
+def test_setting_the_group_of_a_link_to_what_it_is_makes_the_kernel_tell_of_it(kernel: Kernel) -> None:
+    kernel.read_events()
+    good(kernel, SetLink("eth0", group=0))
+    told = events(kernel, lambda event: isinstance(event, LinkChanged))
+    assert [event.link.name for event in told if isinstance(event, LinkChanged)] == ["eth0"]

@@ -35,14 +35,14 @@ INSTANCE = VrrpInstance(
 class Machine:
     """A fake kernel, a host on it, and what the host logged and set."""
 
-    def __init__(self) -> None:
+    def __init__(self, monitor: bool = False) -> None:
         self.kernel = FakeKernel()
         self.kernel.add_interface("eth0", mac=bytes.fromhex("020000000001"))
         self.kernel.add_address("eth0", "192.0.2.1", 24)
         self.lines: list[LogLine] = []
         self.values: dict[str, str] = {}
         sysctls = SavedSysctls(self.values.get, self.values.__setitem__)
-        self.host = Host(self.kernel, self.lines.append, lambda: 0, sysctls)
+        self.host = Host(self.kernel, self.lines.append, lambda: 0, sysctls, monitor)
 
     @property
     def log(self) -> list[str]:
@@ -226,3 +226,27 @@ def test_kernel_parameters_are_set_and_given_back(machine: Machine) -> None:
     machine.adopt(promoting)
     machine.host.release()
     assert machine.values[path] == "0"
+
+
+def test_parent_of_a_vmac_is_told_about_on_request(machine: Machine) -> None:
+    loud = VrrpInstance(name="VI_1", interface="eth0", virtual_router_id=51, vmac=Vmac(netlink_notify_msg=True))
+    machine.adopt(loud)
+    machine.host.perform([effects.AddAddress(VIP, "vrrp.51", "VI_1"), effects.AddAddress(VIP, "vrrp.51", "VI_2")])
+    assert machine.kernel.performed[-1] == SetLink("eth0", group=0)
+    assert machine.kernel.performed.count(SetLink("eth0", group=0)) == 1
+    assert any(isinstance(each, inputs.InterfaceChanged) for each in machine.host.events())
+    machine.adopt(INSTANCE)
+    machine.host.perform([effects.RemoveAddress(VIP, "vrrp.51", "VI_1")])
+    assert machine.kernel.performed.count(SetLink("eth0", group=0)) == 1
+
+
+def test_every_address_is_logged_on_request() -> None:
+    machine = Machine(monitor=True)
+    machine.adopt(INSTANCE)
+    machine.kernel.add_address("eth0", "192.0.2.7", 24)
+    machine.kernel.remove_address("eth0", "192.0.2.7", 24)
+    machine.host.events()
+    assert machine.log == [
+        "Assigned address 192.0.2.7 for interface eth0",
+        "Deassigned address 192.0.2.7 from interface eth0",
+    ]
