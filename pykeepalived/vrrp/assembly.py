@@ -154,8 +154,8 @@ class Assembly:
         """The first configuration."""
         self.config = config
         self._load(config, view)
-        for order, item in enumerate(config.vrrp_instances):
-            self.instances[item.name] = self._make(item, order)
+        for item in config.vrrp_instances:
+            self.instances[item.name] = self._make(item)
         self.groups = groups_of(config, self.instances, self.context)
         self._index()
         self._configure_delays()
@@ -189,8 +189,8 @@ class Assembly:
         self.attachments = dict(view.attachments)
         self.context.machine.load(view.interfaces, view.addresses)
 
-    def _make(self, config: VrrpInstance, order: int) -> Instance:
-        return Instance(config, self.context, self.interface_of(config), self.place_of(config), order)
+    def _make(self, config: VrrpInstance) -> Instance:
+        return Instance(config, self.context, self.interface_of(config), self.place_of(config))
 
     def begin_if_ready(self, instance: Instance, now: int) -> None:
         """Make the first decision of an instance or its group, once nobody waits for the result of a script."""
@@ -300,14 +300,13 @@ class Assembly:
         former = {identity(instance.config): instance for instance in self.instances.values()}
         kept: dict[str, Instance] = {}
         changed: set[Instance] = set()
-        for order, item in enumerate(config.vrrp_instances):
+        for item in config.vrrp_instances:
             instance = former.pop(identity(item), None)
             if instance is None:
-                instance = self._make(item, order)
+                instance = self._make(item)
             elif self._differs(instance, item):
                 instance.reconfigure(item, self.interface_of(item), self.place_of(item), change)
                 changed.add(instance)
-            instance.order = order
             kept[item.name] = instance
         for gone in former.values():
             self._delete(gone, cause, change, now)

@@ -68,7 +68,6 @@ class Instance:
         "master_interval_us",
         "master_priority",
         "master_source",
-        "order",
         "preempt_until",
         "previous",
         "receiver",
@@ -83,11 +82,10 @@ class Instance:
         "want",
     )
 
-    def __init__(self, config: VrrpInstance, context: Context, interface: str, interface_of: InterfaceOf, order: int):
+    def __init__(self, config: VrrpInstance, context: Context, interface: str, interface_of: InterfaceOf) -> None:
         """`interface` carries the adverts: the VMAC where there is one (the parent with vmac_xmit_base)."""
         self.config = config
         self.context = context
-        self.order = order
         self.interface = interface
         self.group: Group | None = None
         self.state = State.INIT
@@ -108,7 +106,7 @@ class Instance:
         self.holdings = Holdings(config, interface_of, context.outbox, by_name)
         self.schedule = Schedule(config.name, config.garp, context.announcer, context.timers)
         self.schedule.configure(config.name, config.garp, self.holdings.all_addresses, interface)
-        self.timer = Timer(context.timers, self._expired, order)
+        self.timer = Timer(context.timers, self._expired)
         self.master_source: Ip | None = None
         self.master_priority = 0
         self.master_interval_us = config.advert_int_us
@@ -289,6 +287,7 @@ class Instance:
         self.context.finish()
         was_master = self.state is State.MASTER
         was_fault = self.state is State.FAULT
+        self._log_state(messages.ENTERING, "BACKUP", cause)
         if zero:
             self.send_zero(now, zero)
         self.move(event, cause, now)
@@ -296,7 +295,6 @@ class Instance:
         if was_fault:
             self.set_master_interval(self.config.advert_int_us)
             self.preempt_until = None
-        self._log_state(messages.ENTERING, "BACKUP", cause)
         if was_master:
             self._release()
         self.timer.set(now + (self.down_ns if wait_ns is None else wait_ns))
@@ -309,12 +307,12 @@ class Instance:
         """Something we need is missing: no timer runs, nothing is heard."""
         self.context.finish()
         was_master = self.state is State.MASTER
+        self._log_state(messages.ENTERING_INIT if init else messages.ENTERING, "FAULT", cause)
         if was_master:
             self.send_zero(now, zero)
         self.move(event, cause, now)
         self.want = State.FAULT
         self.timer.cancel()
-        self._log_state(messages.ENTERING_INIT if init else messages.ENTERING, "FAULT", cause)
         if was_master:
             self._release()
         self._notify("FAULT", cause)

@@ -58,7 +58,7 @@ class Router:
         announcer = Announcer(outbox, timers, machine)
         self._context = Context(outbox, timers, machine, announcer, wall, config.globals)
         self._assembly = Assembly(self._context)
-        self._delay = Timer(timers, self._delay_over, -1)
+        self._delay = Timer(timers, self._delay_over)
         self._deferred = False
         self._stopped = False
         self._delay_start(view.uptime_ns, now)
@@ -303,10 +303,12 @@ class Router:
     def _address_added(self, address: inputs.Address, now: int) -> None:
         new = self._machine.add_address(address)
         place = ("address", address.interface, address.address, address.prefix_length)
+        ours = False
         for _, placed in self._assembly.places.get(place, ()):
             placed.removals = 0
+            ours = ours or placed.is_set
         if address.address in self._assembly.virtual_ips:
-            if new:
+            if new and not ours:
                 self._outbox.log(messages.IP_ADDED % address.address, detail=messages.DETAIL)
         else:
             self._source_changed(address, messages.ASSIGNED, now)

@@ -19,12 +19,10 @@ class Timer:
     and is pushed back when it comes up early.
     """
 
-    __slots__ = ("_armed", "_order", "_timers", "action", "when")
+    __slots__ = ("_armed", "_timers", "action", "when")
 
-    def __init__(self, timers: Timers, action: Action, order: int = 0) -> None:
-        """`order` decides between timers due at the same moment: lower first."""
+    def __init__(self, timers: Timers, action: Action) -> None:
         self._timers = timers
-        self._order = order
         self._armed: int | None = None
         self.action = action
         self.when: int | None = None
@@ -34,20 +32,20 @@ class Timer:
         self.when = when
         if self._armed is None or when < self._armed:
             self._armed = when
-            heappush(self._timers.heap, (when, self._order, self._timers.next_number(), self))
+            heappush(self._timers.heap, (when, self._timers.next_number(), self))
 
     def cancel(self) -> None:
         self.when = None
 
 
 class Timers:
-    """The heap. Entries are (moment, order, running number, timer); one whose moment is not the timer's armed one any
-    more is dead."""
+    """The heap. Entries are (moment, running number, timer): first set, first run. One whose moment is not the timer's
+    armed one any more is dead."""
 
     __slots__ = ("_number", "heap")
 
     def __init__(self) -> None:
-        self.heap: list[tuple[int, int, int, Timer]] = []
+        self.heap: list[tuple[int, int, Timer]] = []
         self._number = 0
 
     def next_number(self) -> int:
@@ -58,7 +56,7 @@ class Timers:
         """The moment of the next entry; it may prove to be too early when it comes, never too late."""
         heap = self.heap
         while heap:
-            when, _, _, timer = heap[0]
+            when, _, timer = heap[0]
             if timer._armed == when and timer.when is not None:
                 return when
             heappop(heap)
@@ -68,14 +66,14 @@ class Timers:
 
     def exact_deadline(self) -> int | None:
         """The moment at which something will really happen."""
-        times = [timer.when for _, _, _, timer in self.heap if timer.when is not None]
+        times = [timer.when for _, _, timer in self.heap if timer.when is not None]
         return min(times, default=None)
 
     def run(self, now: int) -> None:
         """Do everything due at `now`, in the order of the moments it was due."""
         heap = self.heap
         while heap and heap[0][0] <= now:
-            armed, order, _, timer = heap[0]
+            armed, _, timer = heap[0]
             when = timer.when
             if timer._armed != armed:
                 heappop(heap)
@@ -84,7 +82,7 @@ class Timers:
                 timer._armed = None
             elif when > armed:
                 timer._armed = when
-                heapreplace(heap, (when, order, self.next_number(), timer))
+                heapreplace(heap, (when, self.next_number(), timer))
             else:
                 heappop(heap)
                 timer._armed = None

@@ -108,7 +108,7 @@ class TrackedScript(Tracked):
 
     KIND = "script"
 
-    def __init__(self, config: VrrpScript, context: Context, order: int) -> None:
+    def __init__(self, config: VrrpScript, context: Context) -> None:
         super().__init__(config.name, context)
         self.config = config
         self.running = False
@@ -121,7 +121,7 @@ class TrackedScript(Tracked):
         if config.init_fail:
             self.up = False
             self.init_state = "INIT/FAILED"
-        self.timer = Timer(context.timers, self._due, order)
+        self.timer = Timer(context.timers, self._due)
 
     @property
     def waits(self) -> bool:

@@ -82,8 +82,8 @@ class Tracking:
     def _make_objects(self, config: Config, reload: bool) -> None:
         self.links = {}
         scripts, self.scripts = self.scripts, {}
-        for order, script_config in enumerate(config.vrrp_scripts):
-            script = TrackedScript(script_config, self._context, order)
+        for script_config in config.vrrp_scripts:
+            script = TrackedScript(script_config, self._context)
             older = scripts.pop(script_config.name, None)
             if reload and older is None:
                 # a reload makes no MASTER yield: a new script counts when it has run

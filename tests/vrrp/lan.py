@@ -89,7 +89,8 @@ class Sent:
 
 @dataclass(eq=False)
 class Node:
-    """One host: a Router and what its shell would keep. `history` has every effect with its moment."""
+    """One host: a Router and what its shell would keep. `history` has every effect with its moment, `dead` the
+    interfaces without carrier."""
 
     lan: Lan
     name: str
@@ -100,6 +101,7 @@ class Node:
     frozen: bool = False
     late: bool = False
     echo: bool = True
+    dead: set[str] = field(default_factory=set)
     router: Router = None  # type: ignore[assignment]
     pools: list[fx.Pool] = field(default_factory=list)
     addresses: set[tuple[str, Ip]] = field(default_factory=set)
@@ -216,7 +218,7 @@ def fits(pool: fx.Pool, sent: Sent) -> bool:
 
 
 class Lan:
-    """All nodes, the clock, and everything that was on the wire."""
+    """All nodes, the clock, and everything that was on the wire. `blocked`: the switch forwards nothing."""
 
     def __init__(self) -> None:
         self.now = 1000 * SECOND
@@ -224,6 +226,7 @@ class Lan:
         self.nodes: list[Node] = []
         self.wire: list[Sent] = []
         self._queue: list[Sent] = []
+        self.blocked = False
 
     def wall(self) -> int:
         return WALL_START + self.now - self.start
@@ -238,15 +241,16 @@ class Lan:
 
     def transmit(self, node: Node, flow: fx.Flow, data: bytes) -> None:
         sent = Sent(self.now, node, flow, data)
-        if node.connected:
+        if node.connected and flow.pool.interface not in node.dead:
             self.wire.append(sent)
-            self._queue.append(sent)
+            if not self.blocked:
+                self._queue.append(sent)
 
     def deliver(self) -> None:
         while self._queue:
             sent = self._queue.pop(0)
             for node in self.nodes:
-                if node is sent.node or not node.alive or not node.connected:
+                if node is sent.node or not node.alive or not node.connected or sent.flow.pool.interface in node.dead:
                     continue
                 if node.frozen:
                     node.backlog.append(sent)
