@@ -10,7 +10,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,9 +22,9 @@ from pykeepalived.ipvs.core import IpvsCore
 from pykeepalived.ipvs.dial import Dialler
 from pykeepalived.ipvs.marks import MarkTables
 from pykeepalived.ipvs.report import snapshot
-from pykeepalived.ipvs.surroundings import AddressWatch, PingPermission, TrackedFiles
+from pykeepalived.ipvs.surroundings import AddressWatch, PingPermission, TrackedFiles, write_initial
 from pykeepalived.ipvs.tls import TlsError, TlsFactory
-from pykeepalived.netlink.kernel_ipvs import IpvsKernel, IpvsUnavailableError
+from pykeepalived.netlink.kernel_ipvs import IpvsKernel, IpvsUnavailableError, inside
 from pykeepalived.netlink.nft import Nftables, NftError
 from pykeepalived.netlink.services import OperationFailure, Table, Timeouts
 from pykeepalived.notify.messages import real_server_event, real_server_mail, virtual_server_event
@@ -93,11 +93,12 @@ class CheckerProcess:
         self._dumps = DumpWriter(context.log)
         self._version = ""
         self._settling = False
+        self._changes: list[str] | None = None
         seed = config.globals.random_seed
         self._random = random.Random(seed)
         self._core = IpvsCore(config, self._random.randrange)
         self._do: dict[type, Callable[[Any], object]] = {
-            LogLine: self._log.write,
+            LogLine: self._write,
             effects.Operate: self._operate,
             effects.StartCheck: self._start_check,
             effects.CancelChecks: self._cancel_checks,
@@ -138,7 +139,10 @@ class CheckerProcess:
         if any(isinstance(check, PingCheck) for check in checkers):
             self._ping.obtain()
         names = {check.track_file for check in checkers if isinstance(check, FileCheck)}
-        self._files.watch(file for file in config.track_files if file.name in names)
+        files = [file for file in config.track_files if file.name in names]
+        for file in files:
+            write_initial(file, self._log.write)
+        self._files.watch(files)
         watched = [vs.address for vs in config.virtual_servers if vs.ha_suspend and vs.address is not None]
         if watched:
             if self._addresses is None:
@@ -181,7 +185,10 @@ class CheckerProcess:
         try:
             while wanted := core.drain():
                 for effect in wanted:
-                    perform[type(effect)](effect)
+                    try:
+                        perform[type(effect)](effect)
+                    except Exception as error:
+                        self._survive(effect, error)
         finally:
             self._settling = False
         deadline = core.deadline()
@@ -189,6 +196,23 @@ class CheckerProcess:
             self._timer.cancel()
         elif deadline != self._timer.when:
             self._timer.move(deadline)
+
+    def _write(self, line: LogLine) -> None:
+        self._log.write(line)
+        if self._changes is not None:
+            self._changes.append(line.text)
+
+    def _survive(self, effect: Any, error: Exception) -> None:
+        """An internal error: tell it loudly, and answer the core so that everything else goes on."""
+        self._log.error(f"Internal error in {type(effect).__name__}: {type(error).__name__}: {error}")
+        now = self._loop.now()
+        if isinstance(effect, effects.Operate):
+            self._core.receive(effects.Operated(), now)
+        elif isinstance(effect, effects.StartCheck):
+            outcome = Outcome(False, Reason.SKIPPED, str(error))
+            self._core.receive(effects.CheckEnded(effect.checker, outcome), now)
+        elif isinstance(effect, effects.ReadTable):
+            self._core.receive(effects.TableRead(None), now)
 
     # the kernel's table
 
@@ -214,7 +238,7 @@ class CheckerProcess:
             self._kernel_missing = False
 
     def _operate(self, effect: effects.Operate) -> None:
-        failures: list[OperationFailure] = []
+        failures: Sequence[OperationFailure] = ()
         if self._kernel is not None:
             try:
                 failures = self._kernel.perform(effect.operations)
@@ -262,11 +286,12 @@ class CheckerProcess:
     def _run_nft(self, commands: str) -> None:
         if not commands:
             return
-        if self._nft is None:
-            self._nft = Nftables()
         try:
+            if self._nft is None:
+                with inside(self._config.globals.net_namespace_ipvs):
+                    self._nft = Nftables()
             self._nft.run(commands)
-        except NftError as error:
+        except (NftError, IpvsUnavailableError) as error:
             self._log.error(f"nftables_ipvs: {error}")
 
     # attempts
@@ -357,8 +382,10 @@ class CheckerProcess:
         if self._kernel is None:
             self._open_kernel()
         self._prepare(config)
+        self._changes = []
         self._feed(effects.Reload(config, self._kernel_timeouts()))
-        return ()
+        changes, self._changes = self._changes, None
+        return tuple(changes or ())
 
     def on_stop(self) -> None:
         """Give up the table and tell the last news; the process ends when scripts and mails have ended."""

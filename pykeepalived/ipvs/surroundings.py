@@ -40,6 +40,19 @@ def file_number(content: bytes) -> int | None:
     return value if -(2**31) <= value < 2**31 else None
 
 
+def write_initial(file: TrackFile, log: Log) -> None:
+    """init_file: create a tracked file that is missing, or with overwrite write a regular one anew."""
+    if file.init_value is None or (os.path.exists(file.path) and not (file.overwrite and os.path.isfile(file.path))):
+        return
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(file.path, flags, 0o644), "w", encoding="ascii") as out:
+            out.write(f"{file.init_value}\n")
+    except OSError as error:
+        text = f"Unable to open track file {file.path} for init - errno {error.errno} ({error.strerror})"
+        log(LogLine(text, Priority.ERROR))
+
+
 class TrackedFiles:
     """Tells `changed(name, number)` for every tracked file, at once and after each change."""
 
