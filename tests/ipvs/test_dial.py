@@ -60,16 +60,20 @@ def phone() -> Iterator[Phone]:
 
 
 @contextlib.contextmanager
-def listener(serve: Callable[[socket.socket], object] | None = None, backlog: int = 8) -> Iterator[int]:
-    """A server on loopback: `serve` gets every connection, in a thread; None never accepts."""
+def listener(
+    serve: Callable[[socket.socket], object] | None = None, backlog: int = 8, peers: list[Any] | None = None
+) -> Iterator[int]:
+    """A server on loopback: `serve` gets every connection, in a thread; None never accepts. `peers` notes who came."""
     server = socket.create_server(("127.0.0.1", 0), backlog=backlog)
 
     def work() -> None:
         while True:
             try:
-                peer, _ = server.accept()
+                peer, address = server.accept()
             except OSError:
                 return
+            if peers is not None:
+                peers.append(address)
             with peer, contextlib.suppress(OSError):
                 assert serve is not None
                 serve(peer)
@@ -120,14 +124,14 @@ def test_many_attempts_at_once(phone: Phone) -> None:
 @pytest.mark.keyword("virtual_server/real_server/TCP_CHECK/bindto")
 @pytest.mark.keyword("virtual_server/real_server/TCP_CHECK/bind_port")
 def test_a_fixed_local_port_works_again_and_again(phone: Phone) -> None:
-    peers = []
-    with listener(lambda peer: peers.append(peer.getpeername())) as port:
+    peers: list[Any] = []
+    heard = threading.Semaphore(0)
+    with listener(lambda peer: heard.release(), peers=peers) as port:
         connection = where(port, bind_address=Ip.parse("127.0.0.9"), bind_port=unused_port())
         for _ in range(3):
             assert phone.call(tcp(connection))[0].ok
-        with socket.create_connection(("127.0.0.1", port)):
-            pass
-    assert peers[:3] == [("127.0.0.9", connection.bind_port)] * 3
+            assert heard.acquire(timeout=10)
+    assert peers == [("127.0.0.9", connection.bind_port)] * 3
 
 
 @pytest.mark.keyword("virtual_server/real_server/TCP_CHECK/bind_if")
