@@ -43,6 +43,12 @@ def _lab(argv: Sequence[str]) -> int:
     return lab(list(argv))
 
 
+def _simulate(argv: Sequence[str]) -> int:
+    from pykeepalived.cli.simulate import main as simulate
+
+    return simulate(argv)
+
+
 SUBCOMMANDS: dict[str, Command] = {
     "check": _config_command("check"),
     "fmt": _config_command("fmt"),
@@ -55,6 +61,7 @@ SUBCOMMANDS: dict[str, Command] = {
     "reload": _control_command("reload"),
     "scan": _scan,
     "lab": _lab,
+    "simulate": _simulate,
 }
 
 

@@ -1,4 +1,4 @@
-"""`pykeepalived simulate a.conf b.conf ...`: rehearse faults on a cluster in virtual time, and judge what becomes of it.
+"""`pykeepalived simulate a.conf b.conf ...`: rehearse faults on a cluster in virtual time, and judge the outcome.
 
 Shell: reads files, prints. The cluster is sim/, the configurations are loaded as on the nodes they are meant for.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 
 from pykeepalived.config.model import Config
 from pykeepalived.lab.load import load_for_lab
 from pykeepalived.lab.net import LabError
-from pykeepalived.lab.plan import CLIENT, plan
+from pykeepalived.lab.plan import plan
 from pykeepalived.sim.cluster import MS, SECOND, Cluster
 from pykeepalived.sim.lan import Quality
 from pykeepalived.sim.machine import Plug
@@ -111,21 +111,40 @@ def _build(words: argparse.Namespace) -> Scenario:
     return scenario
 
 
-def make_cluster(configs: dict[str, Config], seed: int, quality: Quality) -> Cluster:
+def make_cluster(configs: Mapping[str, Config], seed: int, quality: Quality) -> Cluster:
     """A cluster for these configurations: interfaces of the same name meet, free addresses are handed out."""
     cluster = Cluster(Random(seed), quality)
     layout = plan(configs)
     for number, (name, config) in enumerate(configs.items()):
-        plugs = [
-            Plug(
-                plug.interface,
-                bytes((2, 0, 0, 0, place, number + 1)),
-                (*plug.addresses, f"fe80::{place + 1}:{number + 1}/64"),
-            )
-            for place, plug in enumerate(plug for plug in layout.plugs if plug.host == name != CLIENT)
-        ]
+        plugs = []
+        for place, plug in enumerate(plug for plug in layout.plugs if plug.host == name):
+            named = named_by_peers(configs, name, plug.interface)
+            local = f"fe80::{place + 1}:{number + 1}/64"
+            mac = bytes((2, 0, 0, 0, place, number + 1))
+            plugs.append(Plug(plug.interface, mac, (*named, *plug.addresses, local)))
         cluster.add(name, config, plugs)
     return cluster
+
+
+def named_by_peers(configs: Mapping[str, Config], name: str, interface: str) -> list[str]:
+    """The address by which the other nodes call a node that does not name its own (unicast_peer, no unicast_src_ip)."""
+    found: list[str] = []
+    for instance in configs[name].vrrp_instances:
+        if not instance.unicast or instance.source_address is not None or instance.interface != interface:
+            continue
+        mine = {peer.address for peer in instance.unicast_peers}
+        called = {
+            peer.address
+            for other, config in configs.items()
+            if other != name
+            for twin in config.vrrp_instances
+            if (twin.virtual_router_id, twin.family) == (instance.virtual_router_id, instance.family)
+            for peer in twin.unicast_peers
+        } - mine
+        if len(called) == 1:
+            address = called.pop()
+            found.append(f"{address}/{24 if address.family == 4 else 64}")
+    return list(dict.fromkeys(found))
 
 
 def _print(scenario: Scenario, as_json: bool) -> None:
