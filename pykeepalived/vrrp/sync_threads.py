@@ -10,7 +10,7 @@ from pykeepalived.netlink.kernel_ipvs import IpvsKernel, IpvsUnavailableError
 from pykeepalived.netlink.services import BACKUP_DAEMON, MASTER_DAEMON, SyncDaemon, start_daemon, stop_daemon
 from pykeepalived.observe.cause import LogLine, Priority
 
-_STATES = {"master": MASTER_DAEMON, "backup": BACKUP_DAEMON}
+_STATES = {"MASTER": MASTER_DAEMON, "BACKUP": BACKUP_DAEMON}
 
 
 class SyncThreads:
@@ -42,7 +42,7 @@ class SyncThreads:
                 self._log(LogLine(f"IPVS: Can't initialize ipvs: {error.strerror}", Priority.ERROR))
 
     def set(self, state: str) -> None:
-        """Run the thread of this state: master, backup, or "" for none."""
+        """Run the thread of this state: MASTER, BACKUP, or "" for none."""
         wanted = self._thread(_STATES[state]) if state and self._wanted is not None else None
         if self._kernel is None or wanted == self._running:
             return

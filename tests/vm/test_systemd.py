@@ -1,0 +1,73 @@
+"""The installed daemon under a real systemd: start, reload, rejected reload, crashes, stop, journal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
+
+pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], list[list[str]]]:
+    """What the guest's steps printed, and the journal as lists of fields."""
+    if os.geteuid() != 0 or shutil.which("linux.uml") is None:
+        pytest.skip("needs root and user-mode-linux")
+    tree = tmp_path_factory.mktemp("installed")
+    words = ["make", "-C", str(PROJECT), "install", f"DESTDIR={tree}", "PREFIX=/usr"]
+    subprocess.run(words, check=True, capture_output=True, timeout=400)
+    guest = [str(HERE / "machine/vm.sh"), "-s", "-t", "200", "--", "bash", str(HERE / "systemd_life.sh"), str(tree)]
+    for _ in range(2):
+        done = subprocess.run(["bash", *guest], capture_output=True, text=True, timeout=400)
+        if done.returncode != 124:
+            break
+    steps, _, journal = done.stdout.partition("--- journal\n")
+    values = dict(line.split("=", 1) for line in steps.splitlines() if "=" in line)
+    return values, [line.split("|") for line in journal.splitlines()]
+
+
+def test_start_waits_until_the_daemon_is_ready(life: tuple[dict[str, str], list[list[str]]]) -> None:
+    steps, _ = life
+    assert (steps["start"], steps["active"], steps["vip"], steps["asked"]) == ("0", "active", "yes", "0"), life
+    assert steps["status"]
+
+
+def test_reload_moves_the_address(life: tuple[dict[str, str], list[list[str]]]) -> None:
+    steps, _ = life
+    assert (steps["reload"], steps["new_vip"], steps["old_vip"]) == ("0", "yes", "no"), life
+
+
+def test_a_rejected_file_fails_the_reload_and_changes_nothing(life: tuple[dict[str, str], list[list[str]]]) -> None:
+    steps, _ = life
+    assert steps["bad_reload"] != "0", life
+    assert (steps["bad_reload_active"], steps["bad_reload_kept"]) == ("active", "yesno"), life
+    assert steps["bad_reload_same_process"] == "yes"
+
+
+def test_crashes_are_mended(life: tuple[dict[str, str], list[list[str]]]) -> None:
+    steps, _ = life
+    assert (steps["child_replaced"], steps["child_vip"]) == ("yes", "yes"), life
+    assert (steps["restarted"], steps["restarted_vip"]) == ("active", "yes"), life
+
+
+def test_stop_leaves_nothing_behind(life: tuple[dict[str, str], list[list[str]]]) -> None:
+    steps, _ = life
+    assert (steps["stop"], steps["stopped"], steps["left_vip"]) == ("0", "inactive", "no"), life
+    assert (steps["left_files"], steps["left_processes"]) == ("0", "0"), life
+
+
+def test_the_journal_has_upstreams_words_and_our_fields(life: tuple[dict[str, str], list[list[str]]]) -> None:
+    _, journal = life
+    masters = [line for line in journal if line[-1] == "(VI_1) Entering MASTER STATE"]
+    assert masters
+    identifier, priority, instance, state, cause, _ = masters[0]
+    assert (identifier, priority, instance, state) == ("Keepalived_vrrp", "6", "VI_1", "MASTER")
+    assert cause
+    assert any(line[0] == "Keepalived" and line[-1].startswith("Starting VRRP child process") for line in journal)
