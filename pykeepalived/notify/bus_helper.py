@@ -1,6 +1,6 @@
 """The D-Bus helper: a process of its own that holds the connection to the system bus, so that VRRP never waits for it.
 
-It is forked by the VRRP process, imports dbus-fast then and not before, and is fed over a socket (dbus.py). It decides
+It is forked by bus_fork.py, which imports this module only then, and is fed over a socket (dbus.py). It decides
 nothing: bus_objects.py says what the objects are, requests are passed on to the owner.
 """
 
@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import marshal
-import os
-import signal
 import socket
 from typing import Any
 
+from pykeepalived.notify.bus_fork import MAX_MESSAGE
 from pykeepalived.notify.bus_objects import (
     INSTANCE_INTERFACE,
     VRRP_INTERFACE,
@@ -24,47 +22,13 @@ from pykeepalived.notify.bus_objects import (
     Reply,
 )
 
-MAX_MESSAGE = 1 << 20
 RETRY_S = 5.0
 """Between two attempts to reach the bus."""
 
 
-def fork_helper() -> tuple[int, socket.socket]:
-    """Fork the helper; returns its process id and our end of the connection (non-blocking). Raises OSError."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAX_MESSAGE)
-    try:
-        pid = os.fork()
-    except OSError:
-        ours.close()
-        theirs.close()
-        raise
-    if pid == 0:
-        status = 1
-        try:
-            _isolate(theirs)
-            asyncio.run(_Helper(theirs).serve())
-            status = 0
-        finally:
-            os._exit(status)
-    theirs.close()
-    ours.setblocking(False)
-    return pid, ours
-
-
-def _isolate(connection: socket.socket) -> None:
-    """Keep nothing of the owner's but the connection; its end is the only thing that ends us."""
-    gc.freeze()
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    keep = connection.fileno()
-    if keep > 3:
-        os.closerange(3, keep)
-    os.closerange(keep + 1, max(keep + 1, os.sysconf("SC_OPEN_MAX")))
+def serve(connection: socket.socket) -> None:
+    """Hold the bus connection until the owner is gone."""
+    asyncio.run(_Helper(connection).serve())
 
 
 class _Helper:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from pykeepalived.config.model.globals import GlobalDefs
-from pykeepalived.notify import bus_helper
+from pykeepalived.notify.bus_fork import MAX_MESSAGE, fork_helper
 from pykeepalived.notify.contract import Logger
 from pykeepalived.notify.queue import BusSignal
 from pykeepalived.observe.cause import LogLine, Priority
@@ -91,7 +91,7 @@ class BusService:
 
     def _fork(self) -> bool:
         try:
-            self._pid, self._connection = bus_helper.fork_helper()
+            self._pid, self._connection = fork_helper()
         except OSError as error:
             self._log.write(LogLine(f"Failed fork of DBus process: {error.strerror}", Priority.ERROR))
             return False
@@ -134,7 +134,7 @@ class BusService:
     def _read(self) -> None:
         while self._connection is not None:
             try:
-                data = self._connection.recv(bus_helper.MAX_MESSAGE)
+                data = self._connection.recv(MAX_MESSAGE)
             except BlockingIOError:
                 return
             except OSError:
