@@ -70,6 +70,8 @@ class SyncThreads:
         )
 
     def close(self) -> None:
+        """Stop what runs."""
+        self.set("")
         if self._kernel is not None:
             self._kernel.close()
             self._kernel = None
