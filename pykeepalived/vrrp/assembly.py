@@ -238,10 +238,8 @@ class Assembly:
             outbox.log(text, INSTANCE=name, CAUSE=str(cause))
 
     def _is_present(self, placed: PlacedAddress) -> bool:
-        return any(
-            known.address == placed.address and known.prefix_length == placed.config.prefix_length
-            for known in self.context.machine.link(placed.interface).addresses
-        )
+        known = self.context.machine.link(placed.interface).addresses
+        return (placed.address, placed.config.prefix_length) in known
 
     # going on for a killed predecessor
 

@@ -115,7 +115,7 @@ def may_repeat(instance: Instance, heard: Heard) -> bool:
     return (
         instance.state is State.BACKUP
         and heard.repeatable
-        and heard.advert.priority >= instance.effective
+        and (heard.advert.priority >= instance.effective or instance.config.nopreempt)
         and instance.preempt_until is None
         and instance.want is State.BACKUP
     )

@@ -20,7 +20,7 @@ IFA_F_TENTATIVE = 0x40
 
 
 class Link:
-    """One interface, existing or only named by the configuration.
+    """One interface, existing or only named by the configuration. Its addresses are in the kernel's order.
 
     `up` is the state that counts: debounced, and from link-beat polling where that is configured.
     """
@@ -45,7 +45,7 @@ class Link:
         self.seen_up = False
         self.polled = False
         self.linkbeat = True
-        self.addresses: list[Address] = []
+        self.addresses: dict[tuple[Ip, int], Address] = {}
         self.down_delay_ns = 0
         self.up_delay_ns = 0
         self.timer = Timer(timers, lambda now, _due: expired(self, now))
@@ -87,12 +87,12 @@ class Machine:
     def load(self, interfaces: tuple[Interface, ...], addresses: tuple[Address, ...]) -> None:
         """Take the state of the machine as it is, telling nobody."""
         for link in self.links.values():
-            link.addresses = []
+            link.addresses = {}
             link.facts = None
         for interface in interfaces:
             self.link(interface.name).facts = interface
         for address in addresses:
-            self.link(address.interface).addresses.append(address)
+            self.link(address.interface).addresses[address.address, address.prefix_length] = address
         for link in self.links.values():
             link.timer.cancel()
             link.up = link.undelayed
@@ -110,7 +110,7 @@ class Machine:
         if link.facts is None:
             return
         link.facts = None
-        link.addresses = []
+        link.addresses = {}
         link.seen_up = False
         link.timer.cancel()
         if link.up:
@@ -157,25 +157,18 @@ class Machine:
     def add_address(self, address: Address) -> bool:
         """Remember an address; False if it was known (its flags may have changed)."""
         known = self.link(address.interface).addresses
-        for at, present in enumerate(known):
-            if present.address == address.address and present.prefix_length == address.prefix_length:
-                known[at] = address
-                return False
-        known.append(address)
-        return True
+        place = (address.address, address.prefix_length)
+        new = place not in known
+        known[place] = address
+        return new
 
     def remove_address(self, address: Address) -> None:
-        link = self.link(address.interface)
-        link.addresses = [
-            known
-            for known in link.addresses
-            if known.address != address.address or known.prefix_length != address.prefix_length
-        ]
+        self.link(address.interface).addresses.pop((address.address, address.prefix_length), None)
 
     def has_address(self, address: Ip, interface: str = "") -> bool:
         """Whether some interface (or this one) has the address."""
         links = [self.link(interface)] if interface else list(self.links.values())
-        return any(known.address == address for link in links for known in link.addresses)
+        return any(known == address for link in links for known, _ in link.addresses)
 
     def first_address(self, name: str, family: int, excluded: frozenset[Ip]) -> Ip | None:
         """The address an instance sends from: the first primary IPv4 one, or the first usable link-local IPv6 one,
@@ -183,7 +176,7 @@ class Machine:
         link = self.link(name)
         unusable = IFA_F_SECONDARY if family == 4 else IFA_F_TENTATIVE | IFA_F_DEPRECATED | IFA_F_DADFAILED
         spare = None
-        for known in link.addresses:
+        for known in link.addresses.values():
             address = known.address
             if address.family != family or address in excluded or (family == 6 and not address.is_link_local):
                 continue

@@ -97,7 +97,6 @@ def _instance(assembly: Assembly, instance: Instance) -> VrrpInstanceSnapshot:
         tracker_faults=sum(1 for kind in kinds if kind not in _FAULT_WORDS),
         scripts_init=len(instance.waiting),
         flags=("Using unicast",) if config.unicast else (),
-        rate_limit_flags=len(instance.limits),
         timer_expires_ns=expires,
         master_down_us=instance.down_ns // 1000,
         interface=made or instance.interface,
@@ -186,8 +185,8 @@ def _interface(assembly: Assembly, link: Link) -> InterfaceSnapshot:
     machine = assembly.context.machine
     facts = link.facts
     parent = machine.parent(link)
-    four = [item.address for item in link.addresses if item.address.family == 4]
-    six = [item.address for item in link.addresses if item.address.family == 6]
+    four = [item.address for item in link.addresses.values() if item.address.family == 4]
+    six = [item.address for item in link.addresses.values() if item.address.family == 6]
     first4 = machine.first_address(link.name, 4, assembly.virtual_ips)
     first6 = machine.first_address(link.name, 6, assembly.virtual_ips)
     return InterfaceSnapshot(

@@ -295,7 +295,9 @@ class Router:
         if former != message.name and message.instance in assembly.instances:
             view = inputs.View(
                 interfaces=tuple(link.facts for link in self._machine.links.values() if link.facts is not None),
-                addresses=tuple(address for link in self._machine.links.values() for address in link.addresses),
+                addresses=tuple(
+                    address for link in self._machine.links.values() for address in link.addresses.values()
+                ),
                 attachments=dict(assembly.attachments),
             )
             assembly.reload(assembly.config, view, now)
@@ -383,7 +385,7 @@ class Router:
             machine.remove(name, now)
         for interface in view.interfaces:
             machine.update(interface, now)
-        known = {_place(address): address for link in machine.links.values() for address in link.addresses}
+        known = {_place(address): address for link in machine.links.values() for address in link.addresses.values()}
         there = {_place(address): address for address in view.addresses}
         for place, address in known.items():
             if place not in there:
