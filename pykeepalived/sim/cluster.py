@@ -128,7 +128,7 @@ class Cluster:
             else:
                 node = next(node for when, node in due if when <= self.now)
                 self._obey(node, node.machine.tick(self.now))
-                node.late = node.late and (self._deadline(node) or self.now) < self.now
+                node.late = node.late and (node.machine.deadline() or self.now) < self.now
         self.now = max(self.now, end)
 
     def _deadline(self, node: Node) -> int | None:
