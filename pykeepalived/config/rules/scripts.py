@@ -64,14 +64,20 @@ class Scripts:
         account = self._account(words.statement, user, group, what)
         return None if account is None else self.judge(command, account, words.statement, what)
 
-    def parts(self, statement: Statement, what: str) -> tuple[tuple[str, ...], str | None, str | None] | None:
-        """Command words, user and group of a script line; None (reported) when its quotes or escapes are wrong."""
+    def parts(
+        self, statement: Statement, what: str, *, strict: bool = False
+    ) -> tuple[tuple[str, ...], str | None, str | None] | None:
+        """Command words, user and group of a script line; None (reported) when its quotes or escapes are wrong.
+
+        An empty command is an error only if `strict`.
+        """
         line = split_line(statement.raw)
         command = line if isinstance(line, Fault) else split_command(line[1]) if len(line) > 1 else ()
         if isinstance(line, Fault) or isinstance(command, Fault) or not command:
             fault = line if isinstance(line, Fault) else command if isinstance(command, Fault) else None
             code = fault.code if fault is not None else "script-empty"
-            kind = fault.kind if fault is not None else FindingClass.GENERAL
+            empty = FindingClass.GENERAL if strict else FindingClass.NONE
+            kind = fault.kind if fault is not None else empty
             reason = fault.text if fault is not None else "empty script"
             self._reading.report(statement, code, f"{what}: {reason} - script dropped", word=1, kind=kind)
             return None

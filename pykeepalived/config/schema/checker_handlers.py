@@ -21,7 +21,6 @@ from pykeepalived.config.schema.checker_drafts import (
     UrlDraft,
 )
 from pykeepalived.config.schema.lvs_drafts import RealDraft
-from pykeepalived.config.schema.types import report_missing
 from pykeepalived.config.statement import Statement
 from pykeepalived.config.values import Fault
 
@@ -229,7 +228,7 @@ def dns_name(checker: DnsDraft, statement: Statement, reading: Reading) -> None:
 
 def misc_path(checker: MiscDraft, statement: Statement, reading: Reading) -> None:
     if len(statement.words) < 2:
-        report_missing(statement, reading, "a command")
+        reading.note(statement, "word-absent", "misc_path needs a command - ignored", word=0)
         return
     checker.script = statement
 
