@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from random import Random
 
 import pytest
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.network import IpAddress
-from pykeepalived.config.model.values import MICROSECONDS_PER_SECOND, Ip
-from pykeepalived.config.model.vrrp import UnicastPeer, VrrpInstance, VrrpSyncGroup
+from pykeepalived.config.model.values import MICROSECONDS_PER_SECOND, Account, Ip, Script
+from pykeepalived.config.model.vrrp import Tracker, Trackers, UnicastPeer, Vmac, VrrpInstance, VrrpScript, VrrpSyncGroup
 from pykeepalived.sim.cluster import SECOND, Cluster
 from pykeepalived.sim.lan import Quality
 from pykeepalived.sim.machine import Plug
@@ -19,67 +20,124 @@ SETTLE = 60 * SECOND
 FAULTS_FROM, FAULTS_UNTIL = 10 * SECOND, 100 * SECOND
 
 
-def vip(text: str, interface: str) -> IpAddress:
-    return IpAddress(address=Ip.parse(text), prefix_length=24, interface=interface)
+def prefix(family: int, number: int) -> str:
+    """The subnet of the interface of this number, up to the host part."""
+    return f"192.0.{2 + number}." if family == 4 else f"2001:db8:{number}::"
 
 
-def instance(random: Random, node: int, number: int, kind: dict[str, object]) -> VrrpInstance:
-    """One instance on its own interface; what must agree between nodes comes from `kind`."""
-    interface = f"eth{number}"
-    values: dict[str, object] = {
-        "name": f"VI_{number}",
-        "interface": interface,
-        "virtual_router_id": 50 + number,
-        "priority": kind["priorities"][node],  # type: ignore[index]
-        "version": kind["version"],
-        "advert_int_us": kind["advert_int_us"],
-        "virtual_addresses": (vip(f"192.0.{2 + number}.100", interface), vip(f"192.0.{2 + number}.101", interface)),
-        "nopreempt": kind["nopreempt"],
-        "preempt_delay_us": kind["preempt_delay_us"],
-    }
-    if kind["unicast"]:
-        values["unicast"] = True
-        values["source_address"] = Ip.parse(f"192.0.{2 + number}.{node + 1}")
-        values["unicast_peers"] = tuple(
-            UnicastPeer(address=Ip.parse(f"192.0.{2 + number}.{other + 1}"))
-            for other in range(kind["nodes"])  # type: ignore[call-overload]
-            if other != node
+def vip(family: int, number: int, host: int) -> IpAddress:
+    length = 24 if family == 4 else 64
+    address = Ip.parse(f"{prefix(family, number)}{host}")
+    return IpAddress(address=address, prefix_length=length, interface=f"eth{number}")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What all nodes of a run have in common; chosen by the seed."""
+
+    nodes: int
+    count: int
+    version: int
+    family: int
+    advert_int_us: int
+    priorities: tuple[int, ...]
+    unicast: bool
+    nopreempt: bool
+    preempt_delay_us: int
+    grouped: bool
+    vmac: bool
+    script_weight: int | None
+    quality: Quality
+
+    @classmethod
+    def choose(cls, random: Random) -> Kind:
+        nodes, count, family = random.choice((2, 3)), random.choice((1, 2)), random.choice((4, 4, 6))
+        version = 3 if family == 6 else random.choice((2, 3))
+        second = MICROSECONDS_PER_SECOND
+        return cls(
+            nodes,
+            count,
+            version,
+            family,
+            random.choice((1, 2)) * second if version == 2 else random.choice((100_000, second)),
+            tuple(random.sample(range(1, 255), nodes)),
+            random.random() < 0.3,
+            random.random() < 0.2,
+            random.choice((0, 0, 5 * second)),
+            count == 2 and random.random() < 0.5,
+            random.random() < 0.3,
+            random.choice((None, 0, -30, 40)),
+            Quality(
+                loss=random.choice((0.0, 0.0, 0.05, 0.2)),
+                duplicate=random.choice((0.0, 0.1)),
+                jitter_ns=random.choice((0, 300_000, 30_000_000)),
+            ),
         )
-    return VrrpInstance(**values)  # type: ignore[arg-type]
+
+
+def instance(kind: Kind, node: int, number: int) -> VrrpInstance:
+    """One instance on its own interface."""
+    own = Ip.parse(f"{prefix(kind.family, number)}{node + 1}")
+    link_local = Ip.parse(f"fe80::{number + 1}:{node + 1}")
+    peers = [other + 1 for other in range(kind.nodes) if other != node]
+    weight = kind.script_weight
+    return VrrpInstance(
+        name=f"VI_{number}",
+        interface=f"eth{number}",
+        virtual_router_id=50 + number,
+        family=kind.family,
+        priority=kind.priorities[node],
+        version=kind.version,
+        advert_int_us=kind.advert_int_us,
+        mcast_dst_ip=Ip.parse("224.0.0.18" if kind.family == 4 else "ff02::12"),
+        virtual_addresses=tuple(vip(kind.family, number, host) for host in (100, 101)),
+        nopreempt=kind.nopreempt,
+        preempt_delay_us=kind.preempt_delay_us,
+        vmac=Vmac() if kind.vmac and not kind.unicast else None,
+        unicast=kind.unicast,
+        source_address=own if kind.unicast else link_local if kind.family == 6 else None,
+        unicast_peers=tuple(
+            UnicastPeer(address=Ip.parse(f"{prefix(kind.family, number)}{peer}")) for peer in peers if kind.unicast
+        ),
+        track=Trackers(scripts=() if weight is None or kind.grouped else (Tracker(name="chk", weight=weight),)),
+    )
 
 
 def make(seed: int) -> tuple[Cluster, Random]:
     """A cluster chosen by the seed: 2 or 3 nodes, 1 or 2 instances, perhaps a sync group, a good or bad network."""
     random = Random(seed)
-    nodes, count = random.choice((2, 3)), random.choice((1, 2))
-    version = random.choice((2, 3))
-    kind: dict[str, object] = {
-        "nodes": nodes,
-        "version": version,
-        "advert_int_us": random.choice((1, 2)) * MICROSECONDS_PER_SECOND
-        if version == 2
-        else random.choice((100_000, 1_000_000)),
-        "priorities": random.sample(range(1, 255), nodes),
-        "unicast": random.random() < 0.3,
-        "nopreempt": random.random() < 0.2,
-        "preempt_delay_us": random.choice((0, 0, 5_000_000)),
-    }
-    loss = random.choice((0.0, 0.0, 0.05, 0.2))
-    quality = Quality(loss=loss, duplicate=random.choice((0.0, 0.1)), jitter_ns=random.choice((0, 300_000, 30_000_000)))
-    cluster = Cluster(Random(seed + 1), quality)
-    grouped = count == 2 and random.random() < 0.5
-    for node, name in enumerate(NAMES[:nodes]):
+    kind = Kind.choose(random)
+    cluster = Cluster(Random(seed + 1), kind.quality)
+    script = Script(words=("/bin/true",), account=Account(0, 0), path="/bin/true")
+    length = 24 if kind.family == 4 else 64
+    for node, name in enumerate(NAMES[: kind.nodes]):
         config = Config(
-            vrrp_instances=tuple(instance(random, node, number, kind) for number in range(count)),
-            vrrp_sync_groups=(VrrpSyncGroup(name="G", members=("VI_0", "VI_1")),) if grouped else (),
+            vrrp_instances=tuple(instance(kind, node, number) for number in range(kind.count)),
+            vrrp_sync_groups=(VrrpSyncGroup(name="G", members=("VI_0", "VI_1")),) if kind.grouped else (),
+            vrrp_scripts=() if kind.script_weight is None else (VrrpScript(name="chk", script=script),),
             wants_vrrp=True,
         )
         plugs = [
-            Plug(f"eth{n}", bytes((2, 0, 0, 0, n, node + 1)), (f"192.0.{2 + n}.{node + 1}/24",)) for n in range(count)
+            Plug(
+                f"eth{number}",
+                bytes((2, 0, 0, 0, number, node + 1)),
+                (f"{prefix(kind.family, number)}{node + 1}/{length}", f"fe80::{number + 1}:{node + 1}/64"),
+            )
+            for number in range(kind.count)
         ]
         cluster.add(name, config, plugs)
         cluster.at(random.randrange(5 * SECOND), lambda name=name: cluster.start(name))
     return cluster, random
+
+
+def delete_vip(cluster: Cluster, name: str, interface: str) -> None:
+    """Somebody deletes a VIP by hand, if it is there."""
+    number = int(interface.removeprefix("eth"))
+    node = cluster.nodes[name]
+    for address in node.config.vrrp_instances[number].virtual_addresses:
+        if (interface, address.address) in node.machine.addresses():
+            cluster.remove_address(name, interface, str(address.address), address.prefix_length)
+            return
 
 
 def disturb(cluster: Cluster, random: Random) -> None:
@@ -108,6 +166,9 @@ def disturb(cluster: Cluster, random: Random) -> None:
                     lambda name=name, other=other: cluster.cut(name, other, both=False),
                     lambda name=name: cluster.isolate(name),
                     lambda name=name, config=config: cluster.reload(name, config),
+                    lambda name=name: cluster.set_script(name, "chk", 1),
+                    lambda name=name: cluster.set_script(name, "chk", 0),
+                    lambda name=name, interface=interface: delete_vip(cluster, name, interface),
                 )
             ),
         )
