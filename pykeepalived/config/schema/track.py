@@ -131,7 +131,7 @@ def _end_script(draft: ScriptDraft, parent: Any, reading: Reading) -> None:
 
 def _script(draft: ScriptDraft, statement: Statement, reading: Reading) -> None:
     if len(statement.words) < 2:
-        reading.missing(statement, "a script")
+        reading.note(statement, "word-absent", "script needs a command - ignored", word=0)
         return
     draft.script = ScriptWords(statement)
 
