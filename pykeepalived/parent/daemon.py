@@ -9,10 +9,9 @@ import os
 import signal
 import traceback
 from collections.abc import Callable
-from datetime import datetime
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from pykeepalived.config.diff import diff
 from pykeepalived.config.model import Config
 from pykeepalived.notify.scripts import ScriptRunner
 from pykeepalived.observe.dump_files import DumpWriter, data_path, dump_directory
@@ -24,12 +23,14 @@ from pykeepalived.parent.options import Options
 from pykeepalived.parent.parts import wanted_children
 from pykeepalived.parent.process import cpu_usage
 from pykeepalived.parent.reload import Reloader
-from pykeepalived.parent.reload_time import ReloadTimer
 from pykeepalived.parent.systemd import ServiceManager
 from pykeepalived.runtime.child_loop import EXIT_PERMISSION
 from pykeepalived.runtime.log import Log
 from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.messages import ChildKind, Dump
+
+if TYPE_CHECKING:
+    from pykeepalived.parent.reload_time import ReloadTimer
 
 _EINVAL, _EPERM = 22, 1
 _SECOND_NS = 1_000_000_000
@@ -88,7 +89,7 @@ class Daemon:
         self.children = Children(loop, log, launcher, self, respawn=not options.dont_respawn)
         self.reloader = Reloader(log, make_loader(options), self, lambda: self.config)
         self.reloader.reload_file = reload_file
-        self._reload_timer = ReloadTimer(loop, log, self.reload, lambda: datetime.now().astimezone())
+        self._reload_timer: ReloadTimer | None = None
         kinds = {
             ChildKind.VRRP: options.run_vrrp,
             ChildKind.CHECKER: options.run_checker,
@@ -110,7 +111,8 @@ class Daemon:
             run_hook(self._scripts, self.log, "startup", script, timeout, self._start_children)
         self.loop.run()
         self._scripts.close()
-        self._reload_timer.close()
+        if self._reload_timer is not None:
+            self._reload_timer.close()
         return self._status
 
     # start
@@ -124,11 +126,19 @@ class Daemon:
         for kind in self.enabled.difference(wanted):
             self._launcher.release(kind)
         self.children.adopt(self.config, wanted)
-        settings = self.config.globals
-        self._reload_timer.configure(settings.reload_time_file, settings.reload_repeat)
+        self._watch_reload_time()
         if not wanted:
             self.log.warning("Warning - keepalived has no configuration to run")
             self.on_settled()
+
+    def _watch_reload_time(self) -> None:
+        settings = self.config.globals
+        if self._reload_timer is None and settings.reload_time_file:
+            from pykeepalived.parent.reload_time import ReloadTimer
+
+            self._reload_timer = ReloadTimer(self.loop, self.log, self.reload)
+        if self._reload_timer is not None:
+            self._reload_timer.configure(settings.reload_time_file, settings.reload_repeat)
 
     def on_settled(self) -> None:
         if self.phase is Phase.STARTING:
@@ -161,6 +171,8 @@ class Daemon:
         self.last_reload = "complete"
         self._manager.reloading(self.loop.now())
         if self.log.detail:
+            from pykeepalived.config.diff import diff
+
             for change in diff(self.config, config):
                 self.log.info(f"Reload: {change}", detail=1)
         self.config = config
@@ -168,8 +180,7 @@ class Daemon:
         for kind in wanted:
             self._prepare(kind)
         self.children.adopt(config, wanted)
-        settings = config.globals
-        self._reload_timer.configure(settings.reload_time_file, settings.reload_repeat)
+        self._watch_reload_time()
         if self.children.settled:
             self.on_settled()
 

@@ -67,7 +67,13 @@ class ReloadTimer:
 
     _CHECK_NS = 30_000_000_000
 
-    def __init__(self, loop: Loop, log: Log, reload: Callable[[], object], wall: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        log: Log,
+        reload: Callable[[], object],
+        wall: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+    ) -> None:
         self._loop = loop
         self._log = log
         self._reload = reload

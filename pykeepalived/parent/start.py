@@ -50,7 +50,7 @@ class Parts:
     product: str
     loader: Callable[[Options], Loader]
     run_child: Callable[[ChildKind], RunChild]
-    extend: Callable[[Daemon, RunPaths], Extension | None] = lambda daemon, paths: None
+    extend: Callable[[Daemon, RunPaths], Extension]
 
 
 class _Runs(Mapping[ChildKind, RunChild]):
@@ -203,11 +203,13 @@ def _serve(
         prepare=runs.prepare,
         reload_file=paths.reload_file,
     )
-    extension = parts.extend(daemon, paths)
+    extensions: list[Extension] = []
+    # In the first turn of the loop, when the children are forked already: no advert waits for the import.
+    daemon.loop.call_at(daemon.loop.now(), lambda: extensions.append(parts.extend(daemon, paths)))
     try:
         status = daemon.run()
     finally:
-        if extension is not None:
+        for extension in extensions:
             extension.close()
     log.info(f"Stopped {parts.product}")
     return status
