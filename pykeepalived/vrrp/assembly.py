@@ -6,6 +6,7 @@ What they do in between is router.py's to tell them.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import partial
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.network import IpAddress
@@ -356,12 +357,20 @@ class Assembly:
     # end
 
     def stop(self, now: int, *, release: bool) -> None:
-        """The end of everything: priority-0 adverts, removals, closing, STOP notifications."""
-        cause = Cause("stopped", "", "", now)
-        self.tracking.stop()
+        """The end of everything: priority-0 adverts first; the rest is worked out when they are on their way. Who does
+        not `release` keeps his addresses and says nothing either."""
+        self.context.finish()
         stopping = list(self.instances.values())
         for instance in stopping:
-            instance.stop(cause, now, release=release)
+            if release and instance.state is State.MASTER:
+                instance.send_zero(now)
+        self.context.unfinished.append(partial(self._give_up, stopping, Cause("stopped", "", "", now), now, release))
+
+    def _give_up(self, stopping: list[Instance], cause: Cause, now: int, release: bool) -> None:
+        """Removals, closing, STOP notifications."""
+        self.tracking.stop()
+        for instance in stopping:
+            instance.stop(cause, now, release=release, farewell=False)
         if release:
             self.statics.remove()
         for instance in stopping:

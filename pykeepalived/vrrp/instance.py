@@ -334,11 +334,12 @@ class Instance:
         self._notify("BACKUP", cause)
         self._sync_daemon("BACKUP")
 
-    def stop(self, event_cause: Cause, now: int, *, release: bool = True) -> None:
-        """The end of the instance: the daemon stops, or a reload has removed it. Notifying is the caller's business."""
+    def stop(self, event_cause: Cause, now: int, *, release: bool = True, farewell: bool = True) -> None:
+        """The end of the instance: the daemon stops, or a reload has removed it. Notifying is the caller's business,
+        and without `farewell` the priority-0 advert is too."""
         self.context.finish()
         was_master = self.state is State.MASTER
-        if was_master:
+        if was_master and farewell:
             self.send_zero(now)
         self.move(Event.STOP, event_cause, now)
         self.timer.cancel()

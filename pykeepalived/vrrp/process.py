@@ -379,9 +379,8 @@ class VrrpProcess:
     def on_stop(self) -> None:
         """Give everything up; the process ends when stop scripts and last mails have ended, at once without any."""
         self._stopping = True
+        self._feed([inputs.Stop(release=not self._context.options.dont_release_vrrp)])
         self._loop.remove_reader(self._kernel.event_fd)
-        release = not self._context.options.dont_release_vrrp
-        self._feed([inputs.Stop(release)])
         self._timer.cancel()
         self._files.close()
         self._linkbeat.close()

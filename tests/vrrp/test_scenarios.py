@@ -161,7 +161,7 @@ def test_stop_without_release() -> None:
     lan.run(5)
     a.receive(inputs.Stop(release=False))
     assert VIP in a.addresses
-    assert lan.wire[-1].priority == 0
+    assert lan.wire[-1].priority == 100
 
 
 def test_crash() -> None:
