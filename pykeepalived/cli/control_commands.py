@@ -44,7 +44,7 @@ def run(command: str, argv: Sequence[str], out: TextIO | None = None, err: TextI
     """Run one control command with its arguments; return the exit status."""
     out, err = out or sys.stdout, err or sys.stderr
     options = _parser(command).parse_args(list(argv))
-    path = options.socket or _find_socket(options.instance, options.namespace, options.pid)
+    path = options.socket or _find_socket(options)
     arguments: tuple[str, ...] = ()
     if command == "why" and options.object:
         arguments = (options.object,)
@@ -81,16 +81,37 @@ def _parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--socket", default="", help="control socket of the daemon")
     parser.add_argument("-p", "--pid", default="", help="pid file the daemon was given with -p")
     parser.add_argument("--instance", default="", help="instance name of the daemon")
+    parser.add_argument("--main-pid", type=int, default=0, help="process id of the daemon (systemd's $MAINPID)")
     parser.add_argument("-s", "--namespace", default="", help="network namespace of the daemon")
     return parser
 
 
-def _find_socket(instance: str, namespace: str, pid_file: str) -> str:
-    path = control_socket(instance, pid_file)
-    if namespace and not pid_file:
+def _find_socket(options: argparse.Namespace) -> str:
+    if options.main_pid:
+        return socket_of(options.main_pid)
+    path = control_socket(options.instance, options.pid)
+    if options.namespace and not options.pid:
         directory, _, name = path.rpartition("/")
-        return f"{directory}/{namespace}/{name}"
+        return f"{directory}/{options.namespace}/{name}"
     return path
+
+
+def socket_of(pid: int) -> str:
+    """Where the daemon with this process id listens, as seen from here; "" if it does not.
+
+    Whatever its instance, namespace and pid file are: the kernel knows which sockets it has.
+    """
+    try:
+        links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        with open(f"/proc/{pid}/net/unix", encoding="utf-8", errors="replace") as file:
+            sockets = [line.split() for line in file]
+    except OSError:
+        return ""
+    inodes = {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
+    for words in sockets:
+        if len(words) == 8 and words[6] in inodes and words[7].endswith(".sock"):
+            return f"/proc/{pid}/root{words[7]}"
+    return ""
 
 
 # showing

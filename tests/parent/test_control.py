@@ -213,6 +213,15 @@ def test_status_reload_and_version_of_a_running_daemon(daemon):
     assert control_commands.ask(f"{running.directory}/k.sock", "version")["result"]["pid"] == running.process.pid
 
 
+def test_the_daemon_is_found_by_its_process_id(daemon):
+    running = daemon({"wants": []})
+    running.wait_line("no configuration to run")
+    wait_for(lambda: control_commands.socket_of(running.process.pid), "socket")
+    assert run("reload", "--main-pid", str(running.process.pid))[0] == 0
+    assert run("status", "--main-pid", str(os.getpid()))[0] == 2
+    assert run("status", "--main-pid", "999999999")[0] == 2
+
+
 def test_status_of_a_child_that_hangs_names_it(daemon):
     running = daemon({"wants": ["vrrp", "bfd"]})
     running.wait_line("Startup complete")

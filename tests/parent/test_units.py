@@ -38,7 +38,7 @@ def test_units_notify_reload_and_stop_in_order(name):
     unit = settings(UNITS / name)
     assert unit["Type"] == ["notify"]
     assert unit["KillMode"] == ["mixed"]
-    assert unit["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    assert unit["ExecReload"] == ["@SBIN@/pykeepalived reload --main-pid $MAINPID"]
     assert "--dont-fork" in unit["ExecStart"][0]
 
 
