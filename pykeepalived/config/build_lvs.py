@@ -252,7 +252,7 @@ class _Builder:
         if parts is None:
             return None
         account = draft.account or self.scripts.default_account(statement, "misc_path")
-        return None if account is None else self.scripts.judge(parts[0], account, statement, "misc_path")
+        return None if account is None else self.scripts.misc(parts[0], account, statement)
 
     def file(self, draft: FileDraft, common: dict[str, Any]) -> FileCheck:
         """A file check; weight and reversal of the track_file unless the checker has its own."""

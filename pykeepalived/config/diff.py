@@ -7,7 +7,7 @@ a server; the name of most others), never by their place in a list. Values of se
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -195,8 +195,7 @@ def fields_changed(
     at: Span | None = None,
 ) -> Iterator[Change]:
     """Fields that differ between two objects of one class; nested objects are compared field by field."""
-    kind: Hashable = type(new)
-    for field, shown in _compared_fields(kind):
+    for field, shown in _compared_fields(new.__class__):
         before, after = getattr(old, field), getattr(new, field)
         if field in skip or before == after:
             continue

@@ -14,6 +14,7 @@ _WITHOUT_PLACE = frozenset(
         "ha-suspend-fwmark",
         "hysteresis-high",
         "method-missing",
+        "misc-disabled",
         "ops-protocol",
         "persistence-port",
         "port-fwmark",
@@ -24,10 +25,11 @@ _WITHOUT_PLACE = frozenset(
         "quorum-high",
         "real-duplicate",
         "scheduler-missing",
+        "script-check",
         "sorry-inhibit",
     }
 )
-"""What keepalived finds when virtual servers are complete: it no longer knows the line then."""
+"""What keepalived finds when everything is read: it no longer knows the line then."""
 
 
 def shown_by_config_test(finding: Finding) -> bool:

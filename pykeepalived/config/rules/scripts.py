@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from pykeepalived.config import values
-from pykeepalived.config.findings import FindingClass
+from pykeepalived.config.findings import FindingClass, Severity
 from pykeepalived.config.model.values import Account, Fifo, Script
 from pykeepalived.config.schema.base import Reading
 from pykeepalived.config.schema.script_words import FifoDraft, ScriptWords
@@ -111,7 +111,23 @@ class Scripts:
         """The script if it may run; problems are only logged."""
         verdict = self._check(command, account, statement)
         if verdict.text:
-            self._reading.note(statement, "script-check", f"{what}: {verdict.text}", word=1)
+            self._log(statement, "script-check", f"{what}: {verdict.text}", verdict.text)
+        return verdict.script
+
+    def _log(self, statement: Statement, code: str, text: str, upstream: str) -> None:
+        none, warning = FindingClass.NONE, Severity.WARNING
+        self._reading.report(statement, code, text, word=1, kind=none, severity=warning, upstream=upstream)
+
+    def misc(self, command: tuple[str, ...], account: Account, statement: Statement) -> Script | None:
+        """The command of a MISC_CHECK: without it the checker is dropped, which keepalived logs."""
+        verdict = self._check(command, account, statement)
+        if verdict.text:
+            self._log(statement, "script-check", f"misc_path: {verdict.text}", verdict.text)
+        if verdict.script is None and verdict.problem is not Problem.NOT_EXECUTABLE:
+            words = " ".join(f"'{word}'" for word in command)
+            found = verdict.problem is not Problem.NOT_FOUND
+            text = f"Disabling misc script {words} {'due to insecure' if found else 'since not found/accessible'}"
+            self._log(statement, "misc-disabled", text, text)
         return verdict.script
 
     def track(self, words: ScriptWords, account: Account | None, name: str) -> Script | None:

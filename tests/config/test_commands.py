@@ -1,0 +1,247 @@
+"""The operator's commands: check, fmt, schema, explain, completion; and the config test's output."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from pykeepalived.cli import config_commands
+from pykeepalived.cli.config_test import config_test
+from pykeepalived.config.codes import codes, markdown
+from pykeepalived.config.describe import candidates, explain, json_schema, nearest, paths
+from pykeepalived.config.excerpt import masked
+from pykeepalived.config.fmt import format_text
+from pykeepalived.config.messages import config_test_lines
+from pykeepalived.config.schema.root import ROOT
+from pykeepalived.parent.options import Options
+from tests.config.support import SHARED, instance_text, run
+from tests.config.test_corpus import statements
+
+BAD = "global_defs {\n    router_idd x\n}\n"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> str:
+    path = tmp_path / "k.conf"
+    path.write_text(BAD)
+    return str(path)
+
+
+def test_check_shows_place_line_caret_and_suggestion(bad: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert config_commands.check([bad]) == 5
+    assert capfdbinary.readouterr().out.decode() == (
+        f"{bad}:2:5: error keyword-unknown unknown keyword 'router_idd'\n"
+        "        router_idd x\n"
+        "        ^~~~~~~~~~\n"
+        "    = did you mean 'router_id'?\n"
+    )
+
+
+def test_check_as_json(bad: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert config_commands.check(["--json", bad]) == 5
+    data = json.loads(capfdbinary.readouterr().out)
+    assert data["exit_status"] == 5
+    assert data["findings"] == [
+        {
+            "code": "keyword-unknown",
+            "severity": "error",
+            "class": "unknown_keyword",
+            "message": "unknown keyword 'router_idd'",
+            "suggestion": "did you mean 'router_id'?",
+            "file": bad,
+            "line": 2,
+            "column": 5,
+            "length": 10,
+        }
+    ]
+
+
+def test_strict_check_fails_on_warnings(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    path = tmp_path / "k.conf"
+    path.write_text("include missing.conf\n")
+    assert config_commands.check([str(path)]) == 0
+    assert config_commands.check(["--strict", str(path)]) == 5
+    assert b"include-missing" in capfdbinary.readouterr().out
+
+
+def test_cluster_check_compares_nodes(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    text = "global_defs {\n dynamic_interfaces\n}\n" + instance_text("")
+    one, two = tmp_path / "one.conf", tmp_path / "two.conf"
+    one.write_text(text)
+    two.write_text(text.replace("10.0.0.1", "10.0.0.2"))
+    config_commands.check(["--cluster", str(one), str(two)])
+    assert b"cluster-addresses" in capfdbinary.readouterr().out
+
+
+def test_secrets_are_masked_in_source_lines() -> None:
+    assert masked("  auth_pass s3cret # x") == "  auth_pass ****** * *"
+    assert masked('auth_type PASS auth_pass "a b"') == "auth_type PASS auth_pass *****"
+    assert masked("key 1 abcdef") == "key * ******"
+    assert masked("keyword 1") == "keyword 1"
+
+
+def test_config_test_writes_to_its_file(bad: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert config_test(Options(config_file=bad, config_test_file=str(log))) == 5
+    assert config_test(Options(config_file=bad, config_test_file=str(log))) == 5
+    assert log.read_text() == f"({bad}: Line 2) Unknown keyword 'router_idd'\n" * 2
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert config_test(Options(config_file=bad, config_test_file="/none/log")) == 1
+
+
+def test_config_test_says_nothing_that_keepalived_only_logs() -> None:
+    result = run(instance_text("no_accept"))
+    assert [finding.code for finding in result.findings] == ["firewall-default"]
+    assert config_test_lines(result.findings) == []
+
+
+# --- fmt --------------------------------------------------------------------------------------------------------------
+
+UGLY = """! Configuration
+global_defs   {
+router_id    x   # comment
+notification_email{ a b
+ c }
+}
+
+
+vrrp_instance A {
+state MASTER
+  virtual_ipaddress { 10.0.0.1 }
+   @main priority   9
+ $X= a \\
+     b { \\
+
+ c }
+   key "a   b"
+   include   x  y
+}
+"""
+
+
+def test_fmt_shapes_and_keeps_the_meaning() -> None:
+    shaped = format_text(UGLY)
+    assert shaped.split("\n")[:8] == [
+        "! Configuration",
+        "global_defs {",
+        "    router_id x  # comment",
+        "    notification_email{ a b",
+        "        c }",
+        "}",
+        "",
+        "vrrp_instance A {",
+    ]
+    assert statements(shaped) == statements(UGLY)
+    assert format_text(shaped) == shaped
+
+
+def test_fmt_leaves_definitions_alone() -> None:
+    text = "$A=x \\\n      y   z \\\n\n   k $A\n"
+    assert format_text(text) == "$A=x \\\n      y   z \\\n\nk $A\n"
+
+
+def test_fmt_command(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    path = tmp_path / "k.conf"
+    path.write_text(UGLY)
+    path.chmod(0o640)
+    assert config_commands.fmt(["--check", str(path)]) == 1
+    assert config_commands.fmt([str(path)]) == 0
+    assert capfdbinary.readouterr().out.decode() == f"{path}\n" + format_text(UGLY)
+    assert config_commands.fmt(["--write", str(path)]) == 0
+    assert path.read_text() == format_text(UGLY)
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert config_commands.fmt(["--check", str(path)]) == 0
+    assert config_commands.fmt(["/none"]) == 2
+    assert [entry.name for entry in tmp_path.iterdir()] == ["k.conf"]
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_has_exactly_the_keywords_of_keepalived() -> None:
+    reference = SHARED / "reference" / "keywords.tsv"
+    if not reference.exists():
+        pytest.skip("the reference is not here")
+    with reference.open() as stream:
+        wanted = {row["path"] for row in csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)}
+    assert set(paths(ROOT)) == wanted
+    assert len(wanted) == 637
+
+
+def test_every_keyword_says_who_acts_on_it() -> None:
+    assert [path for path, keyword in paths(ROOT).items() if not keyword.process] == []
+
+
+def test_explain() -> None:
+    assert explain(ROOT, "vrrp_instance/preempt_delay") == (
+        "vrrp_instance/preempt_delay TIMER\n"
+        "  values     0..1000 s\n"
+        "  default    0\n"
+        "  process    vrrp\n"
+        "  since      ~1.1.8\n"
+    )
+    assert explain(ROOT, "nonsense") == ""
+    assert explain(ROOT, "advert_int").startswith("vrrp_instance/advert_int TIMER\n")
+    assert nearest(ROOT, "advert_it") == ["advert_int"]
+
+
+def test_explain_command(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert config_commands.explain(["priority", "line-nul"]) == 0
+    out = capfdbinary.readouterr().out.decode()
+    assert "vrrp_instance/priority U" in out
+    assert "line-nul: the line contains a NUL byte - text before it ignored\n" in out
+    assert config_commands.explain(["prority"]) == 1
+
+
+def test_json_schema() -> None:
+    schema = json_schema(ROOT)
+    instance = schema["properties"]["vrrp_instance"]["properties"]
+    assert instance["priority"]["minimum"] == 1
+    assert instance["priority"]["maximum"] == 255
+    assert instance["advert_int"] | {} == {
+        "type": "number",
+        "minimum": 0.01,
+        "maximum": 255.0,
+        "x-arguments": "TIMER",
+        "x-values": "0.01..255 s",
+        "x-default": "1",
+        "x-process": "vrrp",
+        "x-since": "~0.7.1",
+        "description": "version 2: whole seconds; version 3: multiples of 10 ms up to 40.95 s",
+    }
+    assert instance["authentication"]["properties"]["auth_pass"]["writeOnly"]
+    assert instance["virtual_ipaddress"]["type"] == "array"
+    json.dumps(schema)
+
+
+def test_schema_command(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert config_commands.schema([]) == 0
+    assert json.loads(capfdbinary.readouterr().out)["title"] == "keepalived.conf"
+    assert config_commands.schema(["--text"]) == 0
+    assert len(capfdbinary.readouterr().out.splitlines()) == len(paths(ROOT))
+
+
+def test_completion(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert candidates(ROOT, ["vrrp_instance", "prio"]) == ["priority"]
+    assert candidates(ROOT, ["nonsense", "x"]) == []
+    assert config_commands.completion([]) == 0
+    script = capfdbinary.readouterr().out.decode()
+    assert "virtual_router_id" in script
+    assert "{{" not in script
+
+
+def test_codes_are_collected_from_the_sources() -> None:
+    known = codes()
+    assert known["line-nul"] == ("the line contains a NUL byte - text before it ignored",)
+    assert "unknown keyword {...}" in known["keyword-unknown"]
+    assert len(known) > 200
+
+
+def test_the_page_of_findings_has_every_code() -> None:
+    page = (DOCS / "findings.md").read_text()
+    assert [code for code in codes() if f"`{code}`" not in page] == []
+    assert markdown().startswith("# Findings\n")

@@ -1,0 +1,137 @@
+"""Configurations of others against what keepalived made of them: exit status, formatting, no crash.
+
+The files are read where they lie; the machine they were measured on is rebuilt as data.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pykeepalived.config.environment import Environment
+from pykeepalived.config.files import FileKind, FileStat, FileTable
+from pykeepalived.config.fmt import format_text
+from pykeepalived.config.includes import MemoryFiles
+from pykeepalived.config.interfaces import Interface, InterfaceAddress
+from pykeepalived.config.load import LoadOptions, LoadResult, load
+from pykeepalived.config.model.values import Ip
+from pykeepalived.config.source import Source, SourceOptions
+from pykeepalived.config.values import Accounts, User
+from tests.config.support import MAIN, SHARED
+
+WILD = sorted((SHARED / "corpus" / "wild").glob("*.expect.json"))
+SAMPLES = SHARED / "corpus" / "upstream-samples"
+DEFECT_OF_2_2_7 = 143
+
+
+def text_of(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def file_table(scripts: list[str]) -> FileTable:
+    entries = {path: FileStat(FileKind.DIRECTORY) for path in ("/etc", "/etc/keepalived", "/run", "/var", "/var/run")}
+    entries["/tmp"] = FileStat(FileKind.DIRECTORY, 0o1777)
+    for script in scripts:
+        entries[script] = FileStat(FileKind.FILE)
+        folder = posixpath.dirname(script)
+        while folder != "/":
+            entries.setdefault(folder, FileStat(FileKind.DIRECTORY))
+            folder = posixpath.dirname(folder)
+    return FileTable(entries)
+
+
+def machine(env: dict[str, Any] | None) -> Environment:
+    """The environment a file was measured in; None = the bare one."""
+    interfaces = {"lo": Interface(name="lo", index=1, flags=0x49, arp_type=772)}
+    users, groups = [User("root", 0, 0), User("daemon", 1, 1), User("nobody", 65534, 65534)], {"root": 0, "daemon": 1}
+    hosts: dict[str, Ip] = {}
+    scripts: list[str] = []
+    config_id = "lb1"
+    if env is not None:
+        for number, name in enumerate(env["interfaces"], 1):
+            own = [InterfaceAddress(Ip.parse(f"10.255.{number}.1"), 24)]
+            own += [InterfaceAddress(Ip.parse(address), 24) for address in env["addresses"]] if number == 1 else []
+            interfaces[name] = Interface(name=name, index=number + 1, addresses=tuple(own))
+        for uid, (name, *group) in enumerate(env["users"], 1000):
+            groups.setdefault(group[0] if group else name, uid)
+            users += [] if any(user.name == name for user in users) else [User(name, uid, uid)]
+        hosts = {name: Ip.parse(f"192.0.2.{25 + number}") for number, name in enumerate(env["hosts"])}
+        scripts = env["scripts"]
+        config_id = env.get("config_id") or config_id
+    named = set(env.get("netns", ())) if env is not None else set()
+    return Environment(
+        interfaces=interfaces,
+        namespace_interfaces=lambda name: interfaces if name in named else None,
+        hostname="lb1",
+        config_id=config_id,
+        accounts=Accounts(users, groups.items()),
+        files=file_table(scripts),
+        cpu_count=4,
+        resolve=lambda name, port: hosts.get(name),
+    )
+
+
+def measured(path: Path) -> tuple[dict[str, Any], MemoryFiles]:
+    expect = json.loads(path.read_text())
+    conf = path.with_name(path.name.replace(".expect.json", ".conf"))
+    extra = expect.get("extra_files", {})
+    files = {name if name.startswith("/") else f"/etc/keepalived/{name}": text for name, text in extra.items()}
+    return expect, MemoryFiles({MAIN: text_of(conf), **files})
+
+
+def run(files: MemoryFiles, environment: Environment) -> LoadResult:
+    return load(MAIN, environment, LoadOptions(files=files, config_test=True))
+
+
+@pytest.mark.skipif(not WILD, reason="the corpus is not here")
+@pytest.mark.parametrize("mode", ["provided", "bare"])
+def test_exit_status_of_configurations_from_the_wild(mode: str) -> None:
+    wrong = []
+    for path in WILD:
+        expect, files = measured(path)
+        later = expect.get("later_version") or {}
+        key = "exit" if mode == "provided" else "exit_bare"
+        wanted = {expect[key], later.get(key)} - {None, DEFECT_OF_2_2_7}
+        status = run(files, machine(expect["env"] if mode == "provided" else None)).exit_status
+        if wanted and status not in wanted:
+            wrong.append((path.name, status, wanted))
+    assert wrong == []
+
+
+@pytest.mark.skipif(not WILD, reason="the corpus is not here")
+def test_formatting_keeps_the_meaning_of_configurations_from_the_wild() -> None:
+    for path in WILD:
+        text = text_of(path.with_name(path.name.replace(".expect.json", ".conf")))
+        shaped = format_text(text)
+        assert format_text(shaped) == shaped, path.name
+        assert statements(shaped) == statements(text), path.name
+
+
+def statements(text: str) -> list[tuple[tuple[str, ...], bool, str]]:
+    source = Source(MemoryFiles({MAIN: text}), SourceOptions(config_id="lb1", random=lambda low, high: low))
+    source.read_file(MAIN)
+    source.finish()
+    return [(statement.words, statement.opens, statement.brace) for statement in source.statements]
+
+
+@pytest.mark.skipif(not SAMPLES.exists(), reason="the corpus is not here")
+def test_exit_status_of_upstream_samples() -> None:
+    import dataclasses
+
+    from pykeepalived.config.environment import gather
+
+    four = machine(
+        {"interfaces": ["eth0", "eth1", "eth2", "eth3"], "addresses": [], "users": [], "hosts": [], "scripts": []}
+    )
+    environment = dataclasses.replace(gather(), interfaces=four.interfaces)
+    wrong = []
+    for line in (SAMPLES / "EXPECTED.tsv").read_text().splitlines()[1:]:
+        name, old, _comment, new = line.split("\t")
+        result = load(str(SAMPLES / name), environment, LoadOptions(config_test=True))
+        if str(result.exit_status) not in (old, new):
+            wrong.append((name, result.exit_status, old, new))
+    assert wrong == []
