@@ -1,0 +1,1 @@
+"""Generated input: configurations, text, packets."""

@@ -1,0 +1,134 @@
+"""The same generated configurations judged by Debian's keepalived and by us: the config tests end with the same status.
+
+keepalived 2.2.7 is the other judge. Passed over are configurations which 2.4.3 is known to judge differently (the list
+stands below) and those that make the C daemon crash: neighbor_ip without an address, a track_file that is not defined.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pykeepalived.config.environment import Environment, gather
+from pykeepalived.config.load import LoadOptions, load
+from tests.fuzz.configurations import Change, all_changes, several, single, text_with
+
+NAMESPACE = "pkcb-diff"
+SINGLES, SEVERALS = range(160), range(1000, 1060)
+
+DIFFERENCES = (
+    (r"url: path ", "a second path is an error in 2.4.3, silent in 2.2.7"),
+    (r"url: regex ", "not exactly one string is an error in 2.4.3, silent in 2.2.7"),
+    (r"url: regex$", "as before"),
+    (r"global_defs: vrrp_strict", "strict mode with unicast peers is refused by 2.4.3 only"),
+    (r"vrrp_instance/unicast_peer: ", "repeated peers are dropped by 2.4.3 only"),
+    (r"vrrp_script: (interval|timeout) .*\.", "fractions of a second are new in 2.4"),
+    (r"global_defs: reload_time_file ", "2.4.3 wants an absolute path"),
+    (r"global_defs: vrrp_skip_check_adv_addr ", "2.2.7 does not look at the word"),
+    (r"global_defs: notification_email_from", "2.4.3 counts the words"),
+    (r"global_defs: (startup|shutdown)_script a b c", "2.2.7 makes an unknown user an error"),
+    (r"vrrp_instance: use_vmac \"\"", "an empty name: 2.2.7 calls it invalid"),
+    (r"DNS_CHECK: name [^.]\.", "a label of one character is refused by keepalived, a plain defect"),
+    (r"SMTP_CHECK: bindto fe80", "2.2.7 does not know the destination yet when hosts follow"),
+)
+"""Places and lines whose verdict is not 2.2.7's, and why."""
+
+
+def known_difference(change: Change) -> str:
+    text = f"{change.place}: {change.line}"
+    return next((why for pattern, why in DIFFERENCES if re.search(pattern, text)), "")
+
+
+@pytest.fixture(scope="module")
+def environment() -> Iterator[Environment]:
+    """A namespace with the interfaces the generated files name, as the check sees it."""
+    if shutil.which("keepalived") is None:
+        pytest.skip("keepalived is not installed")
+    subprocess.run(["ip", "netns", "del", NAMESPACE], stderr=subprocess.DEVNULL, timeout=20)
+    subprocess.run(["ip", "netns", "add", NAMESPACE], check=True, timeout=20)
+    try:
+        for number in (0, 1):
+            for words in (
+                f"link add eth{number} type veth peer name p{number}",
+                f"addr add 10.255.{number}.1/24 dev eth{number}",
+                f"link set eth{number} up",
+                f"link set p{number} up",
+            ):
+                subprocess.run(["ip", "-n", NAMESPACE, *words.split()], check=True, timeout=20)
+        found = gather()
+        interfaces = found.namespace_interfaces(NAMESPACE)
+        assert interfaces is not None
+        yield dataclasses.replace(found, interfaces=interfaces)
+    finally:
+        subprocess.run(["ip", "netns", "del", NAMESPACE], check=True, timeout=20)
+
+
+def verdict_of_keepalived(path: Path) -> tuple[int | None, str]:
+    """Exit status and messages; None when it crashed or hung (its crash handler waits for a debugger)."""
+    command = ["ip", "netns", "exec", NAMESPACE, "timeout", "5", "keepalived", "-t", "-f", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30)
+    crashed = done.returncode < 0 or done.returncode >= 124
+    return None if crashed else done.returncode, done.stderr
+
+
+def disagreement(changes: tuple[Change, ...], path: Path, environment: Environment) -> str:
+    """What the two judges say when they do not agree, "" when they do or when the case does not count."""
+    if any(known_difference(change) for change in changes):
+        return ""
+    path.write_text(text_with(*changes))
+    theirs, messages = verdict_of_keepalived(path)
+    # Words that came after 2.2.7 are unknown to it, and the crashes of a C daemon are no verdict.
+    newer = any(f"Unknown keyword '{change.line.split()[0]}'" in messages for change in changes)
+    if theirs is None or (newer and not any(change.line.startswith("no_such_keyword") for change in changes)):
+        return ""
+    result = load(str(path), environment, LoadOptions(config_test=True))
+    if result.exit_status == theirs:
+        return ""
+    ours = [finding.message for finding in result.findings if finding.kind]
+    return f"{changes}: keepalived {theirs} {messages.splitlines()[:5]}, we {result.exit_status} {ours[:5]}"
+
+
+@pytest.mark.netns
+@pytest.mark.interop
+def test_base_is_sound(environment: Environment, tmp_path: Path) -> None:
+    """Without this the rest would prove nothing."""
+    path = tmp_path / "k.conf"
+    path.write_text(text_with())
+    assert verdict_of_keepalived(path)[0] == 0
+    assert load(str(path), environment, LoadOptions(config_test=True)).exit_status == 0
+
+
+@pytest.mark.netns
+@pytest.mark.interop
+def test_one_odd_line(environment: Environment, tmp_path: Path) -> None:
+    path = tmp_path / "k.conf"
+    found = [disagreement(single(seed), path, environment) for seed in SINGLES]
+    assert [text for text in found if text] == []
+
+
+@pytest.mark.netns
+@pytest.mark.interop
+def test_several_odd_lines(environment: Environment, tmp_path: Path) -> None:
+    path = tmp_path / "k.conf"
+    found = [disagreement(several(seed), path, environment) for seed in SEVERALS]
+    assert [text for text in found if text] == []
+
+
+def test_the_generator_reaches_every_section() -> None:
+    """Each block of the table has lines of its own, good and bad."""
+    changes = list(all_changes())
+    assert len(changes) > 4000
+    places = {change.place for change in changes}
+    assert {"global_defs", "vrrp_instance", "bfd_instance", "virtual_server/real_server/HTTP_GET/url"} <= places
+
+
+def test_differences_are_few() -> None:
+    """The list must not grow into an excuse: it covers at most one line in thirty."""
+    changes = list(all_changes())
+    assert sum(bool(known_difference(change)) for change in changes) * 30 < len(changes)
