@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import config, failover, reload, start, vrrp
+from bench import bfd, config, failover, reload, start, vrrp
 from bench.figures import Row, markdown
 
 SUBJECTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
@@ -19,6 +19,7 @@ SUBJECTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "start": ("Start and memory", lambda: start.measure(5)),
     "reload": ("Reload", lambda: reload.measure(6)),
     "vrrp": ("VRRP at scale", lambda: vrrp.measure(10)),
+    "bfd": ("BFD, facing BIRD", lambda: bfd.measure(20)),
     "config": ("Configuration test", lambda: config.measure(3)),
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"

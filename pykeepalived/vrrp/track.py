@@ -89,12 +89,12 @@ class TrackedBfd(Tracked):
         self.up = False
 
     def receive(self, up: bool, sent_ns: int, now: int) -> None:
-        words = (self.name, "UP" if up else "DOWN", max(now - sent_ns, 0) // 1000)
+        words = (self.name, "Up" if up else "Down", max(now - sent_ns, 0) // 1000)
         self.context.outbox.log(messages.BFD_EVENT % words, detail=messages.DETAIL)
         if up is self.up:
             return
         for use in self.uses:
-            text = messages.BFD_STATE % (use.instance.name, self.name, words[1])
+            text = messages.BFD_STATE % (use.instance.name, self.name, words[1].upper())
             self.context.outbox.log(text, INSTANCE=use.instance.name)
         self.set_up(up, now)
 
