@@ -26,6 +26,7 @@ _WITHOUT_PLACE = frozenset(
         "real-duplicate",
         "scheduler-missing",
         "script-check",
+        "smtp-host",
         "sorry-inhibit",
     }
 )
