@@ -1,0 +1,110 @@
+"""The heap of deadlines: moving a timer later costs nothing and loses nothing."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pykeepalived.vrrp.timers import Timer, Timers
+
+
+def test_moving_later_leaves_the_heap_alone() -> None:
+    timers = Timers()
+    fired: list[tuple[int, int]] = []
+    timer = Timer(timers, lambda now, due: fired.append((now, due)))
+    timer.set(10)
+    for when in range(11, 1000):
+        timer.when = when
+    assert len(timers.heap) == 1
+    assert timers.deadline() == 10, "early, never late"
+    assert timers.exact_deadline() == 999
+    timers.run(500)
+    assert fired == []
+    assert timers.deadline() == 999
+    timers.run(1001)
+    assert fired == [(1001, 999)]
+    assert timers.deadline() is None
+    assert timer.when is None
+
+
+def test_earlier_cancelled_and_again() -> None:
+    timers = Timers()
+    fired: list[int] = []
+    timer = Timer(timers, lambda now, due: fired.append(due))
+    timer.set(100)
+    timer.set(50)
+    assert timers.deadline() == 50
+    timers.run(60)
+    timer.set(70)
+    timer.cancel()
+    assert timers.deadline() is None
+    timers.run(200)
+    assert fired == [50]
+    timer.set(210)
+    timers.run(300)
+    assert fired == [50, 210]
+
+
+def test_order_of_setting_decides_among_equals() -> None:
+    timers = Timers()
+    fired: list[str] = []
+    made = {name: Timer(timers, lambda now, due, name=name: fired.append(name)) for name in "abc"}  # type: ignore[misc]
+    for name in "cab":
+        made[name].set(5)
+    timers.run(5)
+    assert "".join(fired) == "cab"
+
+
+def test_a_timer_set_by_an_action_runs_if_it_is_due() -> None:
+    timers = Timers()
+    fired: list[int] = []
+    second = Timer(timers, lambda now, due: fired.append(due))
+    first = Timer(timers, lambda now, due: second.set(due + 1))
+    first.set(5)
+    timers.run(5)
+    assert fired == []
+    timers.run(6)
+    assert fired == [6]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("set"), st.integers(0, 4), st.integers(1, 50)),
+            st.tuples(st.just("cancel"), st.integers(0, 4), st.just(0)),
+            st.tuples(st.just("run"), st.just(0), st.integers(1, 20)),
+        ),
+        max_size=60,
+    )
+)
+def test_like_a_plain_list(steps: list[tuple[str, int, int]]) -> None:
+    """Against five variables: every timer fires once, at the first run at or after its moment, earliest first."""
+    timers = Timers()
+    fired: list[tuple[int, int]] = []
+    made = [Timer(timers, lambda now, due, n=n: fired.append((due, n))) for n in range(5)]  # type: ignore[misc]
+    plain: dict[int, int] = {}
+    expected: list[tuple[int, int]] = []
+    now = 0
+    for what, number, value in steps:
+        if what == "set":
+            made[number].set(now + value)
+            plain[number] = now + value
+        elif what == "cancel":
+            made[number].cancel()
+            plain.pop(number, None)
+        else:
+            now += value
+            due = sorted((when, n) for n, when in plain.items() if when <= now)
+            expected += due
+            for _, n in due:
+                del plain[n]
+            timers.run(now)
+            deadline = timers.deadline()
+            if plain:
+                assert deadline is not None
+                assert now < deadline <= min(plain.values())
+            else:
+                assert deadline is None
+    assert sorted(fired) == sorted(expected)
+    assert [due for due, _ in fired] == [due for due, _ in expected]
+    assert timers.exact_deadline() == min(plain.values(), default=None)
