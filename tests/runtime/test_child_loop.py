@@ -1,0 +1,298 @@
+"""The service around a child's loop: messages, reload in slices, surviving errors, leaving."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import time
+from dataclasses import replace
+
+import pytest
+
+from pykeepalived.config.model import Config
+from pykeepalived.config.model.globals import GlobalDefs
+from pykeepalived.config.model.values import Span
+from pykeepalived.config.model.vrrp import VrrpSyncGroup
+from pykeepalived.runtime import child_loop
+from pykeepalived.runtime.channel import Channel, channel_pair
+from pykeepalived.runtime.child import ChildContext, DaemonOptions
+from pykeepalived.runtime.child_loop import EXIT_INTERNAL, ChildService
+from pykeepalived.runtime.clock import VirtualClock
+from pykeepalived.runtime.delta import make_delta
+from pykeepalived.runtime.log import Log
+from pykeepalived.runtime.loop import Loop
+from pykeepalived.runtime.messages import (
+    Adopted,
+    Answer,
+    ChildKind,
+    Dump,
+    PeerStarted,
+    Ping,
+    Pong,
+    Query,
+    Ready,
+    ReloadFailed,
+    ReloadRequest,
+    Stop,
+    WriteDump,
+)
+
+
+class Handler:
+    def __init__(self):
+        self.seen = []
+        self.fail = None
+        self.service = None
+
+    def _note(self, *what):
+        self.seen.append(what)
+        if self.fail:
+            raise self.fail
+
+    def on_reload(self, config, generation):
+        self._note("reload", config, generation)
+        return ("done",)
+
+    def on_stop(self):
+        self._note("stop")
+        self.service.finish(0)
+
+    def on_dump(self, kind):
+        self._note("dump", kind)
+
+    def on_query(self, words):
+        self._note("query", words)
+        return {"words": words}
+
+    def on_peer_started(self, kind):
+        self._note("peer", kind)
+
+
+class Slow(Loop):
+    """A loop whose clock also passes while work is done: a step for each reading."""
+
+    def __init__(self, clock, step):
+        super().__init__(clock)
+
+        def now():
+            clock.advance(step)
+            return clock.now()
+
+        self.now = now
+
+
+class Lines:
+    def __init__(self):
+        self.texts = []
+
+    def emit(self, line):
+        self.texts.append(line.text)
+        return True
+
+    def close(self):
+        pass
+
+
+class World:
+    def __init__(self, config=None, step=0, kind=ChildKind.VRRP):
+        self.clock = VirtualClock()
+        self.loop = Slow(self.clock, step)
+        ours, theirs = channel_pair()
+        self.parent = Channel(ours)
+        self.lines = Lines()
+        self.handler = Handler()
+        context = ChildContext(
+            kind=kind,
+            config=config or Config(),
+            options=DaemonOptions(),
+            channel=theirs,
+            log=Log([self.lines]),
+            generation=1,
+        )
+        self.service = ChildService(context, self.loop, self.handler)
+        self.handler.service = self.service
+
+    def send(self, *messages):
+        for message in messages:
+            self.parent.send(message)
+        self.turn()
+
+    def turn(self, times=5):
+        for _ in range(times):
+            self.loop.run_once(self.clock.now())
+
+
+@pytest.fixture(autouse=True)
+def no_process_wide_changes(monkeypatch):
+    monkeypatch.setattr(ChildService, "_install_signals", lambda self: None)
+    monkeypatch.setattr(child_loop.ChildScheduling, "apply_at_start", lambda self: None)
+    yield
+    gc.enable()
+
+
+def test_every_message_reaches_its_place():
+    world = World()
+    world.service.ready()
+    world.send(Ping(7), WriteDump(Dump.JSON), PeerStarted(ChildKind.CHECKER), Query(3, ("snapshot",)))
+    assert world.handler.seen == [("dump", Dump.JSON), ("peer", ChildKind.CHECKER), ("query", ("snapshot",))]
+    assert world.parent.receive() == [Ready(ChildKind.VRRP), Pong(7), Answer(3, {"words": ("snapshot",)})]
+
+
+def config(count, tag):
+    groups = tuple(VrrpSyncGroup(name=f"g{n}", members=(tag,), at=Span("f", n)) for n in range(count))
+    return Config(globals=GlobalDefs(router_id=tag), vrrp_sync_groups=groups)
+
+
+def test_a_reload_is_adopted_and_acknowledged():
+    old, new = config(3, "a"), config(3, "b")
+    world = World(old)
+    world.send(make_delta(old, new, 1, 2))
+    assert world.handler.seen == [("reload", new, 2)]
+    assert world.parent.receive() == [Adopted(ChildKind.VRRP, 2, ("done",))]
+    assert world.service.config == new
+    assert world.service.generation == 2
+    assert world.lines.texts == ["Reloading"]
+
+
+def test_a_big_reload_leaves_room_for_timers_between_its_parts():
+    old, new = config(200, "a"), config(200, "b")
+    world = World(old, step=50_000)
+    ticks = []
+
+    def tick():
+        ticks.append(world.clock.now())
+        if not world.handler.seen:
+            timer.move(world.clock.now() + 200_000)
+
+    timer = world.loop.call_at(world.clock.now(), tick)
+    world.send(make_delta(old, new, 1, 2))
+    for _ in range(1000):
+        if world.handler.seen:
+            break
+        world.loop.run_once()
+    assert world.handler.seen[0][1] == new
+    assert len(ticks) > 10
+    gaps = [after - before for before, after in itertools.pairwise(ticks)]
+    assert max(gaps) < 1_000_000
+
+
+def test_reloads_that_follow_each_other_are_adopted_in_order():
+    first, second, third = config(50, "a"), config(50, "b"), config(50, "c")
+    world = World(first, step=20_000)
+    world.send(make_delta(first, second, 1, 2), make_delta(second, third, 2, 3))
+    world.turn(200)
+    assert [what[2] for what in world.handler.seen] == [2, 3]
+    assert world.service.config == third
+
+
+def test_a_delta_that_does_not_fit_ends_the_child_for_a_fresh_start():
+    old = config(1, "a")
+    world = World(old)
+    world.send(make_delta(old, config(1, "b"), 5, 6))
+    assert world.service.run() == EXIT_INTERNAL
+
+
+def test_a_failed_adoption_keeps_the_old_configuration():
+    old, new = config(1, "a"), config(1, "b")
+    world = World(old)
+    world.handler.fail = ValueError("no way")
+    world.send(make_delta(old, new, 1, 2))
+    assert world.parent.receive() == [ReloadFailed(ChildKind.VRRP, 2, "ValueError: no way")]
+    assert world.service.config is old
+    world.handler.fail = None
+    world.send(make_delta(old, new, 1, 3))
+    assert world.parent.receive() == [Adopted(ChildKind.VRRP, 3, ("done",))]
+
+
+@pytest.mark.parametrize("how", ["message", "parent gone", "twice"])
+def test_leaving(how):
+    world = World()
+    if how == "parent gone":
+        world.parent.close()
+        world.turn()
+    else:
+        world.send(*[Stop()] * (2 if how == "twice" else 1))
+    assert world.service.run() == 0
+    assert world.handler.seen == [("stop",)]
+    assert world.lines.texts == ["Stopped"]
+
+
+def test_a_stop_that_fails_still_ends_the_child():
+    world = World()
+    world.handler.fail = ValueError("x")
+    world.send(Stop())
+    assert world.service.run() == EXIT_INTERNAL
+
+
+def test_an_internal_error_is_told_and_survived():
+    world = World()
+
+    def fail():
+        raise KeyError("oops")
+
+    world.loop.call_at(world.loop.now(), fail)
+    world.turn()
+    world.send(Ping(1))
+    assert world.parent.receive() == [Pong(1)]
+    assert len(world.lines.texts) == 1
+    assert world.lines.texts[0].startswith("Internal error at test_child_loop.py:")
+    assert world.lines.texts[0].endswith("KeyError: 'oops'")
+
+
+def test_errors_without_end_lead_to_a_fresh_start():
+    world = World()
+
+    def fail():
+        timer.move(world.clock.now() + 1_000_000)
+        raise ValueError
+
+    timer = world.loop.call_at(world.loop.now(), fail)
+    assert world.service.run() == EXIT_INTERNAL
+    assert sum(text.startswith("Internal error") for text in world.lines.texts) == 101
+
+
+def test_occasional_errors_are_not_errors_without_end():
+    world = World()
+    count = [0]
+
+    def fail():
+        count[0] += 1
+        if count[0] == 500:
+            world.service.finish(9)
+            return
+        timer.move(world.clock.now() + 50_000_000)
+        raise ValueError
+
+    timer = world.loop.call_at(world.loop.now(), fail)
+    assert world.service.run() == 9
+
+
+def test_a_request_to_reload_goes_to_the_parent():
+    world = World()
+    world.service.request_reload()
+    assert world.parent.receive() == [ReloadRequest()]
+
+
+def test_the_garbage_collector_runs_on_our_clock_in_real_time_children_only():
+    World(kind=ChildKind.CHECKER)
+    assert gc.isenabled()
+    world = World(kind=ChildKind.BFD)
+    assert not gc.isenabled()
+    assert world.loop.deadline() is not None
+
+
+def test_lateness_beyond_the_configured_delay_is_told():
+    world = World(replace(Config(), globals=GlobalDefs(min_auto_priority_delay_us=500_000)))
+    world.service.ready()
+    world.loop.call_at(world.clock.now() + 10, lambda: None)
+    world.clock.advance(700_000_010)
+    world.turn()
+    assert world.lines.texts == ["A thread timer expired 0.700000 seconds ago"]
+
+
+def test_the_virtual_clock_really_is_one():
+    begun = time.monotonic()
+    world = World()
+    world.loop.call_at(world.clock.now() + 3600 * 10**9, lambda: world.service.finish(0))
+    world.service.run()
+    assert time.monotonic() - begun < 60
