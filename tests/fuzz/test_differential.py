@@ -32,7 +32,6 @@ DIFFERENCES = (
     (r"global_defs: reload_time_file ", "2.4.3 wants an absolute path"),
     (r"global_defs: vrrp_skip_check_adv_addr ", "2.2.7 does not look at the word"),
     (r"global_defs: notification_email_from", "2.4.3 counts the words"),
-    (r"global_defs: (startup|shutdown)_script a b c", "2.2.7 makes an unknown user an error"),
     (r"vrrp_instance: use_vmac \"\"", "an empty name: 2.2.7 calls it invalid"),
     (r"DNS_CHECK: name [^.]\.", "a label of one character is refused by keepalived, a plain defect"),
     (r"SMTP_CHECK: bindto fe80", "2.2.7 does not know the destination yet when hosts follow"),

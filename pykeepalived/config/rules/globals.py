@@ -25,8 +25,8 @@ def complete_globals(reading: Reading) -> GlobalDefs:
     """The globals in force."""
     draft = reading.draft.globals
     scripts = Scripts(reading)
-    startup = scripts.notify(draft.startup_script, "startup_script")
-    shutdown = scripts.notify(draft.shutdown_script, "shutdown_script")
+    startup = scripts.notify(draft.startup_script, "startup_script", strict=True)
+    shutdown = scripts.notify(draft.shutdown_script, "shutdown_script", strict=True)
     scripts.security("start/shutdown scripts")
     fifo, vrrp_fifo, lvs_fifo = notify_fifos(reading)
     environment = reading.environment

@@ -53,15 +53,18 @@ class Scripts:
             account = dataclasses.replace(account, supplementary=True)
         return account
 
-    def notify(self, words: ScriptWords | None, what: str) -> Script | None:
-        """A notify, quorum or FIFO script: whatever is wrong with it is only logged, and it is dropped."""
+    def notify(self, words: ScriptWords | None, what: str, *, strict: bool = False) -> Script | None:
+        """A notify, quorum or FIFO script: whatever is wrong with it is only logged, and it is dropped.
+
+        `strict` (startup and shutdown script): an empty command or an unknown user is an error.
+        """
         if words is None:
             return None
-        parts = self.parts(words.statement, what)
+        parts = self.parts(words.statement, what, strict=strict)
         if parts is None:
             return None
         command, user, group = parts
-        account = self._account(words.statement, user, group, what)
+        account = self._account(words.statement, user, group, what, strict=strict)
         return None if account is None else self.judge(command, account, words.statement, what)
 
     def parts(
@@ -83,7 +86,9 @@ class Scripts:
             return None
         return command, line[2] if len(line) > 2 else None, line[3] if len(line) > 3 else None
 
-    def _account(self, statement: Statement, user: str | None, group: str | None, what: str) -> Account | None:
+    def _account(
+        self, statement: Statement, user: str | None, group: str | None, what: str, *, strict: bool = False
+    ) -> Account | None:
         if user is None:
             return self.default_account(statement, what)
         owner = self._reading.draft.globals
@@ -91,7 +96,9 @@ class Scripts:
             user, group, self._reading.environment.accounts, supplementary=owner.set_supplementary_groups
         )
         if isinstance(found, Fault):
-            self._reading.note(statement, found.code, f"{found.text}: {what} is dropped", word=2)
+            kind = FindingClass.GENERAL if strict else FindingClass.NONE
+            text = f"{found.text}: {what} is dropped"
+            self._reading.report(statement, found.code, text, word=2, kind=kind, severity=Severity.WARNING)
             return None
         return found
 
