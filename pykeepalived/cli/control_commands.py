@@ -164,9 +164,9 @@ def _status(view: View) -> Iterable[str]:
         yield ""
         lines = []
         for server in servers:
-            for indent, view in (("", server), *(("  ", real) for real in server["real_servers"])):
-                name = f"{indent}{view['name']}"
-                lines.append((name, view["state"], _duration(view["for_s"]), view["weight"], view["why"]))
+            for indent, one in (("", server), *(("  ", real) for real in server["real_servers"])):
+                name = f"{indent}{one['name']}"
+                lines.append((name, one["state"], _duration(one["for_s"]), one["weight"], one["why"]))
         yield from table(("SERVER", "STATE", "FOR", "WEIGHT", "WHY"), lines)
     sessions = view.get("bfd", {}).get("sessions", [])
     if sessions:

@@ -1,0 +1,77 @@
+"""How the operator's commands show their answers."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from pykeepalived.cli import control_commands
+from pykeepalived.cli.control_commands import table
+from pykeepalived.observe.status import status_view, why_view
+from tests.observe.test_status import BFD, IPVS, VRRP
+
+
+def show(monkeypatch, command, result, *argv):
+    monkeypatch.setattr(control_commands, "ask", lambda path, name, arguments: {"ok": True, "result": result})
+    out, err = io.StringIO(), io.StringIO()
+    status = control_commands.run(command, argv, out, err)
+    assert err.getvalue() == ""
+    return status, out.getvalue().splitlines()
+
+
+def test_tables():
+    assert list(table(("A", "LONG"), [("xyz", 1), (None, "")])) == ["A    LONG", "xyz  1", ""]
+
+
+def test_status(monkeypatch):
+    head = {"product": "P", "pid": 1, "phase": "running", "uptime_s": 3700.2, "processes": [], "last_reload": "bad"}
+    status, lines = show(monkeypatch, "status", head | status_view([VRRP, IPVS, BFD]))
+    assert status == 0
+    assert lines[:2] == ["P, pid 1, running, up 1h1m", "last reload: bad"]
+    rows = [line.split() for line in lines]
+    assert ["VI_1", "BACKUP", "10.0s", "80", "eth0", "192.0.2.2"] in [row[:6] for row in rows]
+    assert ["[192.0.2.9]:tcp:80", "up", "10m0s", "1"] in rows
+    assert "  [192.0.2.11]:tcp:80" in "\n".join(lines)
+    assert ["b1", "Up", "1.0s", "Down", "No", "Diagnostic"] in rows
+
+
+def test_why(monkeypatch):
+    _, lines = show(monkeypatch, "why", why_view("VI_1", [VRRP]), "VI_1")
+    assert lines[0].startswith("vrrp_instance VI_1: BACKUP since ")
+    assert lines[0].endswith(", before that MASTER")
+    assert lines[2] == "  the master is 192.0.2.2 with priority 200"
+
+
+def test_json_is_the_whole_answer(monkeypatch):
+    _, lines = show(monkeypatch, "why", [], "--json")
+    assert json.loads("\n".join(lines)) == {"ok": True, "result": []}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, ""), (0, "0.0s"), (59.94, "59.9s"), (60, "1m0s"), (3599, "59m59s"), (86399, "23h59m"), (90000, "1d1h")],
+)
+def test_durations(seconds, text):
+    assert control_commands._duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("argv", "path"),
+    [
+        ((), "/run/keepalived/pykeepalived.sock"),
+        (("--instance", "I"), "/run/keepalived/pykeepalived_I.sock"),
+        (("--namespace", "n"), "/run/keepalived/n/pykeepalived.sock"),
+        (("--namespace", "n", "--instance", "I"), "/run/keepalived/n/pykeepalived_I.sock"),
+        (("-p", "/x/k.pid"), "/x/k.sock"),
+        (("--socket", "/y"), "/y"),
+    ],
+)
+def test_where_the_daemon_is_looked_for(monkeypatch, argv, path):
+    asked = []
+    monkeypatch.setattr(
+        control_commands, "ask", lambda where, name, arguments: asked.append(where) or {"ok": True, "result": []}
+    )
+    control_commands.run("why", argv, io.StringIO(), io.StringIO())
+    assert asked == [path]
