@@ -29,6 +29,7 @@ from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.messages import ChildKind, Dump
 from pykeepalived.runtime.scheduling import raise_open_files_limit
 from pykeepalived.vrrp import effects, inputs
+from pykeepalived.vrrp.agent import VrrpAgent
 from pykeepalived.vrrp.bus import VrrpBus
 from pykeepalived.vrrp.dumps import VrrpDumps, with_descriptors, with_links
 from pykeepalived.vrrp.host import Host
@@ -98,6 +99,8 @@ class VrrpProcess:
         self._dumps = VrrpDumps(context.log, self.snapshot)
         self._bus = VrrpBus(loop, context.log, self.on_dump, self._service.request_reload, self._send_garp)
         self._notifier.on_signal = self._bus.emit
+        self._snmp = VrrpAgent(loop, context.log, context.options, self.snapshot)
+        self._notifier.on_trap = self._snmp.emit
         self._runs: dict[str, ScriptRun] = {}
         self._failed: dict[effects.Pool, None] = {}
         self._timer = loop.idle_timer(self._tick)
@@ -148,6 +151,7 @@ class VrrpProcess:
         gc.freeze()
         self._service.ready()
         self._bus.publish(self._config, self.snapshot)
+        self._snmp.publish(self._config)
         status = self._service.run()
         self._close()
         return status
@@ -156,6 +160,7 @@ class VrrpProcess:
         self._runner.reap()
         self._dumps.reap()
         self._bus.reap()
+        self._snmp.reap()
 
     def _close(self) -> None:
         self._runner.close()
@@ -190,7 +195,13 @@ class VrrpProcess:
         try:
             while wanted := router.drain():
                 for effect in wanted:
-                    perform[type(effect)](effect)
+                    try:
+                        perform[type(effect)](effect)
+                    except Exception as error:
+                        # What one wish meets must not cost the others: tell, and go on.
+                        if self._loop.on_error is None:
+                            raise
+                        self._loop.on_error(error)
         finally:
             self._settling = False
         deadline = router.deadline()
@@ -374,6 +385,7 @@ class VrrpProcess:
         self._feed([inputs.Reload(config, view)])
         self._feed(self._host.events())
         self._bus.publish(config, self.snapshot)
+        self._snmp.publish(config)
         return ()
 
     def on_stop(self) -> None:
@@ -390,6 +402,7 @@ class VrrpProcess:
         self._runs.clear()
         self._host.release()
         self._bus.stop()
+        self._snmp.stop()
         self._notifier.finish(self._service.finish)
 
     def on_dump(self, kind: Dump) -> None:

@@ -1,0 +1,155 @@
+"""The VRRP process in this process: started and stopped inside a namespace, with effects that fail."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from pykeepalived.config.model import Config
+from pykeepalived.config.model.network import IpAddress
+from pykeepalived.config.model.values import Ip
+from pykeepalived.config.model.vrrp import State, VrrpInstance
+from pykeepalived.netlink.kernel import Kernel
+from pykeepalived.observe.cause import LogLine
+from pykeepalived.runtime.child import ChildContext, DaemonOptions
+from pykeepalived.runtime.log import Log
+from pykeepalived.runtime.loop import Loop
+from pykeepalived.runtime.messages import ChildKind
+from pykeepalived.vrrp import effects
+from pykeepalived.vrrp.process import VrrpProcess
+from pykeepalived.vrrp.sockets import FrameSocket
+
+pytestmark = pytest.mark.netns
+VIP = IpAddress(address=Ip.parse("192.0.2.100"), prefix_length=32, interface="eth0")
+INSTANCE = VrrpInstance(
+    name="VI_1",
+    interface="eth0",
+    virtual_router_id=51,
+    priority=255,
+    state=State.MASTER,
+    virtual_addresses=(VIP,),
+)
+
+
+class Kept:
+    """A sink that keeps everything."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def emit(self, line: LogLine) -> bool:
+        self.texts.append(line.text)
+        return True
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.fixture
+def namespace() -> Iterator[str]:
+    """This process is inside a new namespace with eth0; signal handlers and the collector are given back."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    libc = ctypes.CDLL(None)
+    name = f"pknlp{os.getpid()}"
+    home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        inside = os.open(f"/run/netns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        assert libc.setns(inside, 0x40000000) == 0
+        os.close(inside)
+        lines = "link add eth0 type veth peer name eth1\nlink set eth1 up\nlink set eth0 up\n"
+        lines += "address add 192.0.2.1/24 dev eth0\n"
+        subprocess.run(["ip", "-batch", "-"], input=lines, text=True, check=True)
+        yield name
+    finally:
+        assert libc.setns(home, 0x40000000) == 0
+        os.close(home)
+        subprocess.run(["ip", "netns", "del", name], check=True)
+        gc.enable()
+        gc.unfreeze()
+        for number, handler in handlers.items():
+            if number not in (signal.SIGKILL, signal.SIGSTOP) and handler is not None:
+                signal.signal(number, handler)
+
+
+class Running:
+    """A process that is an address owner, so that it is master at once."""
+
+    def __init__(self) -> None:
+        self.kept = Kept()
+        ours, self.parent = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        context = ChildContext(
+            kind=ChildKind.VRRP,
+            config=Config(wants_vrrp=True, vrrp_instances=(INSTANCE,)),
+            options=DaemonOptions(),
+            channel=ours,
+            log=Log([self.kept], 0),
+        )
+        self.loop = Loop()
+        self.kernel = Kernel()
+        self.process = VrrpProcess(context, self.loop, self.kernel, FrameSocket(context.log.write))
+
+    def run(self) -> int:
+        """To the end; stops itself after a moment."""
+        self.loop.call_at(self.loop.now() + 300_000_000, self.process.on_stop)
+        try:
+            return self.process.run()
+        finally:
+            self.loop.close()
+            self.parent.close()
+
+
+@pytest.fixture
+def running(namespace: str) -> Running:
+    return Running()
+
+
+def addresses() -> str:
+    return subprocess.run(["ip", "-br", "address", "show", "eth0"], capture_output=True, text=True, check=True).stdout
+
+
+def test_master_from_start_to_stop(running: Running) -> None:
+    seen: list[str] = []
+    running.loop.call_at(running.loop.now() + 150_000_000, lambda: seen.append(addresses()))
+    assert running.run() == 0
+    assert "192.0.2.100/32" in seen[0]
+    assert "192.0.2.100" not in addresses()
+    assert "(VI_1) Entering MASTER STATE" in running.kept.texts
+
+
+def test_wish_that_fails_does_not_cost_the_others(running: Running) -> None:
+    def fail(_effect: object) -> None:
+        raise OSError("nothing works today")
+
+    seen: list[str] = []
+    running.process._do[effects.SendAdverts] = fail
+    running.loop.call_at(running.loop.now() + 150_000_000, lambda: seen.append(addresses()))
+    assert running.run() == 0
+    assert "192.0.2.100/32" in seen[0]
+    assert any("nothing works today" in text for text in running.kept.texts)
+
+
+def test_snapshot_knows_descriptors(running: Running) -> None:
+    seen: list[tuple[int, int, int]] = []
+
+    def look() -> None:
+        snapshot = running.process.on_query(("snapshot",))["snapshot"]
+        instance = snapshot.instances[0]
+        seen.append((instance.state.value, instance.fd_in, snapshot.sockets[0].fd_out))
+
+    running.loop.call_at(running.loop.now() + 150_000_000, look)
+    running.run()
+    state, fd_in, fd_out = seen[0]
+    assert state == 2
+    assert fd_in > 2
+    assert fd_out > 2
+    assert running.process.on_query(("nonsense",)) == {}
