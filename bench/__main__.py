@@ -19,7 +19,7 @@ SUBJECTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "start": ("Start and memory", lambda: start.measure(5)),
     "reload": ("Reload", lambda: reload.measure(6)),
     "vrrp": ("VRRP at scale", lambda: vrrp.measure(10)),
-    "bfd": ("BFD, facing BIRD", lambda: bfd.measure(20)),
+    "bfd": ("BFD, facing BIRD", lambda: bfd.measure(10)),
     "config": ("Configuration test", lambda: config.measure(3)),
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"

@@ -596,7 +596,7 @@ def test_bfd() -> None:
     node.receive(inputs.BfdChanged("b", True, lan.now - 5000))
     assert node.state() == "BACKUP"
     assert "VRRP_Instance(VI_1) Tracked BFD instance b is UP" in node.log()
-    assert "Received BFD event: instance b is in state UP (delivered in 5 usec)" in node.log()
+    assert "Received BFD event: instance b is in state Up (delivered in 5 usec)" in node.log()
     lan.run(5)
     node.receive(inputs.BfdChanged("b", False, lan.now))
     assert node.state() == "FAULT"
