@@ -2,6 +2,8 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
+LIBRARY := $(PREFIX)/lib/pykeepalived
+UNITS := /lib/systemd/system
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -52,16 +54,20 @@ format: venv ## put the sources into shape
 
 install: ## into $(DESTDIR)$(PREFIX), with units and default configuration
 	@.ci/packages $(BUILD_PACKAGES) $(RUN_PACKAGES)
-	$(PYTHON) -m venv $(DESTDIR)$(PREFIX)/lib/pykeepalived
-	$(DESTDIR)$(PREFIX)/lib/pykeepalived/bin/pip install --quiet .
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)/etc/keepalived $(DESTDIR)/lib/systemd/system
+	rm -rf $(DESTDIR)$(LIBRARY)
+	$(PYTHON) -m venv $(DESTDIR)$(LIBRARY)
+	$(DESTDIR)$(LIBRARY)/bin/pip install --quiet '.[dbus]'
+	# scripts must name the interpreter where it will be, not where it is staged
+	sed -i '1s|^#!$(DESTDIR)|#!|' $(DESTDIR)$(LIBRARY)/bin/pykeepalived
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)/etc/keepalived $(DESTDIR)$(UNITS)
 	ln -sf ../lib/pykeepalived/bin/pykeepalived $(DESTDIR)$(PREFIX)/sbin/pykeepalived
-	sed 's|@SBIN@|$(PREFIX)/sbin|' systemd/pykeepalived.service >$(DESTDIR)/lib/systemd/system/pykeepalived.service
+	for unit in pykeepalived.service pykeepalived-nonroot@.service; do \
+	    sed 's|@SBIN@|$(PREFIX)/sbin|g' "systemd/$$unit" >"$(DESTDIR)$(UNITS)/$$unit"; done
 	test -e $(DESTDIR)/etc/keepalived/keepalived.conf || install -m 644 etc/keepalived.conf $(DESTDIR)/etc/keepalived/keepalived.conf
 
 uninstall: ## remove what install put there; configuration stays
-	rm -rf $(DESTDIR)$(PREFIX)/lib/pykeepalived
-	rm -f $(DESTDIR)$(PREFIX)/sbin/pykeepalived $(DESTDIR)/lib/systemd/system/pykeepalived.service
+	rm -rf $(DESTDIR)$(LIBRARY)
+	rm -f $(DESTDIR)$(PREFIX)/sbin/pykeepalived $(DESTDIR)$(UNITS)/pykeepalived.service $(DESTDIR)$(UNITS)/pykeepalived-nonroot@.service
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

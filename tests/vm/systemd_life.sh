@@ -2,7 +2,7 @@
 # A whole life under systemd as PID 1, run inside the guest: systemd_life.sh TREE
 # TREE is what `make install DESTDIR=TREE PREFIX=/usr` made. Prints one `name=value` line a step, then the journal.
 TREE=$1
-cp -a "$TREE"/. /
+tar -C "$TREE" -c . | tar -C / -x --keep-directory-symlink || exit 1
 ip link set lo up
 ip link add eth0 type veth peer name far0
 ip link set far0 up
@@ -36,7 +36,9 @@ main() { systemctl show -P MainPID pykeepalived; }
 write 192.0.2.100 ""
 systemctl daemon-reload
 systemctl start pykeepalived
-echo "start=$?"
+status=$?
+echo "start=$status"
+[ $status = 0 ] || { systemctl status pykeepalived; journalctl -u pykeepalived --no-pager; exit 1; }
 echo "active=$(systemctl is-active pykeepalived)"
 echo "status=$(systemctl show -P StatusText pykeepalived)"
 echo "vip=$(until_has 192.0.2.100 yes)"

@@ -20,10 +20,11 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], list
     """What the guest's steps printed, and the journal as lists of fields."""
     if os.geteuid() != 0 or shutil.which("linux.uml") is None:
         pytest.skip("needs root and user-mode-linux")
-    tree = tmp_path_factory.mktemp("installed")
-    words = ["make", "-C", str(PROJECT), "install", f"DESTDIR={tree}", "PREFIX=/usr"]
+    share = tmp_path_factory.mktemp("share")
+    words = ["make", "-C", str(PROJECT), "install", f"DESTDIR={share}/tree", "PREFIX=/usr"]
     subprocess.run(words, check=True, capture_output=True, timeout=400)
-    guest = [str(HERE / "machine/vm.sh"), "-s", "-t", "200", "--", "bash", str(HERE / "systemd_life.sh"), str(tree)]
+    script = ["bash", str(HERE / "systemd_life.sh"), "/mnt/share/tree"]
+    guest = [str(HERE / "machine/vm.sh"), "-s", "-t", "200", "-d", str(share), "--", *script]
     for _ in range(2):
         done = subprocess.run(["bash", *guest], capture_output=True, text=True, timeout=400)
         if done.returncode != 124:
