@@ -235,3 +235,48 @@ def test_the_dump_tells_the_session(lan: Line) -> None:
     ):
         assert expected in text, text
     assert not downs(node)
+
+
+TRACKING = """
+vrrp_instance VI_1 {
+    interface eth0
+    virtual_router_id 51
+    track_bfd {
+        b1
+    }
+}
+vrrp_instance VI_2 {
+    interface eth0
+    virtual_router_id 52
+    track_bfd {
+        b1 weight 20
+    }
+}
+vrrp_instance VI_3 {
+    interface eth0
+    virtual_router_id 53
+    track_bfd {
+        b1 weight -30
+    }
+}
+"""
+
+
+@pytest.mark.keyword("vrrp_instance/track_bfd")
+@pytest.mark.keyword("bfd_instance/weight")
+def test_vrrp_follows_the_session_whoever_is_killed(lan: Line) -> None:
+    neighbor = lan.start_bird(bird())
+    node = lan.daemon("a", ours(extra="weight -7") + TRACKING.replace("b1 weight -30", "b1"))
+    assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
+    assert lan.wait(lambda: node.said("(VI_2) Changing effective priority from 100 to 120")), lan.log()
+    assert node.said("(VI_1) Changing effective priority from 93 to 100"), lan.log()
+    lan.cut()
+    assert lan.wait(lambda: node.said("(VI_2) Changing effective priority from 120 to 100")), lan.log()
+    assert lan.wait(lambda: node.said("(VI_3) Changing effective priority from 100 to 93")), lan.log()
+    lan.heal()
+    assert lan.wait(lambda: state(node) == "Up"), lan.log()
+    before = len(node.lines)
+    os.kill(node.pid_of("vrrp"), signal.SIGKILL)
+    told = "Received BFD event: instance b1 is in state Up"
+    assert lan.wait(lambda: any(told in text for _, text in node.lines[before:])), lan.log()
+    assert not any("in state Down" in text for _, text in node.lines[before:]), lan.log()

@@ -20,7 +20,7 @@ from pykeepalived.bfd.effects import (
     Tell,
     TransmitterOpened,
 )
-from pykeepalived.bfd.packet import BfdPacketError, ControlPacket, Discard, decode, encode
+from pykeepalived.bfd.packet import BfdPacketError, ControlPacket, decode, encode
 from pykeepalived.bfd.speaker import Speaker
 from pykeepalived.bfd.table import State
 from pykeepalived.config.model.values import Ip
@@ -399,7 +399,6 @@ def test_any_datagram_is_heard_or_counted_once_and_no_deadline_lies_in_the_past(
 ) -> None:
     item = node(A, instance(), seed=seed)
     line = Line(item)
-    given_up = 0
     for kind, data, wait, ttl in script:
         line.run(wait * MS)
         session = item.session()
@@ -413,10 +412,8 @@ def test_any_datagram_is_heard_or_counted_once_and_no_deadline_lies_in_the_past(
         assert session.counters.heard + sum(item.speaker.discards.values()) == before + 1
         deadline = item.speaker.deadline()
         assert deadline is not None
-        given_up += session.state is State.DOWN
         for _, _, sent in item.sent[-1:]:
             try:
                 decode(sent)
             except BfdPacketError as error:
                 raise AssertionError(f"we sent {sent.hex()}") from error
-    assert Discard.TRUNCATED in item.speaker.discards
