@@ -48,7 +48,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All attachments of a configuration; those whose parent does not exist yet are left out."""
+    """All attachments of a configuration, also those whose parent does not exist yet."""
 
     attachments: tuple[Attachment, ...] = ()
 
@@ -72,7 +72,7 @@ def plan(config: Config, facts: Facts, before: Mapping[Key, str] | None = None) 
     for instance in config.vrrp_instances:
         for parent, family, primary in _places(instance):
             key = (instance.name, parent, family)
-            if any(attachment.key == key for attachment in made) or facts.link(parent) is None:
+            if any(attachment.key == key for attachment in made):
                 continue
             wanted = _wanted(config, instance, parent, family, primary, facts)
             identity = (parent, family, wanted.mac, instance.virtual_router_id)

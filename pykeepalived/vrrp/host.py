@@ -24,7 +24,7 @@ from pykeepalived.netlink.rules import match_rule
 from pykeepalived.netlink.sysctls import ROOT, SavedSysctls, read_sysctl
 from pykeepalived.observe.cause import LogLine, Priority
 from pykeepalived.vrrp import attachments, effects, inputs
-from pykeepalived.vrrp.attachments import Attachment, Key, Plan
+from pykeepalived.vrrp.attachments import Attachment, Plan
 
 _FORWARDING_AGE_NS = 5_000_000_000
 _IGMP_SYSCTL = "net/ipv4/igmp_link_local_mcast_reports"
@@ -103,7 +103,7 @@ class Host:
         plan = attachments.plan(config, facts, self._plan.names)
         if plan.attachments:
             for attachment in plan.attachments:
-                if not attachment.exists:
+                if not attachment.exists and facts.link(attachment.link.parent) is not None:
                     self._create(attachment, facts)
             facts = self._facts()
             for attachment in plan.attachments:
@@ -198,7 +198,7 @@ class Host:
         facts = self.kernel.known()
         plan = attachments.plan(self._config, facts, self._plan.names)
         attachment = plan.find(wanted.instance.name, wanted.parent, wanted.family)
-        if attachment is None:
+        if attachment is None or facts.link(wanted.parent) is None:
             return None
         if not attachment.exists:
             self._create(attachment, facts)
@@ -263,15 +263,11 @@ class Host:
             addresses=tuple(
                 _address(links[address.index].name, address) for address in facts.addresses if address.index in links
             ),
-            attachments=self._attachment_names(facts),
+            attachments=self._plan.names,
             leftover_routes=self._present_routes(facts),
             leftover_rules=self._present_rules(facts),
             uptime_ns=int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1e9),
         )
-
-    def _attachment_names(self, facts: Facts) -> Mapping[Key, str]:
-        names = {link.name for link in facts.links.values()}
-        return {key: name for key, name in self._plan.names.items() if name in names}
 
     def _present_routes(self, facts: Facts) -> tuple[IpRoute, ...]:
         found = (match_route(route, self._routes, facts.links) for route in facts.routes)

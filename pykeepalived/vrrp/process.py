@@ -103,6 +103,7 @@ class VrrpProcess:
         self._notifier.on_trap = self._snmp.emit
         self._runs: dict[str, ScriptRun] = {}
         self._failed: dict[effects.Pool, None] = {}
+        self._pools_have_failed = False
         self._timer = loop.idle_timer(self._tick)
         self._sync: SyncThreads | None = None
         self._settling = False
@@ -213,7 +214,9 @@ class VrrpProcess:
     # sockets
 
     def _open_pool(self, effect: effects.OpenPool) -> None:
-        self._try_open(effect.pool)
+        if self._try_open(effect.pool) and self._pools_have_failed:
+            self._failed.pop(effect.pool, None)
+            self._feed([inputs.PoolOpened(effect.pool)])
 
     def _try_open(self, pool: effects.Pool) -> bool:
         link = self._kernel.link(pool.interface) if pool.interface else None
@@ -230,6 +233,7 @@ class VrrpProcess:
         except OSError as error:
             if pool not in self._failed:
                 self._failed[pool] = None
+                self._pools_have_failed = True
                 self._log.write(LogLine(_pool_error(pool, error), Priority.ERROR))
                 self._feed([inputs.PoolFailed(pool, error.strerror or str(error))])
             return False

@@ -219,6 +219,19 @@ def test_interface_that_comes_later(lan: Lan) -> None:
     lan.wait(lambda: lan.is_master(a) and has(a, VIP, "dum0"))
 
 
+@pytest.mark.keyword("global_defs/dynamic_interfaces")
+def test_vmac_on_an_interface_that_comes_later_and_goes(lan: Lan) -> None:
+    a = lan.host("global_defs {\n  dynamic_interfaces\n}\n" + instance(150, "use_vmac").replace("eth0", "dum0"))
+    a.start()
+    lan.wait(lambda: a.states.get("VI_1") == "FAULT")
+    make_dum0(a)
+    lan.wait(lambda: lan.is_master(a) and has(a, VIP, "vrrp.51"))
+    a.namespace.ip("link", "del", "dum0")
+    lan.wait(lambda: a.states["VI_1"] == "FAULT")
+    make_dum0(a)
+    lan.wait(lambda: lan.is_master(a) and has(a, VIP, "vrrp.51"))
+
+
 def test_reload_changes_what_changed_and_keeps_the_mastership(lan: Lan) -> None:
     recorder = lan.recorder()
     a = master(lan, instance(150, ROUTED))

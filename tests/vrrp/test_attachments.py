@@ -107,8 +107,9 @@ def test_reload_keeps_the_name_in_use(kernel: FakeKernel) -> None:
     assert names(plan) == [("VI_1", "vrrp7.51", True)]
 
 
-def test_missing_parent_is_left_out(kernel: FakeKernel) -> None:
-    assert attachments.plan(config(replace(INSTANCE, interface="eth9")), kernel.facts()).attachments == ()
+def test_name_is_planned_before_the_parent_exists(kernel: FakeKernel) -> None:
+    plan = attachments.plan(config(replace(INSTANCE, interface="eth9")), kernel.facts())
+    assert names(plan) == [("VI_1", "vrrp.51", False)]
 
 
 @pytest.mark.keyword("vrrp_instance/use_vmac_addr")

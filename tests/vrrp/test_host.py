@@ -111,8 +111,13 @@ def test_vmac_that_somebody_removed_is_made_again(machine: Machine) -> None:
 
 def test_vmac_whose_parent_is_missing_waits(machine: Machine) -> None:
     instance = VrrpInstance(name="VI_1", interface="eth9", virtual_router_id=51, vmac=Vmac())
-    machine.adopt(instance)
+    view = machine.adopt(instance)
+    assert view.attachments == {("VI_1", "eth9", 4): "vrrp.51"}
     assert machine.host.create_link(effects.CreateLink(instance, "eth9", 4)) is None
+    machine.kernel.add_interface("eth9", mac=bytes.fromhex("020000000009"))
+    machine.host.events()
+    made = machine.host.create_link(effects.CreateLink(instance, "eth9", 4))
+    assert made == inputs.Attached("VI_1", "eth9", 4, "vrrp.51")
 
 
 def test_operations_in_order_and_their_failures(machine: Machine) -> None:
