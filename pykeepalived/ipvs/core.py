@@ -13,6 +13,7 @@ from typing import Any
 
 from pykeepalived.config.model import Config
 from pykeepalived.ipvs import global_settings
+from pykeepalived.ipvs.adopt import adopt
 from pykeepalived.ipvs.checks.events import BfdState, FileState
 from pykeepalived.ipvs.checks.factory import make
 from pykeepalived.ipvs.checks.framework import FIRST_RUN_NS, CheckState, Conclusion
@@ -39,7 +40,7 @@ from pykeepalived.ipvs.effects import (
 from pykeepalived.ipvs.reload import begin_alpha, reload
 from pykeepalived.ipvs.service import Batch, Director, Procedure
 from pykeepalived.ipvs.state import Real, Virtual
-from pykeepalived.netlink.services import Table, missing
+from pykeepalived.netlink.services import Table, Timeouts, missing
 from pykeepalived.observe.cause import Cause, LogLine
 
 BATCH_NS = 4_000_000
@@ -92,8 +93,8 @@ class IpvsCore:
                 self._table_read(found, now)
             case SetWeight(virtual, real, weight):
                 self._set_weight(virtual, real, weight)
-            case Start(timeouts):
-                self._start(timeouts, now)
+            case Start(timeouts, left):
+                self._start(timeouts, left, now)
             case Reload(config, timeouts):
                 self._reload(config, timeouts, now)
             case Stop(keep):
@@ -276,24 +277,25 @@ class IpvsCore:
                 self.director.marks[key] = self._next_mark
                 self._next_mark += 1
 
-    def _start(self, timeouts: Any, now: int) -> None:
+    def _start(self, timeouts: Timeouts | None, left: Table | None, now: int) -> None:
         director = self.director
         director.virtuals = self._build(self.config)
         for virtual in director.virtuals:
-            for real in virtual.reals:
-                begin_alpha(real)
-        self._run(self._begin(timeouts))
+            if left is None or not adopt(director, virtual, left):
+                for real in virtual.reals:
+                    begin_alpha(real)
+        self._run(self._begin(timeouts, first=left is None))
         self._register(now)
         self._audit_at = now + AUDIT_NS
 
-    def _begin(self, timeouts: Any) -> Procedure:
+    def _begin(self, timeouts: Timeouts | None, first: bool) -> Procedure:
         director = self.director
-        yield from self._globals.start(director, self.config.globals, timeouts)
+        yield from self._globals.start(director, self.config.globals, timeouts, flush=first)
         for virtual in director.virtuals:
-            yield from director.create(virtual, virtual.services)
+            yield from director.create(virtual, () if virtual.carried else virtual.services)
             yield from director.finish_creation(virtual)
 
-    def _reload(self, config: Config, timeouts: Any, now: int) -> None:
+    def _reload(self, config: Config, timeouts: Timeouts | None, now: int) -> None:
         director = self.director
         self._forget_checks()
         old = director.virtuals
@@ -307,7 +309,7 @@ class IpvsCore:
         self._run(self._change(before, old, new, timeouts))
         self._register(now)
 
-    def _change(self, before: Any, old: list[Virtual], new: list[Virtual], timeouts: Any) -> Procedure:
+    def _change(self, before: Any, old: list[Virtual], new: list[Virtual], timeouts: Timeouts | None) -> Procedure:
         yield from self._globals.reload(self.director, before, self.config.globals, timeouts)
         yield from reload(self.director, old, new)
 

@@ -22,10 +22,12 @@ from pykeepalived.observe.cause import LogLine
 class Start:
     """Begin: build the topology of the configuration the core was made with and arm the checkers.
 
-    `timeouts` are those of the kernel's table, None when there is none.
+    `timeouts` are those of the kernel's table, None when there is none. `left` is the table that a predecessor left
+    when it died, None at a first start.
     """
 
     timeouts: Timeouts | None = None
+    left: Table | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,14 +52,14 @@ class KernelSettings:
         self._timeouts: Timeouts | None = None
         self._daemon: LvsSyncDaemon | None = None
 
-    def start(self, director: Director, settings: GlobalDefs, found: Timeouts | None) -> Procedure:
-        """Timeouts, then sync daemons, then lvs_flush; `found` are the kernel's timeouts."""
+    def start(self, director: Director, settings: GlobalDefs, found: Timeouts | None, flush: bool) -> Procedure:
+        """Timeouts, then sync daemons, then lvs_flush if `flush`; `found` are the kernel's timeouts."""
         yield from self._set_timeouts(director, settings, found)
         daemon = own_daemon(settings)
         if daemon is not None:
             yield from self._stop_daemons(director)
             yield from self._start_daemons(director, daemon)
-        if settings.lvs_flush:
+        if settings.lvs_flush and flush:
             batch = Batch()
             batch.add(FLUSH)
             yield from director.perform(batch)

@@ -114,8 +114,9 @@ class CheckerProcess:
         """Build the table, check servers until told to stop."""
         self._log.write(LogLine("Initializing ipvs", Priority.DEBUG))
         self._open_kernel()
-        self._prepare(self._config)
-        self._core.receive(effects.Start(self._kernel_timeouts()), self._loop.now())
+        self._prepare(self._config, first=True)
+        left = self._kernel_table() if self._context.respawned else None
+        self._core.receive(effects.Start(self._kernel_timeouts(), left), self._loop.now())
         self._settle()
         self._watch_bfd()
         self._loop.on_signal(signal.SIGCHLD, self._reap)
@@ -129,13 +130,13 @@ class CheckerProcess:
         self._close()
         return status
 
-    def _prepare(self, config: Config) -> None:
-        """Everything a configuration needs of the machine."""
+    def _prepare(self, config: Config, first: bool = False) -> None:
+        """Everything a configuration needs of the machine. Raises TlsError, but only the first time."""
         checkers = [check for vs in config.virtual_servers for rs in vs.real_servers for check in rs.checkers]
         raise_open_files_limit(len(checkers) + _FILES_BESIDE_CHECKS, self._log)
         self._notifier.configure(config.globals, runs_global_script=not config.wants_vrrp)
         if any(isinstance(check, HttpCheck) and check.tls for check in checkers):
-            self._tls.prepare()
+            self._prepare_tls(first)
         if any(isinstance(check, PingCheck) for check in checkers):
             self._ping.obtain()
         names = {check.track_file for check in checkers if isinstance(check, FileCheck)}
@@ -154,6 +155,14 @@ class CheckerProcess:
         elif self._addresses is not None:
             self._addresses.close()
             self._addresses = None
+
+    def _prepare_tls(self, first: bool) -> None:
+        try:
+            self._tls.prepare()
+        except TlsError as error:
+            if first:
+                raise
+            self._log.error(str(error))  # the SSL_GETs that need it fail and tell it
 
     def _close(self) -> None:
         self._dialler.close()
@@ -255,15 +264,18 @@ class CheckerProcess:
         self._open_kernel()
 
     def _read_table(self, _effect: effects.ReadTable) -> None:
-        table: Table | None = None
         if self._kernel is None:
             self._open_kernel()
-        if self._kernel is not None:
-            try:
-                table = self._kernel.table()
-            except OSError as error:
-                self._lose_kernel(error)
-        self._core.receive(effects.TableRead(table), self._loop.now())
+        self._core.receive(effects.TableRead(self._kernel_table()), self._loop.now())
+
+    def _kernel_table(self) -> Table | None:
+        if self._kernel is None:
+            return None
+        try:
+            return self._kernel.table()
+        except OSError as error:
+            self._lose_kernel(error)
+            return None
 
     def _kernel_timeouts(self) -> Timeouts | None:
         if self._kernel is None:

@@ -61,8 +61,9 @@ class Lab:
         self.stopped = False
         self.answer: Callable[[effects.StartCheck], Outcome | None] = self._answer
 
-    def start(self) -> Lab:
-        self.core.receive(effects.Start(self.kernel.timeouts()), self.now)
+    def start(self, respawned: bool = False) -> Lab:
+        left = self.kernel.table() if respawned else None
+        self.core.receive(effects.Start(self.kernel.timeouts(), left), self.now)
         return self.settle()
 
     def reload(self, configuration: Config) -> Lab:

@@ -204,8 +204,9 @@ def start(conf, args):
     global ka, T0
     dst = f"{WORK}/keepalived.conf"
     sh(f"cp {SC}/{conf} {dst}")
-    busy[0] = time.monotonic()
     settle()
+    while select.select([rec.s], [], [], 0.1)[0]:           # what was done before is to be noted before
+        time.sleep(0.05)
     a = KA.split() + ["-n", "-l", "-D", "-f", dst, "-p", f"{WORK}/p.pid", "-c", f"{WORK}/c.pid", "-r", f"{WORK}/v.pid", "-b", f"{WORK}/b.pid"] + args
     ka = subprocess.Popen(a, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/")
     T0 = time.monotonic()
