@@ -69,7 +69,7 @@ class Daemon:
         make_loader: Callable[[Options], Loader],
         manager: ServiceManager,
         prepare: Callable[[ChildKind], object] = lambda kind: None,
-        reload_file: str = "",
+        reload_file: Callable[[Config], str] = lambda config: "",
     ) -> None:
         self.options = options
         self.loop = loop
@@ -88,7 +88,8 @@ class Daemon:
         self._scripts = ScriptRunner(loop, log)
         self.children = Children(loop, log, launcher, self, respawn=not options.dont_respawn)
         self.reloader = Reloader(log, make_loader(options), self, lambda: self.config)
-        self.reloader.reload_file = reload_file
+        self._reload_file = reload_file
+        self.reloader.reload_file = reload_file(config)
         self._reload_timer: ReloadTimer | None = None
         kinds = {
             ChildKind.VRRP: options.run_vrrp,
@@ -176,6 +177,7 @@ class Daemon:
             for change in diff(self.config, config):
                 self.log.info(f"Reload: {change}", detail=1)
         self.config = config
+        self.reloader.reload_file = self._reload_file(config)
         wanted = wanted_children(config, self.enabled, self.options.run_all)
         for kind in wanted:
             self._prepare(kind)

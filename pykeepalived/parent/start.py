@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -115,18 +116,7 @@ def _start_in_place(
 ) -> int:
     """Namespace, directories, pid files, detaching; then the daemon; then the clean-up."""
     settings = config.globals
-    paths = run_paths(
-        instance=settings.instance,
-        namespace=settings.net_namespace,
-        use_pid_dir=settings.use_pid_dir,
-        parent=options.pid_file,
-        children={
-            ChildKind.VRRP: options.vrrp_pid_file,
-            ChildKind.CHECKER: options.checkers_pid_file,
-            ChildKind.BFD: options.bfd_pid_file,
-        },
-        reload_file=settings.reload_file,
-    )
+    paths = _paths(options, config)
     run_directory: PrivateRunDirectory | None = None
     if settings.net_namespace:
         try:
@@ -137,6 +127,9 @@ def _start_in_place(
             return 0
         run_directory = PrivateRunDirectory(settings.net_namespace, log)
     _make_run_directory(paths, log)
+    if paths.reload_file:
+        with contextlib.suppress(OSError):
+            os.unlink(paths.reload_file)
     try:
         pid_files = _take_pid_files(options, paths)
     except AlreadyRunningError as error:
@@ -201,7 +194,7 @@ def _serve(
         make_loader=parts.loader,
         manager=manager,
         prepare=runs.prepare,
-        reload_file=paths.reload_file,
+        reload_file=lambda config: _paths(options, config).reload_file,
     )
     extensions: list[Extension] = []
     # In the first turn of the loop, when the children are forked already: no advert waits for the import.
@@ -246,6 +239,22 @@ def _named_log(log: Log, options: LogOptions, namespace: str, instance: str, qui
     log.close()
     file = log_file_name(options.file, "", namespace, instance) if options.file else ""
     return open_log(options, ident, file)
+
+
+def _paths(options: Options, config: Config) -> RunPaths:
+    settings = config.globals
+    return run_paths(
+        instance=settings.instance,
+        namespace=settings.net_namespace,
+        use_pid_dir=settings.use_pid_dir,
+        parent=options.pid_file,
+        children={
+            ChildKind.VRRP: options.vrrp_pid_file,
+            ChildKind.CHECKER: options.checkers_pid_file,
+            ChildKind.BFD: options.bfd_pid_file,
+        },
+        reload_file=settings.reload_file,
+    )
 
 
 def _make_run_directory(paths: RunPaths, log: Log) -> None:

@@ -64,7 +64,8 @@ class Timer:
 class Loop:
     """Runs callbacks until `stop`. Callbacks take no arguments; what they raise goes to `on_error`, or ends `run`.
 
-    `lateness_ns` is the largest distance seen between a deadline and its callback since it was last set to 0.
+    `lateness_ns` is the largest distance seen between the earliest deadline of a turn and its callback, since it was
+    last set to 0.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -220,6 +221,7 @@ class Loop:
         """Call what is due. What the callbacks arm waits for the next iteration, so that readers get a turn."""
         now = self.now()
         last = self._pushed
+        measured = False
         while self._heap:
             heap = self._heap
             when, number, timer = heap[0]
@@ -240,13 +242,18 @@ class Loop:
                 continue
             heappop(heap)
             timer._queued = timer.when = None
-            late = now - due
-            if late > self.lateness_ns:
-                self.lateness_ns = late
-            if self._late_threshold is not None and late > self._late_threshold and self._late_callback is not None:
-                self._late_callback(late)
+            if not measured:
+                measured = True
+                self._measure(now - due)
             self._call(timer._callback)
             now = self.now()
+
+    def _measure(self, late: int) -> None:
+        """Note how late the earliest timer of this turn is; those behind it only wait for it."""
+        if late > self.lateness_ns:
+            self.lateness_ns = late
+        if self._late_threshold is not None and late > self._late_threshold and self._late_callback is not None:
+            self._late_callback(late)
 
     def _call(self, callback: Callback) -> None:
         if self.on_error is None:

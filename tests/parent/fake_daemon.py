@@ -2,7 +2,7 @@
 
 The file given with -f holds {"wants": [...], "globals": {...}, "children": {"vrrp": {...}}, "bad": "why"}. A child
 understands: `exit` (status, at once), `crash` (signal, at once), `hang` (answers nothing), `stop_ms` (time to leave),
-`refuse_reload` (raises on reload).
+`refuse_reload` (raises on reload). `look_at` has the loader tell whether that path exists.
 """
 
 from __future__ import annotations
@@ -95,6 +95,8 @@ def make_loader(options: Options) -> Loader:
             wants_bfd="bfd" in wants,
         )
         messages = tuple(content.get("messages", ()))
+        if "look_at" in content:
+            messages += (f"look_at: {os.path.exists(content['look_at'])}",)
         return Loaded(
             config=config,
             check_status=5 if messages else 0,

@@ -397,6 +397,24 @@ def test_a_reload_at_a_time(daemon, tmp_path):
     assert not when.exists()
 
 
+@pytest.mark.keyword("global_defs/reload_file")
+def test_the_reload_file_stands_while_files_are_read(daemon, tmp_path):
+    mark = tmp_path / "reloading"
+    config = {**VRRP, "globals": {"reload_file": str(mark)}, "look_at": str(mark)}
+    running = daemon(config)
+    running.wait_line("Startup complete")
+    assert "look_at: False" in running.lines()
+    running.signal(signal.SIGHUP)
+    running.wait_line("Reload complete")
+    assert "look_at: True" in running.lines()
+    assert not mark.exists()
+    running.stop()
+    mark.write_text("left by a crash")
+    again = daemon(config)
+    again.wait_line("Startup complete", 2)
+    assert not mark.exists()
+
+
 # scripts
 
 
