@@ -291,7 +291,7 @@ class VrrpProcess:
 
     def _sync_daemon(self, effect: effects.SyncDaemon) -> None:
         if self._sync is not None:
-            self._sync.set(effect.state)
+            self._sync.set("" if self._stopping else effect.state)
 
     def _configure_sync(self, config: Config) -> None:
         """The IPVS side is imported and opened only where a configuration wants it."""
