@@ -1,0 +1,30 @@
+"""What all tests share: the report on keywords that no behaviour test proves (`pytest --keyword-report`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+KEYWORDS = Path(__file__).resolve().parents[2] / "shared" / "reference" / "keywords.tsv"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--keyword-report", action="store_true", help="list keywords without a behaviour test")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--keyword-report"):
+        return
+    proven = {str(mark.args[0]) for item in items for mark in item.iter_markers("keyword")}
+    if not KEYWORDS.exists():
+        print(f"{len(proven)} keywords have a behaviour test; the keyword table is not here to compare with")
+    else:
+        known = [line.split("\t", 1)[0] for line in KEYWORDS.read_text().splitlines()[1:] if line]
+        unknown = sorted(proven - set(known))
+        missing = [path for path in known if path not in proven]
+        print("\n".join(missing))
+        print(f"{len(known) - len(missing)} of {len(known)} keywords have a behaviour test")
+        if unknown:
+            print("marks that name no keyword: " + ", ".join(unknown))
+    items.clear()
