@@ -47,6 +47,8 @@ BATCH_NS = 4_000_000
 """Checks that are due within this time start together: one wake-up, one batch of events for all of them."""
 AUDIT_NS = 5_000_000_000
 """How often the kernel's table is looked at for entries that somebody took away."""
+AUDIT_SHARE = 100
+"""A look that takes long is repeated after this many times as long: it never costs more than a few percent."""
 
 Check = CheckState[Any]
 
@@ -70,6 +72,7 @@ class IpvsCore:
         self._globals = global_settings.KernelSettings()
         self._audit_at: int | None = None
         self._auditing = False
+        self._asked = 0
         self._running = False
 
     # contract
@@ -360,6 +363,7 @@ class IpvsCore:
         self._audit_at = None
         if not self._auditing:
             self._auditing = True
+            self._asked = self.director.now
             self.director.out.append(ReadTable())
 
     def _table_read(self, found: Table | None, now: int) -> None:
@@ -369,7 +373,7 @@ class IpvsCore:
         if self._current is not None:  # read in the middle of a change: look again when it is done
             self._audit_at = now
             return
-        self._audit_at = now + AUDIT_NS
+        self._audit_at = now + max(AUDIT_NS, AUDIT_SHARE * (now - self._asked))
         if found is not None:
             self._run(self._repair(found))
 

@@ -330,9 +330,10 @@ class Director:
                 self.out.append(SetMarks(add=mark_elements(virtual, virtual.entries, mark)))
         self.add_services(batch, virtual, fresh)
         virtual.alive = True
+        new = set(fresh)
+        known = [service for service in virtual.services if service not in new]
         for real in virtual.reals:
             if real.carried:
-                known = [service for service in virtual.services if service not in fresh]
                 self.note_weight(batch, known, real, real.contributed_weight())
                 continue
             comes_up = real.failed == 0 and not real.alive

@@ -11,7 +11,7 @@ from pykeepalived.config.model.ipvs import Forwarding as Fwd
 from pykeepalived.config.model.ipvs import LvsMethod, Protocol, SorryServer
 from pykeepalived.config.model.values import Ip
 from pykeepalived.ipvs import effects
-from tests.ipvs.harness import Lab, config, real, tcp_check, virtual
+from tests.ipvs.harness import SECOND, Lab, config, real, tcp_check, virtual
 
 VS = "[10.99.0.1]:tcp:80"
 
@@ -447,3 +447,10 @@ def test_every_history_of_five_changes_ends_in_the_table_of_the_model(
             lab.check_table()
         lab.stop()
         assert lab.kernel.services == {}
+
+
+def test_a_look_at_a_large_table_that_takes_long_is_repeated_less_often() -> None:
+    lab = Lab(config(virtual(real("10.10.0.11", checkers=())))).start()
+    lab.core.tick(5 * SECOND)
+    lab.core.receive(effects.TableRead(lab.kernel.table()), 5 * SECOND + SECOND // 5)
+    assert lab.core.deadline() == 25 * SECOND + SECOND // 5
