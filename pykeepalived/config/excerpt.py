@@ -32,9 +32,12 @@ def excerpt(finding: Finding, lines: Mapping[str, list[str]]) -> list[str]:
     source = lines.get(at.file) if at is not None else None
     if at is None or source is None or not 1 <= at.line <= len(source):
         return []
-    text = masked(source[at.line - 1].rstrip("\r")).replace("\t", " ")
+    line = source[at.line - 1]
+    if len(line) > _LONGEST_SHOWN:
+        return []
+    text = masked(line.rstrip("\r")).replace("\t", " ")
     start = max(at.column - 1, 0)
-    if len(text) > _LONGEST_SHOWN or not text.isprintable():
+    if not text.isprintable():
         return []
     width = max(min(at.length, len(text) - start), 1)
     return [f"    {text}", "    " + " " * start + "^" + "~" * (width - 1)]

@@ -23,7 +23,7 @@ LONGEST_RESULT = 1023
 """Bytes of a line after substitution."""
 DEEPEST_EXPANSION = 100
 DEEPEST_INCLUDE = 100
-MOST_LINES_OF_ONE = 500_000
+MOST_LINES_OF_ONE = 200_000
 """Logical lines one physical line may become through loops and definitions."""
 MOST_REPLACEMENTS = 2_000
 
@@ -77,6 +77,7 @@ class Source:
         self._depth = 0
         self._made = 0
         self._unbalanced = False
+        self._overflowed = False
 
     # --- files ------------------------------------------------------------------------------------------------------
 
@@ -134,6 +135,7 @@ class Source:
     def _physical_line(self, line: str, number: int) -> None:
         place = _Place(self._stack[-1], number)
         self._made = 0
+        self._overflowed = False
         line = line.rstrip("\n").rstrip("\r")
         if "\0" in line:
             self._report(place, "line-nul", "the line contains a NUL byte - text before it ignored", upstream="")
@@ -168,15 +170,14 @@ class Source:
 
     def _shorten(self, line: str, place: _Place) -> str:
         data = line.encode("utf-8", "surrogateescape")
-        while len(data) > LONGEST_LINE:
-            message = f"the line is longer than {LONGEST_LINE} bytes - the first {LONGEST_LINE + 1} are ignored"
-            self._report(place, "line-long", message)
-            data = data[LONGEST_LINE + 1 :]
-        return (
-            data.decode("utf-8", "surrogateescape")
-            if len(data) < len(line.encode("utf-8", "surrogateescape"))
-            else line
-        )
+        begin = 0
+        while len(data) - begin > LONGEST_LINE:
+            begin += LONGEST_LINE + 1
+        if not begin:
+            return line
+        message = f"the line is longer than {LONGEST_LINE} bytes - its first {begin} bytes are ignored"
+        self._report(place, "line-long", message)
+        return data[begin:].decode("utf-8", "surrogateescape")
 
     # --- logical lines ----------------------------------------------------------------------------------------------
 
@@ -303,7 +304,8 @@ class Source:
         """Replace references until none is left; also the further lines when the last one spans several."""
         offset = replacements = 0
         rest: list[str] = []
-        while (match := lines.REFERENCE.search(text, offset)) is not None:
+        # What is left of a line that grew too long stays as it is, also behind the braces it is split at.
+        while not self._overflowed and (match := lines.REFERENCE.search(text, offset)) is not None:
             value, more = self._value(match[1] or match[3], match[2] or "", match.end() == len(text), place)
             if value is None:
                 offset = match.start() + 1
@@ -314,6 +316,7 @@ class Source:
                 severity = Severity.WARNING
                 message = f"the line grows beyond {LONGEST_RESULT} bytes - remaining references are left as they are"
                 self._report(place, "substitution-long", message, FindingClass.NONE, severity=severity)
+                self._overflowed = True
                 break
             text, offset = result, match.start()
             if more:
