@@ -12,6 +12,7 @@ from functools import partial
 from heapq import heappop, heappush
 
 from pykeepalived.config.model import Config
+from pykeepalived.config.model.values import Ip
 from pykeepalived.observe.snapshot import VrrpInstanceSnapshot, VrrpState
 from pykeepalived.sim.lan import Arrival, Lan, Packet, Quality, RandomSource
 from pykeepalived.sim.machine import Machine, Plug, Surroundings, Wish
@@ -61,6 +62,8 @@ class Node:
     waiting: list[Arrival] = field(default_factory=list)
     untold: list[inputs.Input] = field(default_factory=list)
     changed: bool = False
+    announced: set[Ip] = field(default_factory=set)
+    """VIPs announced since their instance became master."""
     states: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -183,10 +186,14 @@ class Cluster:
         match effect:
             case effects.NotifyInstance(instance, state, priority, cause) if state in _SHOWN:
                 node.changed = True
+                if state != "MASTER":
+                    node.announced -= {address.address for address in instance.virtual_addresses}
                 if node.states.get(instance.name) != state:
                     self._change(node, instance.name, state, f"{cause.fact} {cause.subject}".rstrip(), priority)
             case effects.ChangeNetwork():
                 node.changed = True
+            case effects.SendFrames(frames):
+                node.announced.update(frame.address for frame in frames)
             case _:
                 pass
 
@@ -221,6 +228,7 @@ class Cluster:
         node.running = node.stalled = False
         node.waiting.clear()
         node.untold.clear()
+        node.announced.clear()
         for instance in list(node.states):
             node.states[instance] = "DEAD"
             self.changes.append(Change(self.elapsed, name, instance, "DEAD"))
@@ -369,7 +377,13 @@ class Cluster:
 
     def check_converged(self) -> None:
         """To be called when nothing has happened for long: each part of a segment has exactly one master per VRID,
-        and unless somebody must not preempt it is the one with the highest priority."""
+        unless somebody must not preempt it is the one with the highest priority, and it has announced its VIPs."""
+        for node in self.nodes.values():
+            masters = [name for name, state in node.states.items() if node.active and state == "MASTER"]
+            for model in node.machine.config.vrrp_instances:
+                wanted = {address.address for address in model.virtual_addresses if model.name in masters}
+                for address in wanted - node.announced:
+                    self._violated(node, f"has not announced {address}")
         for key, candidates in self._candidates().items():
             for part in self._parts(key[0], candidates):
                 self._check_part(key, part)
