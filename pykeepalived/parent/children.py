@@ -347,7 +347,8 @@ class Children:
         for timer in self._waiting.values():
             timer.cancel()
         self._waiting.clear()
-        for child in self.running:
+        # VRRP first: until it has given up its addresses, no other node takes them.
+        for child in sorted(self.running, key=lambda child: child.kind is not ChildKind.VRRP):
             _kill(child.pid, signal.SIGTERM)
         self._loop.call_at(self._loop.now() + wait_ns, self._force)
         self._loop.call_at(self._loop.now(), self._check_all_gone)

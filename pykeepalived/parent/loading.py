@@ -62,7 +62,12 @@ def _lines(result: LoadResult, texts: tuple[str, ...]) -> Iterable[LogLine]:
         if finding.at is not None and finding.at.line:
             fields |= {"CONFIG_FILE": finding.at.file, "CONFIG_LINE": str(finding.at.line)}
         own_hint = finding.kind is FindingClass.NONE and finding.at is not None and not finding.upstream
-        yield LogLine(text, Priority.INFO, int(own_hint), fields)
+        if finding.code == "namespace-unknown":
+            name = text.rpartition(" ")[2]
+            yield LogLine(f"Failed to open /run/netns/{name}", Priority.ERROR)
+            yield LogLine(f"Unable to set network namespace {name} - exiting", Priority.ERROR)
+        else:
+            yield LogLine(text, Priority.INFO, int(own_hint), fields)
 
 
 class _Saver:

@@ -13,7 +13,7 @@ from pykeepalived.config.model import Config
 from pykeepalived.observe.dump_files import dump_directory
 from pykeepalived.parent.daemon import Daemon
 from pykeepalived.parent.launch import IDENTS, LOG_FILE_INFIXES, PARENT_NAME, ForkLauncher, RunChild
-from pykeepalived.parent.loaded import EXIT_NO_CONFIG, Loader
+from pykeepalived.parent.loaded import Loader
 from pykeepalived.parent.namespace import (
     NamespaceError,
     PrivateRunDirectory,
@@ -23,7 +23,7 @@ from pykeepalived.parent.namespace import (
 )
 from pykeepalived.parent.options import DEFAULT_CONFIG_FILE, Options
 from pykeepalived.parent.paths import RUN_DIRECTORY, RunPaths, run_paths
-from pykeepalived.parent.process import CoreDumps, announce, detach
+from pykeepalived.parent.process import CoreDumps, announce, detach, open_standard_descriptors
 from pykeepalived.parent.systemd import ServiceManager
 from pykeepalived.runtime.child import DaemonOptions
 from pykeepalived.runtime.log import IDENT_PARENT, Log, LogOptions, ident_for, log_file_name, open_log
@@ -78,6 +78,7 @@ class _Runs(Mapping[ChildKind, RunChild]):
 
 def start(options: Options, parts: Parts) -> int:
     """Be the daemon. Returns the exit status: of the daemon, or 0 in the launcher that has detached it."""
+    open_standard_descriptors()
     _ignore_early_signals()
     os.umask(DEFAULT_UMASK if options.umask is None else options.umask)
     manager = ServiceManager(os.environ)
@@ -94,7 +95,7 @@ def start(options: Options, parts: Parts) -> int:
     config = loaded.config
     if config is None:
         core_dumps.restore()
-        return loaded.refusal or EXIT_NO_CONFIG
+        return loaded.refusal
     settings = config.globals
     if options.umask is None and settings.umask is not None:
         os.umask(settings.umask)
@@ -209,9 +210,10 @@ def _serve(
 
 
 def _ignore_early_signals() -> None:
-    """Until there are handlers, a reload or dump request must not end the start."""
+    """Until there are handlers, a reload or dump request must not end the start. Inherited blocks are lifted."""
     for signum in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGRTMAX - 1, signal.SIGRTMIN + 2):
         signal.signal(signum, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _log_options(options: Options) -> LogOptions:

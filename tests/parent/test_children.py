@@ -270,7 +270,7 @@ def test_stop_waits_then_forces(world):
     world.start(VRRP, CHECKER)
     pids = {child.kind: child.pid for child in world.children.running}
     world.children.stop(5 * S)
-    assert sorted(world.killed) == sorted((pid, signal.SIGTERM) for pid in pids.values())
+    assert world.killed == [(pids[VRRP], signal.SIGTERM), (pids[CHECKER], signal.SIGTERM)]
     world.die(CHECKER, exited(0))
     world.run_for(5 * S)
     assert world.killed[-1] == (pids[VRRP], signal.SIGKILL)

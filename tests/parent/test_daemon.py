@@ -457,6 +457,29 @@ def test_stop_during_the_startup_script(daemon):
 # detaching, umask, systemd
 
 
+def test_blocked_signals_and_closed_descriptors_of_the_starter_do_not_matter(daemon, tmp_path):
+    running = daemon(VRRP)
+    running.wait_line("Startup complete")
+    running.stop()
+
+    def hostile() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    log = tmp_path / "k.log"
+    closing = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *running.command, f"-g{log}"]
+    running.process = subprocess.Popen(closing, cwd=ROOT, preexec_fn=hostile)
+    wait_for(lambda: log.exists() and "Startup complete" in log.read_text(), "start")
+    child = running.pid("v")
+    assert [os.readlink(f"/proc/{child}/fd/{fd}") for fd in range(3)] == ["/dev/null"] * 3
+    os.kill(child, signal.SIGKILL)
+    wait_for(lambda: running.pid("v") != child, "respawn")
+    running.signal(signal.SIGHUP)
+    wait_for(lambda: "Reload complete" in log.read_text(), "reload")
+    assert running.stop() == 0
+
+
 def test_it_detaches_without_n(daemon, tmp_path):
     running = daemon(VRRP)
     running.wait_line("Startup complete")
