@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from pykeepalived.config.model import Config
-from pykeepalived.config.model.ipvs import FileCheck, HttpCheck, PingCheck
+from pykeepalived.config.model.ipvs import FileCheck, HttpCheck, MiscCheck, PingCheck
 from pykeepalived.ipvs import effects
 from pykeepalived.ipvs.checks.attempt import Attempt, Outcome, Reason, Transport
 from pykeepalived.ipvs.core import IpvsCore
@@ -139,6 +139,8 @@ class CheckerProcess:
             self._prepare_tls(first)
         if any(isinstance(check, PingCheck) for check in checkers):
             self._ping.obtain()
+        if any(isinstance(check, MiscCheck) for check in checkers):
+            self._runner.prepare()
         names = {check.track_file for check in checkers if isinstance(check, FileCheck)}
         files = [file for file in config.track_files if file.name in names]
         for file in files:

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from pykeepalived.config.model.ipvs import Connection, Url
+from pykeepalived.config.model.ipvs import Connection, SslContext, Url
 from pykeepalived.config.model.values import Ip
 from pykeepalived.ipvs.checks.attempt import Attempt, Outcome, Reason, Tls, Transport
 from pykeepalived.ipvs.checks.dns import DnsExchange, question
 from pykeepalived.ipvs.checks.http import HttpExchange, request
 from pykeepalived.ipvs.checks.smtp import SmtpExchange
 from pykeepalived.ipvs.dial import Dialler
-from pykeepalived.ipvs.tls import TlsFactory
+from pykeepalived.ipvs.tls import TlsError, TlsFactory
 from pykeepalived.runtime.loop import Loop
 
 SECOND = 1_000_000_000
@@ -30,10 +30,10 @@ SECOND = 1_000_000_000
 class Phone:
     """A dialler with a loop that runs until every attempt has ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: SslContext | None = None) -> None:
         self.loop = Loop()
         self.outcomes: dict[Any, Outcome] = {}
-        self.dialler = Dialler(self.loop, self._done, lambda: None, TlsFactory(None))
+        self.dialler = Dialler(self.loop, self._done, lambda: None, TlsFactory(settings))
 
     def _done(self, checker: Any, outcome: Outcome) -> None:
         self.outcomes[checker] = outcome
@@ -222,6 +222,43 @@ def test_https_with_sni_however_the_server_closes(phone: Phone, certificate: Pat
     with listener(serve) as port:
         assert phone.call(tcp(where(port), exchange, Tls("sni.example")))[0].ok
     assert names == ["sni.example"]
+
+
+@pytest.mark.keyword("SSL/certificate")
+@pytest.mark.keyword("SSL/key")
+@pytest.mark.keyword("SSL/ca")
+def test_a_client_certificate_is_shown(certificate: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    context.load_verify_locations(certificate / "cert.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    def serve(peer: socket.socket) -> None:
+        with contextlib.suppress(OSError), context.wrap_socket(peer, server_side=True) as secure:
+            page(b"secret")(secure)
+
+    cert, key = str(certificate / "cert.pem"), str(certificate / "key.pem")
+    outcomes = []
+    with listener(serve) as port:
+        for settings in (SslContext(certificate=cert, key=key, ca=cert), None):
+            phone = Phone(settings)
+            exchange = HttpExchange(Url(path="/"), request("/", "x", "1.0"), True)
+            outcomes.append(phone.call(tcp(where(port), exchange, Tls(compliant=True)))[0].ok)
+            phone.close()
+    assert outcomes == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        (SslContext(certificate="/none/cert.pem", key="/none/key.pem"), "SSL error : Cant load certificate file..."),
+        (SslContext(key="/none/key.pem"), "SSL error : Cant load key file..."),
+        (SslContext(ca="/none/ca.pem"), "SSL error : Cant load CA file..."),
+    ],
+)
+def test_files_that_cannot_be_loaded(settings: SslContext, text: str) -> None:
+    with pytest.raises(TlsError, match=text):
+        TlsFactory(settings).prepare()
 
 
 def test_no_tls_at_the_other_end(phone: Phone) -> None:

@@ -214,7 +214,7 @@ def start(conf, args):
     threading.Thread(target=log_thread, args=(ka,), daemon=True).start()
 
 
-def ready(timeout=20):
+def ready(timeout=120):
     """Wait until the daemon has started: how long an interpreter takes to load on a busy machine is not what is tested."""
     end = time.monotonic() + timeout
     while time.monotonic() < end and not any("Startup complete" in l for _, l in loglines):
