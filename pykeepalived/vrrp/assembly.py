@@ -5,7 +5,7 @@ What they do in between is router.py's to tell them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import partial
 
 from pykeepalived.config.model import Config
@@ -25,8 +25,6 @@ from pykeepalived.vrrp.statics import Statics
 from pykeepalived.vrrp.table import Event, State
 from pykeepalived.vrrp.tracking import Tracking, groups_of
 
-Attachments = Mapping[tuple[str, str, int], str]
-
 
 def identity(config: VrrpInstance) -> Hashable:
     """What makes it the same virtual router after a reload; its name does not."""
@@ -37,6 +35,10 @@ def identity(config: VrrpInstance) -> Hashable:
         config.source_address if config.unicast else None,
         None if config.unicast else (config.vmac is not None, config.mcast_dst_ip),
     )
+
+
+def _nothing() -> None:
+    pass
 
 
 class Assembly:
@@ -54,6 +56,7 @@ class Assembly:
         self.statics = Statics(context)
         self.places: dict[Hashable, list[tuple[Instance, PlacedAddress]]] = {}
         self.by_interface: dict[str, list[Instance]] = {}
+        self.by_interface_or_address: dict[str, list[Instance]] = {}
         self.virtual_ips: frozenset[Ip] = frozenset()
 
     # interfaces and sources
@@ -136,7 +139,12 @@ class Assembly:
         """Find instances by what the kernel reports."""
         self.places = {}
         self.by_interface = {}
+        self.by_interface_or_address = {}
         for instance in self.instances.values():
+            config = instance.config
+            owned = (*config.virtual_addresses, *config.excluded_addresses)
+            for name in dict.fromkeys((config.interface, *(address.interface for address in owned))):
+                self.by_interface_or_address.setdefault(name, []).append(instance)
             for placed in instance.holdings.all_addresses:
                 self.places.setdefault(placed.place, []).append((instance, placed))
             for name in {instance.interface, instance.config.interface} - {""}:
@@ -159,7 +167,7 @@ class Assembly:
             self.instances[item.name] = self._make(item)
         self.groups = groups_of(config, self.instances, self.context)
         self._index()
-        self._configure_delays()
+        self.configure_delays()
         self._configure_announcer()
         self.statics.replace(config)
         instances = list(self.instances.values())
@@ -197,8 +205,12 @@ class Assembly:
         """Make the first decision of an instance or its group, once nobody waits for the result of a script."""
         group = instance.group
         if group is not None:
-            if group.state is State.INIT and not any(member.waiting for member in group.members):
+            if any(member.waiting for member in group.members):
+                return
+            if group.state is State.INIT:
                 group.begin(now)
+            elif instance.state is State.INIT:
+                group.agree(now)
             return
         if instance.state is not State.INIT or instance.waiting:
             return
@@ -263,9 +275,10 @@ class Assembly:
         defaults = self.config.globals.vrrp_defaults
         self.context.announcer.configure(defaults.garp_interval_us, defaults.gna_interval_us, self.config.garp_groups)
 
-    def _configure_delays(self) -> None:
+    def configure_delays(self) -> None:
         """interface_up_down_delays, kept below the time in which peers would notice."""
         machine = self.context.machine
+        self.context.interval_changed = self.configure_delays if self.config.interface_delays else _nothing
         for link in machine.links.values():
             link.down_delay_ns = link.up_delay_ns = 0
         for item in self.config.interface_delays:
@@ -278,6 +291,19 @@ class Assembly:
                 link = machine.link(name)
                 link.down_delay_ns = down_us * NANOSECONDS_PER_MICROSECOND
                 link.up_delay_ns = up_us * NANOSECONDS_PER_MICROSECOND
+
+    def links_wanted(self, parent: str) -> Iterator[tuple[VrrpInstance, int]]:
+        """(instance, family) of each VMAC or ipvlan interface that is to stand on `parent`."""
+        for instance in self.by_interface_or_address.get(parent, ()):
+            config = instance.config
+            families = set()
+            if config.interface == parent and (config.vmac is not None or config.ipvlan is not None):
+                families.add(config.family)
+            for address in (*config.virtual_addresses, *config.excluded_addresses):
+                if (address.use_vmac or config.use_vmac_addr) and (address.interface or config.interface) == parent:
+                    families.add(address.family)
+            for family in sorted(families):
+                yield config, family
 
     def _delay_limit(self, interface: str) -> int | None:
         limits = [
@@ -314,7 +340,7 @@ class Assembly:
         self.groups = groups_of(config, kept, self.context)
         change.put_out(self.context.outbox)
         self._index()
-        self._configure_delays()
+        self.configure_delays()
         self._configure_announcer()
         self._settle(changed, groups, now)
 
@@ -329,7 +355,8 @@ class Assembly:
             if self.config.globals.vrrp_defaults.fifo_write_states_on_reload and instance.state is not State.INIT:
                 instance.repeat_notice()
         for group in self.groups:
-            group.inherit(groups.get(group.name), now)
+            group.inherit(groups.get(group.name))
+            group.agree(now)
             if self.config.globals.vrrp_defaults.fifo_write_states_on_reload and group.state is not State.INIT:
                 self.context.outbox.later(NotifyGroup(group.config, group.state.name, group.cause, fifo_only=True))
         for instance in instances:

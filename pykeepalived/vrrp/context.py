@@ -19,7 +19,8 @@ class Context:
     """`delay_until` is the end of vrrp_startup_delay (0 = none): until then nothing is sent and nothing heard.
 
     `unfinished` is what remains of becoming MASTER when the advert is ready to leave: it is worked off while the advert
-    is on its way, before anything else happens.
+    is on its way, before anything else happens. `interval_changed` is called when a master's advert interval becomes
+    another one: delays of interfaces depend on it.
     """
 
     outbox: Outbox
@@ -30,6 +31,7 @@ class Context:
     globals: GlobalDefs
     delay_until: int = 0
     unfinished: list[Callable[[], None]] = field(default_factory=list)
+    interval_changed: Callable[[], None] = lambda: None
 
     def finish(self) -> None:
         """Do what has been put off."""

@@ -111,39 +111,47 @@ class Group:
         """All members go on as MASTER for a killed predecessor."""
         self._enter(State.MASTER, Cause("adopted", self.name, "", now), now)
 
-    def inherit(self, former: Group | None, now: int) -> None:
-        """After a reload: go on with the state of the group of that name, as far as the members agree to it."""
+    def inherit(self, former: Group | None) -> None:
+        """After a reload: go on with the state of the group of that name. A group of new members begins anew."""
         if former is not None:
             self.state, self.cause, self.last_transition = former.state, former.cause, former.last_transition
-        states = {member.state for member in self.members}
-        if State.INIT in states:
-            self._include_new(states, now)
+        if all(member.state is State.INIT for member in self.members):
+            self.state = State.INIT
+
+    def agree(self, now: int) -> None:
+        """A reload has put members together that may be in different states: bring in those that have not begun, then
+        make all of them one. Nothing is decided while somebody waits for a script."""
+        if any(member.waiting for member in self.members) or all(m.state is State.INIT for m in self.members):
+            return
         cause = Cause("reload", self.name, "", now, self.config.at)
+        self._include_new(cause, now)
+        states = {member.state for member in self.members}
         faulty = next((member for member in self.members if member.faults), None)
         if faulty is not None:
             self.member_fault(faulty, cause, now)
         elif states == {State.MASTER}:
             self._enter(State.MASTER, cause, now)
         elif State.MASTER in states or State.FAULT in states:
-            backup = next((member for member in self.members if member.state is State.BACKUP), self.members[0])
-            if backup.state is State.FAULT:
-                backup.become_backup(Event.RECOVER, cause, now)
-            self.member_left(backup, cause, now)
-        elif states == {State.BACKUP}:
+            first = min(self.members, key=lambda member: (State.BACKUP, State.FAULT, State.MASTER).index(member.state))
+            if first.state is State.FAULT:
+                first.become_backup(Event.RECOVER, cause, now)
+            self.member_left(first, cause, now)
+        else:
             self._enter(State.BACKUP, cause, now)
 
-    def _include_new(self, states: set[State], now: int) -> None:
-        """Members that the reload brought into a working group begin as the others are."""
-        if states == {State.INIT} or any(member.waiting for member in self.members):
-            return
-        cause = Cause("reload", self.name, "", now, self.config.at)
-        states.discard(State.INIT)
-        joins_master = states == {State.MASTER}
-        for member in [member for member in self.members if member.state is State.INIT and not member.faults]:
+    def _include_new(self, cause: Cause, now: int) -> None:
+        """Members that have not begun do so as the others are."""
+        working = {member.state for member in self.members if member.state is not State.INIT}
+        for member in [member for member in self.members if member.state is State.INIT]:
+            own = next(iter(member.faults.values()), None)
+            if own is not None:
+                member.enter_fault(Event.FAULT, own, now, init=True)
+                continue
+            if not self.all_owners:
+                member.want = State.BACKUP
             member.start(now, cause)
-            if joins_master and not member.config.is_owner:
+            if working == {State.MASTER} and member.want is State.BACKUP:
                 member.become_master(Event.GROUP_MASTER, cause, now)
-            states.add(member.state)
 
     def begin(self, now: int) -> None:
         """The first decision for all members at once, when nobody waits for a script any more."""

@@ -164,6 +164,7 @@ class Instance:
         if interval_us != self.master_interval_us:
             self.master_interval_us = interval_us
             self.compute_down()
+            self.context.interval_changed()
 
     def _expired(self, now: int, due: int) -> None:
         if self.state is State.MASTER:
@@ -192,7 +193,10 @@ class Instance:
         self.timer.set(now + self.interval_ns)
 
     def send_zero(self, now: int, times: int = 1) -> None:
-        """Tell that we give up: priority 0 (RFC 9568 section 6.4.3). An IPv6 instance without address stays silent."""
+        """Tell that we give up: priority 0 (RFC 9568 section 6.4.3). Without sockets or source address
+        nothing can be said."""
+        if not self.advertiser.ready:
+            return
         for _ in range(times):
             self.advertiser.send_priority(0, self.effective, self.context.outbox, self.context.wall)
             self.counters.advert_sent += 1

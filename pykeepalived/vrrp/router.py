@@ -274,17 +274,22 @@ class Router:
             assembly.refresh_sources(concerned, now)
         if link.exists and link.up:
             assembly.statics.link_returned(link.name)
+        if assembly.config.interface_delays:
+            assembly.configure_delays()
         self._recreate_links(link)
 
     def _recreate_links(self, link: Link) -> None:
-        """Ask for VMACs that somebody deleted, now or when their parent comes back."""
-        for (name, parent, family), made in self._assembly.attachments.items():
-            if link.name not in (parent, made):
+        """Ask for VMACs that somebody deleted or whose parent was missing, now or when their parent comes."""
+        assembly, links = self._assembly, self._machine
+        parents = {link.name}
+        parents.update(parent for (_, parent, _), made in assembly.attachments.items() if made == link.name)
+        for parent in sorted(parents):
+            if not links.link(parent).exists:
                 continue
-            instance = self._assembly.instances.get(name)
-            links = self._machine
-            if instance is not None and links.link(parent).exists and not links.link(made).exists:
-                self._outbox.later(CreateLink(instance.config, parent, family))
+            for config, family in assembly.links_wanted(parent):
+                made = assembly.attachments.get((config.name, parent, family))
+                if made is None or not links.link(made).exists:
+                    self._outbox.later(CreateLink(config, parent, family))
 
     def _attached(self, message: inputs.Attached, now: int) -> None:
         """A VMAC is there again, perhaps under another name."""

@@ -15,6 +15,7 @@ from pykeepalived.vrrp.effects import WatchTrackers
 from pykeepalived.vrrp.group import Group
 from pykeepalived.vrrp.instance import FaultKey, Instance
 from pykeepalived.vrrp.machine import Link
+from pykeepalived.vrrp.table import State
 from pykeepalived.vrrp.track import TrackedBfd, TrackedFile, TrackedLink, TrackedProcess, TrackedScript, Use
 
 KINDS = ("interface", "base", "script", "file", "process", "bfd")
@@ -44,11 +45,11 @@ class Tracking:
             self._forget(instance, keys[instance], now)
         self._context.outbox.later(WatchTrackers(tuple(self.files), tuple(self.processes), self._polled(config)))
         self.tell(now)
-        if reload:
-            return
+        for instance in instances:
+            instance.waiting.clear()
         for script in self.scripts.values():
             for use in script.uses:
-                if use.weight == 0 and script.waits:
+                if use.weight == 0 and script.waits and use.instance.state is State.INIT:
                     use.instance.waiting.add(script.name)
 
     def tell(self, now: int) -> None:

@@ -339,6 +339,43 @@ def test_vmac_attached_under_another_name() -> None:
     assert node.addresses == {("vrrp1.51", ip("192.0.2.100"))}
 
 
+def test_vmac_of_an_interface_that_comes_later() -> None:
+    """dynamic_interfaces: nothing could be made at start; the link is asked for when its parent comes."""
+    lan = Lan()
+    node = lan.node("A", config(instance(vmac=Vmac())), view(interfaces=(interface("eth9", 9),)))
+    assert node.state() == "FAULT"
+    assert node.pools == []
+    node.receive(inputs.InterfaceChanged(interface()))
+    node.receive(inputs.AddressAdded(address("192.0.2.1/24")))
+    ((_, wanted),) = node.effects(fx.CreateLink)
+    assert (wanted.parent, wanted.family) == ("eth0", 4)  # type: ignore[attr-defined]
+    node.receive(inputs.InterfaceChanged(interface("vrrp.51", 17, "00005e000133", parent="eth0")))
+    node.receive(inputs.Attached("VI_1", "eth0", 4, "vrrp.51"))
+    assert node.state() == "BACKUP"
+    assert [pool.interface for pool in node.pools] == ["vrrp.51"]
+    lan.run(4)
+    assert node.addresses == {("vrrp.51", ip("192.0.2.100"))}
+
+
+def test_address_vmac() -> None:
+    """use_vmac on an address of another interface: it goes to the VMAC made there, which is asked for when it is lost."""
+    lan = Lan()
+    addresses = (vip("192.0.2.100"), vip("198.51.100.7", "eth1", interface_given=True, use_vmac=True))
+    machine = view(
+        address("192.0.2.1/24"),
+        interfaces=(interface(), interface("eth1", 3), interface("vrrp1.51", 8, "00005e000133", parent="eth1")),
+        attachments={("VI_1", "eth1", 4): "vrrp1.51"},
+    )
+    node = lan.node("A", config(instance(virtual_addresses=addresses)), machine)
+    lan.run(4)
+    assert node.addresses == {("eth0", ip("192.0.2.100")), ("vrrp1.51", ip("198.51.100.7"))}
+    assert node.snapshot().address_devices == ("", "vrrp1.51@eth1")
+    node.receive(inputs.InterfaceRemoved("vrrp1.51"))
+    assert node.state() == "FAULT"
+    ((_, wanted),) = node.effects(fx.CreateLink)
+    assert (wanted.parent, wanted.family) == ("eth1", 4)  # type: ignore[attr-defined]
+
+
 # failures of the shell
 
 

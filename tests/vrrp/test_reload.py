@@ -451,6 +451,34 @@ def test_failed_script_is_kept() -> None:
     assert node.state() == "BACKUP", "nothing is tracked any more"
 
 
+def test_waiting_goes_on_over_a_reload() -> None:
+    """Still waiting while the script is tracked, and begins when it is not any more."""
+    lan = Lan()
+    node = start(lan, tracked(), **scripted())
+    lan.run(0.1)
+    reload(node, tracked(), **scripted())
+    assert node.snapshot().scripts_init == 1
+    assert node.notices() == []
+    reload(node, changed(), **scripted())
+    assert node.state() == "BACKUP"
+
+
+def test_waiting_member_of_a_working_group() -> None:
+    """It begins when its script has answered; a failure takes the group to FAULT."""
+    for status, state in ((0, "MASTER"), (1, "FAULT")):
+        lan = Lan()
+        first, second = two_members()
+        waiting = dataclasses.replace(second, track=Trackers(scripts=(Tracker(name="chk"),)))
+        node = start(lan, first, waiting, **scripted())
+        lan.run(4)
+        assert node.state("VI_1") == "MASTER"
+        reload(node, first, waiting, vrrp_sync_groups=(group("VI_1", "VI_2"),), **scripted())
+        assert node.state("VI_1") == "MASTER"
+        node.receive(inputs.ScriptFinished("chk", status=status))
+        assert node.state("VI_1") == node.state("VI_2") == state
+        assert node.router.snapshot().groups[0].state.name == state
+
+
 def test_new_script_makes_no_master_yield() -> None:
     lan = Lan()
     node = start(lan)

@@ -285,6 +285,21 @@ def test_debounce_is_limited() -> None:
     assert node.snapshot().last_transition_ns == moment + (2_000_000 - 3906) * 1000
 
 
+def test_debounce_follows_a_faster_master() -> None:
+    """A version 3 master with a shorter interval shortens the delays too."""
+    lan = Lan()
+    delays = (InterfaceDelays(interface="eth0", down_us=1_500_000, up_us=1_500_000),)
+    node = start(lan, more={"interface_delays": delays}, version=3)
+    peer = instance(version=3, advert_int_us=200_000, priority=200)
+    lan.node("B", config(peer), view(address("192.0.2.2/24")))
+    lan.run(2)
+    assert node.snapshot().master_advert_int_us == 200_000
+    moment = lan.now
+    node.receive(flag(interface(), False))
+    lan.run(2)
+    assert node.snapshot().last_transition_ns == moment + (400_000 - 781) * 1000
+
+
 def test_linkbeat() -> None:
     lan = Lan()
     node = start(lan, more={"linkbeat_use_polling": True})
