@@ -192,6 +192,7 @@ def _plan(view: View) -> Iterable[str]:
         yield f"A reload would be refused: {view['refused']}"
     yield from (f"process {kind}: would be started" for kind in view["starts"])
     yield from (change["text"] for change in view["changes"])
+    yield from (f"kernel: {operation}" for operation in view.get("kernel", ()))
     if not (view["refused"] or view["changes"] or view["starts"]):
         yield "A reload would change nothing."
 

@@ -19,6 +19,8 @@ from pykeepalived.parent.launch import fork_worker
 from pykeepalived.parent.parts import wanted_children
 from pykeepalived.parent.paths import RunPaths
 from pykeepalived.parent.reload import ReloadOutcome, unchangeable
+from pykeepalived.runtime.messages import ChildKind
+from pykeepalived.vrrp.process import kernel_forecast
 
 ANSWER_NS = 2_000_000_000
 _MAX_PLAN = 16 << 20
@@ -179,6 +181,7 @@ def plan(daemon: Daemon, path: str) -> dict[str, Any]:
         "refused": "",
         "starts": [],
         "changes": [],
+        "kernel": [],
     }
     if loaded.config is None:
         return result(view | {"refused": "the file cannot be used"})
@@ -200,6 +203,9 @@ def plan(daemon: Daemon, path: str) -> dict[str, Any]:
         }
         for change in diff(daemon.config, loaded.config)
     ]
+    if ChildKind.VRRP in running:
+        with contextlib.suppress(OSError):
+            view["kernel"] = kernel_forecast(daemon.config, loaded.config)
     return result(view)
 
 

@@ -32,6 +32,7 @@ from pykeepalived.vrrp import effects, inputs
 from pykeepalived.vrrp.agent import VrrpAgent
 from pykeepalived.vrrp.bus import VrrpBus
 from pykeepalived.vrrp.dumps import VrrpDumps, with_descriptors, with_links
+from pykeepalived.vrrp.forecast import forecast
 from pykeepalived.vrrp.host import Host
 from pykeepalived.vrrp.processes import ProcessWatcher
 from pykeepalived.vrrp.router import Router
@@ -53,6 +54,18 @@ def run(context: ChildContext) -> int:
         return _start(context, loop)
     finally:
         loop.close()
+
+
+def kernel_forecast(before: Config, after: Config) -> list[str]:
+    """What a reload would do to the kernel as it is now, a line for each operation. Raises OSError.
+
+    For a process that is not the VRRP child.
+    """
+    kernel = Kernel()
+    try:
+        return [str(operation) for operation in forecast(before, after, kernel.facts(routes=True, rules=True))]
+    finally:
+        kernel.close()
 
 
 def _start(context: ChildContext, loop: Loop) -> int:
