@@ -6,6 +6,7 @@ from typing import Any
 
 from pykeepalived.config.findings import FindingClass
 from pykeepalived.config.schema import globals_handlers as handlers
+from pykeepalived.config.schema import globals_lvs
 from pykeepalived.config.schema.base import Keyword
 from pykeepalived.config.schema.types import Address, Choice, Flag, Integer, Switch, Word, seconds
 from pykeepalived.config.values import I32_MAX, I32_MIN, U31, U32
@@ -172,7 +173,7 @@ GLOBAL_FIREWALL = [
         name="vrrp_iptables",
         process="vrrp",
         type=Word("[CHAIN_IN [CHAIN_OUT]]", missing="ignore"),
-        take=handlers.iptables,
+        take=globals_lvs.iptables,
         default="INPUT OUTPUT when given without names",
         values="chain names of 1..27 characters",
         since="~1.2.20",
@@ -181,7 +182,7 @@ GLOBAL_FIREWALL = [
         name="vrrp_ipsets",
         process="vrrp",
         type=Word("[ADDR [ADDR6 [IFACE6 [IGMP [MLD [ND]]]]]]", missing="ignore"),
-        take=handlers.ipsets,
+        take=globals_lvs.ipsets,
         default="keepalived, keepalived6, keepalived_if6, keepalived_igmp, keepalived_mld, keepalived_nd",
         values="names of 1..30 characters, all different",
     ),
@@ -204,7 +205,7 @@ GLOBAL_FIREWALL = [
         name="nftables_ipvs",
         process="checker",
         type=Word("TABLE?", absent="keepalived_ipvs", longest=254),
-        take=handlers.nftables_ipvs,
+        take=globals_lvs.nftables_ipvs,
         default="keepalived_ipvs",
         values="1..254 characters",
         since="~2.2.2",
@@ -245,7 +246,7 @@ GLOBAL_CHECKER = [
         name="lvs_timeouts",
         process="checker",
         type=Word("[tcp U] [tcpfin U] [udp U]"),
-        take=handlers.lvs_timeouts,
+        take=globals_lvs.lvs_timeouts,
         default="kernel values",
         values="each 0..2678400 seconds",
         since="~2.0.7",
@@ -273,7 +274,7 @@ GLOBAL_CHECKER = [
         name="lvs_sync_daemon",
         process="vrrp",
         type=Word("IFNAME [[inst] INSTANCE] [id U] [maxlen U] [port U] [ttl U] [group IP]"),
-        take=handlers.lvs_sync_daemon,
+        take=globals_lvs.lvs_sync_daemon,
         default="none",
         values="id 0..255, maxlen 1..65507, port 1..65535, ttl 1..255, group multicast",
         since="~1.2.20",

@@ -6,6 +6,7 @@ from typing import Any
 
 from pykeepalived.config.schema import globals_handlers as handlers
 from pykeepalived.config.schema.base import Block, Keyword, Reading, ValueBlock, table
+from pykeepalived.config.schema.global_process import process_keywords
 from pykeepalived.config.schema.global_vrrp import GLOBAL_CHECKER, GLOBAL_FIREWALL, GLOBAL_VRRP
 from pykeepalived.config.schema.globals_draft import GlobalsDraft
 from pykeepalived.config.schema.script_words import take_fifo, take_fifo_script, take_script
@@ -18,75 +19,6 @@ def _begin(parent: Any, statement: Statement, reading: Reading) -> GlobalsDraft:
     draft = reading.draft.globals
     draft.at = draft.at or statement.span(0)
     return draft
-
-
-def _process_keywords(prefix: str) -> list[Keyword]:
-    """The scheduling keywords of one process."""
-    old = "lvs" if prefix == "checker" else ""
-    name = Word(longest=15, cut=True)
-    keywords = [
-        Keyword(name=f"{prefix}_process_name", process=prefix, type=name, take=handlers.process_name(prefix)),
-        Keyword(
-            name=f"{prefix}_priority",
-            process=prefix,
-            values="-20..19 (nice value)",
-            default="0",
-            type=handlers.NICE,
-            take=handlers.process_field(prefix, "priority", handlers.NICE),
-        ),
-        Keyword(
-            name=f"{prefix}_no_swap",
-            process=prefix,
-            type=Flag(),
-            default="off",
-            take=handlers.process_field(prefix, "no_swap", Flag()),
-        ),
-        Keyword(
-            name=f"{prefix}_rt_priority",
-            process=prefix,
-            type=handlers.REAL_TIME,
-            default="0 (not real time)",
-            values="SCHED_RR 1..99",
-            take=handlers.real_time(prefix),
-        ),
-        Keyword(
-            name=f"{prefix}_cpu_affinity",
-            process=prefix,
-            type=Word("U..."),
-            default="all CPUs",
-            values="0..online CPUs-1",
-            since="~2.0.17",
-            take=handlers.cpu_affinity(prefix),
-        ),
-        Keyword(
-            name=f"{prefix}_rlimit_rttime",
-            process=prefix,
-            type=handlers.RTTIME,
-            default="10000",
-            values="1..4294967295 microseconds, 1 becomes 2",
-            take=handlers.rttime(prefix),
-        ),
-        Keyword(
-            name=f"{prefix}_rlimit_rtime",
-            process=prefix,
-            type=handlers.RTTIME,
-            default="10000",
-            deprecated=f"use {prefix}_rlimit_rttime",
-            take=handlers.rttime(prefix, old=True),
-        ),
-    ]
-    if old:
-        keywords.append(
-            Keyword(
-                name=f"{old}_process_name",
-                process=prefix,
-                type=name,
-                since="~2.2.0",
-                deprecated=f"use {prefix}_process_name",
-                take=handlers.process_name(prefix, old=True),
-            )
-        )
-    return keywords
 
 
 def _dump_keywords() -> list[Keyword]:
@@ -108,9 +40,9 @@ _GLOBAL_IDENTITY = [
     Keyword(
         name="process_name", process="parent", type=Word(longest=15, cut=True), target="process_name", since="~2.0.16"
     ),
-    *_process_keywords("vrrp"),
-    *_process_keywords("checker"),
-    *_process_keywords("bfd"),
+    *process_keywords("vrrp"),
+    *process_keywords("checker"),
+    *process_keywords("bfd"),
     Keyword(
         name="use_symlink_paths", process="all", type=Switch(), target="use_symlink_paths", default="no", since="2.3.0"
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pykeepalived.config.findings import FindingClass
+from pykeepalived.config.schema import vrrp_auth
 from pykeepalived.config.schema import vrrp_handlers as handlers
 from pykeepalived.config.schema.base import Block, Keyword, Reading, ValueBlock, table
 from pykeepalived.config.schema.trackers import tracker_blocks
@@ -229,12 +230,12 @@ _ELECTION = [
 
 _AUTHENTICATION = table(
     [
-        Keyword(name="auth_type", process="vrrp", type=Word("PASS|AH"), take=handlers.auth_type, default="none"),
+        Keyword(name="auth_type", process="vrrp", type=Word("PASS|AH"), take=vrrp_auth.auth_type, default="none"),
         Keyword(
             name="auth_pass",
             process="vrrp",
             type=Word("STR"),
-            take=handlers.auth_pass,
+            take=vrrp_auth.auth_pass,
             default="none",
             values="1..8 bytes",
             since="~1.1.5",
@@ -248,7 +249,7 @@ _HMAC = table(
             name="key",
             process="vrrp",
             type=Word("U STR|hex:HEX|file:PATH"),
-            take=handlers.hmac_key,
+            take=vrrp_auth.hmac_key,
             values="id 1..255, 32..64 bytes",
             since="2.4.0",
             secret=True,
@@ -288,8 +289,8 @@ _HMAC = table(
     ]
 )
 _SECURITY = [
-    Keyword(name="authentication", block=Block(_AUTHENTICATION, handlers.begin_authentication), note="VRRPv2 only"),
-    Keyword(name="auth_hmac", block=Block(_HMAC, handlers.begin_hmac), since="2.4.0"),
+    Keyword(name="authentication", block=Block(_AUTHENTICATION, vrrp_auth.begin_authentication), note="VRRPv2 only"),
+    Keyword(name="auth_hmac", block=Block(_HMAC, vrrp_auth.begin_hmac), since="2.4.0"),
 ]
 
 _ADDRESS_WORDS = "words as static_ipaddress (no track_group) plus use_vmac"
