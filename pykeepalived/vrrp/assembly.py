@@ -207,7 +207,7 @@ class Assembly:
         if group is not None:
             if any(member.waiting for member in group.members):
                 return
-            if group.state is State.INIT:
+            if all(member.state is State.INIT for member in group.members):
                 group.begin(now)
             elif instance.state is State.INIT:
                 group.agree(now)

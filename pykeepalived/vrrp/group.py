@@ -112,16 +112,17 @@ class Group:
         self._enter(State.MASTER, Cause("adopted", self.name, "", now), now)
 
     def inherit(self, former: Group | None) -> None:
-        """After a reload: go on with the state of the group of that name. A group of new members begins anew."""
+        """After a reload: go on with the state of the group of that name."""
         if former is not None:
             self.state, self.cause, self.last_transition = former.state, former.cause, former.last_transition
-        if all(member.state is State.INIT for member in self.members):
-            self.state = State.INIT
 
     def agree(self, now: int) -> None:
         """A reload has put members together that may be in different states: bring in those that have not begun, then
         make all of them one. Nothing is decided while somebody waits for a script."""
-        if any(member.waiting for member in self.members) or all(m.state is State.INIT for m in self.members):
+        states = {member.state for member in self.members}
+        if states == {State.INIT}:
+            self.state = State.INIT
+        if states == {State.INIT} or any(member.waiting for member in self.members):
             return
         cause = Cause("reload", self.name, "", now, self.config.at)
         self._include_new(cause, now)

@@ -104,6 +104,8 @@ class Pools:
             if source is None:
                 return None
             return (config.family, protocol, instance.interface, config.vrf, None, source, "")
+        if not instance.interface:
+            return None
         link = self._context.machine.link(instance.interface)
         parent = link.facts.parent if link.facts is not None and instance.interface != config.interface else ""
         return (config.family, protocol, instance.interface, config.vrf, config.mcast_dst_ip, None, parent)

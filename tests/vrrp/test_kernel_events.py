@@ -358,7 +358,7 @@ def test_vmac_of_an_interface_that_comes_later() -> None:
 
 
 def test_address_vmac() -> None:
-    """use_vmac on an address of another interface: it goes to the VMAC made there, which is asked for when it is lost."""
+    """use_vmac on an address of another interface: it goes to the VMAC made there, asked for again when lost."""
     lan = Lan()
     addresses = (vip("192.0.2.100"), vip("198.51.100.7", "eth1", interface_given=True, use_vmac=True))
     machine = view(
