@@ -19,20 +19,23 @@ from pykeepalived.notify import snmp_helper
 from pykeepalived.notify.contract import Logger
 from pykeepalived.notify.queue import Trap
 from pykeepalived.observe.cause import LogLine, Priority
-from pykeepalived.observe.snapshot import VrrpSnapshot
+from pykeepalived.observe.snapshot import IpvsSnapshot, VrrpSnapshot
 from pykeepalived.runtime.loop import Loop
+
+State = Callable[[], tuple[Config, VrrpSnapshot | IpvsSnapshot]]
+"""What the objects are made from; called in a forked copy of the process."""
 
 VERSION_TEXT = "Keepalived v2.4.3"
 """What the version object says: the daemon we stand in for."""
 
 
 class SnmpAgent:
-    """SNMP for one VRRP process: KEEPALIVED-MIB and the two RFC trees, read-only, and traps.
+    """SNMP for one process, read-only, and traps: the objects of the VRRP process or those of the checker.
 
     `state` is called in a forked copy and returns what the objects are made from.
     """
 
-    def __init__(self, loop: Loop, log: Logger, state: Callable[[], tuple[Config, VrrpSnapshot]]) -> None:
+    def __init__(self, loop: Loop, log: Logger, state: State) -> None:
         self._loop = loop
         self._log = log
         self._state = state
@@ -46,15 +49,14 @@ class SnmpAgent:
     def running(self) -> bool:
         return self._control is not None
 
-    def configure(self, config: Config, agent_socket: str = "") -> None:
-        """At start and after a reload. `agent_socket` is the option -A of keepalived(8)."""
-        snmp = config.globals.snmp
+    def configure(self, config: Config, wanted: bool, agent_socket: str = "") -> None:
+        """At start and after a reload: whether this process serves SNMP. `agent_socket` is the option -A."""
         early, self._early = self._early or (), None
-        if not (snmp.vrrp or snmp.rfcv2 or snmp.rfcv3):
+        if not wanted:
             self.stop()
             return
         if self._control is None:
-            self._fork(agent_socket or snmp.socket)
+            self._fork(agent_socket or config.globals.snmp.socket)
         else:
             self._send(("stale",))
         for trap in early:

@@ -16,16 +16,18 @@ import signal
 import socket
 import struct
 import time
+from collections.abc import Iterator
 
 from pykeepalived.config.model import Config
 from pykeepalived.notify import agentx
-from pykeepalived.notify.agentx import AgentXError, ErrorStatus, Oid, Pdu, PduType
+from pykeepalived.notify.agentx import AgentXError, ErrorStatus, Oid, Pdu, PduType, VarBind
 from pykeepalived.notify.mib import Entry, MibView
+from pykeepalived.notify.mib_checker import CHECK, checker_entries, checker_traps
 from pykeepalived.notify.mib_rfc import VRRP_MIB, VRRPV3_MIB, rfc2787_entries, rfc6527_entries
 from pykeepalived.notify.mib_traps import trap_bindings
-from pykeepalived.notify.mib_vrrp import KEEPALIVED, VRRP, global_entries, vrrp_entries
+from pykeepalived.notify.mib_vrrp import GLOBAL, KEEPALIVED, VRRP, global_entries, vrrp_entries
 from pykeepalived.notify.queue import Trap
-from pykeepalived.observe.snapshot import VrrpSnapshot
+from pykeepalived.observe.snapshot import IpvsSnapshot, VrrpSnapshot
 
 DEFAULT_SOCKET = "/var/agentx/master"
 FRESH_S = 1.0
@@ -75,7 +77,7 @@ class _Helper:
         self._packet = 0
         self._received = b""
         self._config = Config()
-        self._snapshot = VrrpSnapshot()
+        self._snapshot: VrrpSnapshot | IpvsSnapshot = VrrpSnapshot()
         self._view = MibView(())
         self._made = 0.0
         self._asked = 0.0
@@ -167,6 +169,8 @@ class _Helper:
 
     def _entries(self) -> list[Entry]:
         snmp = self._config.globals.snmp
+        if isinstance(self._snapshot, IpvsSnapshot):
+            return [*self._globals(), *checker_entries(self._config, self._snapshot)]
         entries: list[Entry] = []
         if snmp.vrrp:
             entries += vrrp_entries(self._config, self._snapshot, self._version)
@@ -177,6 +181,10 @@ class _Helper:
         if snmp.rfcv3:
             entries += rfc6527_entries(self._config, self._snapshot)
         return entries
+
+    def _globals(self) -> list[Entry]:
+        """The checker serves the branch global only where no VRRP process does."""
+        return [] if self._config.wants_vrrp else list(global_entries(self._config, self._version))
 
     # the master agent
 
@@ -271,7 +279,9 @@ class _Helper:
 
     def _subtrees(self) -> list[Oid]:
         snmp = self._config.globals.snmp
-        trees: list[Oid] = [(*KEEPALIVED, 1)]
+        if isinstance(self._snapshot, IpvsSnapshot):
+            return [CHECK] if self._config.wants_vrrp else [GLOBAL, CHECK]
+        trees: list[Oid] = [GLOBAL]
         if snmp.vrrp:
             trees.append(VRRP)
         if snmp.rfcv2:
@@ -290,8 +300,13 @@ class _Helper:
             return
         traps, self._traps = self._traps, []
         for trap in traps:
-            for bindings in trap_bindings(self._config, self._snapshot, trap):
+            for bindings in self._bindings(trap):
                 self._send(agentx.notify_pdu(self._session, self._next_packet(), bindings))
+
+    def _bindings(self, trap: Trap) -> Iterator[list[VarBind]]:
+        if isinstance(self._snapshot, IpvsSnapshot):
+            return checker_traps(self._config, self._snapshot, trap)
+        return trap_bindings(self._config, self._snapshot, trap)
 
     def _leave(self) -> None:
         if self._session:

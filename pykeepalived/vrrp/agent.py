@@ -28,4 +28,5 @@ class VrrpAgent(SnmpAgent):
             snmp = replace(settings.snmp, vrrp=True, rfcv2=True, rfcv3=True)
             config = replace(config, globals=replace(settings, snmp=snmp))
         self._config = config
-        self.configure(config, self._options.snmp_agent_socket)
+        snmp = config.globals.snmp
+        self.configure(config, snmp.vrrp or snmp.rfcv2 or snmp.rfcv3, self._options.snmp_agent_socket)

@@ -118,7 +118,7 @@ def master(tmp_path) -> Iterator[Master]:
 
 
 def start(driver, agent, master, tmp_path, trees=2) -> None:
-    agent.configure(CONFIG, f"unix:{tmp_path}/agentx")
+    agent.configure(CONFIG, True, f"unix:{tmp_path}/agentx")
     driver.until(lambda: len(master.registered) == trees)
 
 
@@ -207,12 +207,12 @@ def test_reload_with_other_trees(driver, agent, master, state, tmp_path):
     wider = replace(CONFIG, globals=replace(CONFIG.globals, snmp=Snmp(vrrp=True, rfcv3=True)))
     state["config"] = wider
     driver.for_seconds(0.8)
-    agent.configure(wider, f"unix:{tmp_path}/agentx")
+    agent.configure(wider, True, f"unix:{tmp_path}/agentx")
     driver.until(lambda: agent.reap() or VRRPV3_MIB in master.registered)
 
 
 def test_no_master_is_told_once(driver, log, agent, tmp_path):
-    agent.configure(CONFIG, f"{tmp_path}/absent")
+    agent.configure(CONFIG, True, f"{tmp_path}/absent")
     driver.until(lambda: log.texts)
     driver.for_seconds(0.5)
     assert len(log.texts) == 1
@@ -221,7 +221,7 @@ def test_no_master_is_told_once(driver, log, agent, tmp_path):
 
 def test_disabled_costs_nothing(driver, log, agent):
     agent.emit(Trap("instance", "VI_1", VrrpState.BACKUP))
-    agent.configure(Config())
+    agent.configure(Config(), False)
     agent.emit(Trap("instance", "VI_1", VrrpState.MASTER))
     assert not agent.running
     assert agent._pid == 0
