@@ -121,9 +121,7 @@ class Daemon:
     def _start_children(self) -> None:
         if self.phase is not Phase.STARTING:
             return
-        wanted = wanted_children(self.config, self.enabled, self.options.run_all)
-        for kind in wanted:
-            self._prepare(kind)
+        wanted = self._prepared(wanted_children(self.config, self.enabled, self.options.run_all))
         for kind in self.enabled.difference(wanted):
             self._launcher.release(kind)
         self.children.adopt(self.config, wanted)
@@ -131,6 +129,18 @@ class Daemon:
         if not wanted:
             self.log.warning("Warning - keepalived has no configuration to run")
             self.on_settled()
+
+    def _prepared(self, kinds: tuple[ChildKind, ...]) -> list[ChildKind]:
+        """Import the code of these children; one that cannot be imported costs only itself."""
+        prepared = []
+        for kind in kinds:
+            try:
+                self._prepare(kind)
+            except Exception as error:
+                self.log.error(f"Unable to run the {kind} process - {type(error).__name__}: {error}")
+            else:
+                prepared.append(kind)
+        return prepared
 
     def _watch_reload_time(self) -> None:
         settings = self.config.globals
@@ -178,9 +188,7 @@ class Daemon:
                 self.log.info(f"Reload: {change}", detail=1)
         self.config = config
         self.reloader.reload_file = self._reload_file(config)
-        wanted = wanted_children(config, self.enabled, self.options.run_all)
-        for kind in wanted:
-            self._prepare(kind)
+        wanted = self._prepared(wanted_children(config, self.enabled, self.options.run_all))
         self.children.adopt(config, wanted)
         self._watch_reload_time()
         if self.children.settled:
@@ -188,7 +196,9 @@ class Daemon:
 
     def on_reload_refused(self, reason: str) -> None:
         self.last_reload = reason
-        self._manager.status(f"{self._status_line()}; {reason}")
+        # Type=notify-reload waits for both messages whatever becomes of the reload.
+        self._manager.reloading(self.loop.now())
+        self._manager.ready(f"{self._status_line()}; {reason}")
 
     def on_reload_failed(self, kind: ChildKind, reason: str) -> None:
         self.last_reload = f"The {kind} process could not adopt the new configuration: {reason}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,6 +27,7 @@ from pykeepalived.parent.paths import RUN_DIRECTORY, RunPaths, run_paths
 from pykeepalived.parent.process import CoreDumps, announce, detach, open_standard_descriptors
 from pykeepalived.parent.systemd import ServiceManager
 from pykeepalived.runtime.child import DaemonOptions
+from pykeepalived.runtime.child_loop import EXIT_FATAL
 from pykeepalived.runtime.log import IDENT_PARENT, Log, LogOptions, ident_for, log_file_name, open_log
 from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.messages import ChildKind
@@ -202,6 +204,10 @@ def _serve(
     daemon.loop.call_at(daemon.loop.now(), lambda: extensions.append(parts.extend(daemon, paths)))
     try:
         status = daemon.run()
+    except Exception as error:
+        for line in traceback.format_exception(error):
+            log.error(line.rstrip("\n"))
+        status = EXIT_FATAL
     finally:
         for extension in extensions:
             extension.close()

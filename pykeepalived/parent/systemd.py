@@ -36,10 +36,6 @@ class ServiceManager:
     def stopping(self) -> None:
         self._tell("STOPPING=1\nSTATUS=Stopping")
 
-    def status(self, text: str) -> None:
-        """One line for `systemctl status`."""
-        self._tell(f"STATUS={text}")
-
     def failed(self, errno: int) -> None:
         """A child ended with an error that starting it again cannot mend."""
         self._tell(f"ERRNO={errno}")

@@ -19,6 +19,7 @@ from pykeepalived.config.model.globals import GlobalDefs
 from pykeepalived.config.model.values import Account, Script
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.parent.control import ControlExtension
+from pykeepalived.parent.launch import RunChild
 from pykeepalived.parent.loaded import EXIT_NO_CONFIG, Loaded, Loader
 from pykeepalived.parent.options import Options
 from pykeepalived.parent.start import Parts, start
@@ -107,12 +108,18 @@ def make_loader(options: Options) -> Loader:
     return load
 
 
+def find_child(kind: ChildKind) -> RunChild:
+    if os.environ.get("FAKE_BROKEN") == kind:
+        raise ImportError("told to fail")
+    return lambda context: FakeChild(context).run()
+
+
 def main() -> int:
     parsed = parse(sys.argv)
     parts = Parts(
         product="Fake v1.0.0 (01/01,2026)",
         loader=make_loader,
-        run_child=lambda kind: lambda context: FakeChild(context).run(),
+        run_child=find_child,
         extend=ControlExtension,
     )
     return start(parsed.options, parts)

@@ -509,6 +509,38 @@ def test_umask(daemon, words, umask):
     assert f"Umask:\t{umask}" in status
 
 
+@pytest.mark.keyword("global_defs/umask")
+@pytest.mark.parametrize(("words", "umask"), [((), "0027"), (("-u", "022"), "0022")])
+def test_umask_of_the_configuration_gives_way_to_the_command_line(daemon, words, umask):
+    running = daemon({**VRRP, "globals": {"umask": 0o27}}, *words)
+    running.wait_line("Startup complete")
+    assert f"Umask:\t{umask}" in Path(f"/proc/{running.pid('v')}/status").read_text()
+
+
+@pytest.mark.keyword("global_defs/process_names")
+@pytest.mark.keyword("global_defs/process_name")
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({}, ["keepalived"] * 4),
+        ({"process_names": True}, ["keepalived", "keepalived_vrrp", "keepalived_lvs", "keepalived_bfd"]),
+        ({"process_name": "ka"}, ["ka"] * 4),
+        ({"process_name": "ka", "process_names": True}, ["ka", "keepalived_vrrp", "keepalived_lvs", "keepalived_bfd"]),
+    ],
+)
+def test_process_names(daemon, settings, names):
+    running = daemon({**ALL, "globals": settings})
+    running.wait_line("Startup complete")
+    assert [Path(f"/proc/{running.pid(name)}/comm").read_text().rstrip() for name in "kvcb"] == names
+
+
+def test_a_child_whose_code_is_broken_costs_only_itself(daemon):
+    running = daemon(ALL, environment={"FAKE_BROKEN": "checker"})
+    running.wait_line("Startup complete")
+    assert "Unable to run the checker process - ImportError: told to fail" in running.lines()
+    assert sorted(path.stem for path in running.directory.glob("*.pid")) == ["b", "k", "v"]
+
+
 def test_the_children_hold_no_descriptors_of_others(daemon):
     running = daemon(ALL)
     running.wait_line("Startup complete")
@@ -558,7 +590,10 @@ def test_systemd_hears_of_everything(daemon, tmp_path):
         assert manager.recv(4096) == b"WATCHDOG=1"
         running.write({"bad": "x"})
         running.signal(signal.SIGHUP)
-        assert "refused" in next_message()["STATUS"]
+        assert next_message()["RELOADING"] == "1"
+        refused = next_message()
+        assert refused["READY"] == "1"
+        assert refused["STATUS"].startswith("Running vrrp; Reload refused")
         running.signal(signal.SIGTERM)
         assert next_message()["STOPPING"] == "1"
         assert running.process.wait(60) == 0
