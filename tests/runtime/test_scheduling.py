@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import signal
+import struct
 import sys
 from pathlib import Path
 
@@ -147,6 +149,29 @@ def test_timer_slack():
     def work():
         exact_timers()
         assert Path("/proc/self/timerslack_ns").read_text() == "1\n"
+
+    in_child(work)
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="knows the system call's number on x86-64 only")
+def test_short_turns_keep_the_nice_value_and_are_not_inherited():
+    def attributes():
+        data = ctypes.create_string_buffer(48)
+        assert ctypes.CDLL(None).syscall(315, 0, data, 48, 0) == 0
+        _, policy, _, nice, _, turn, _, _ = struct.unpack("=IIQiIQQQ", data.raw)
+        return policy, nice, turn
+
+    def work():
+        before = attributes()[2]
+        make(Scheduling(priority=7)).apply_at_start()
+        policy, nice, turn = attributes()
+        assert (policy, nice) == (os.SCHED_OTHER, 7)
+        if before:
+            assert turn == 100_000
+            in_child(lambda: check(attributes()[2], before))
+
+    def check(turn, before):
+        assert turn == before
 
     in_child(work)
 
