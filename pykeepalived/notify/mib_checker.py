@@ -142,16 +142,16 @@ def _virtual(virtual: VirtualServer, now: VirtualServerSnapshot) -> Columns:
 
 
 def _flags(virtual: VirtualServer) -> Columns:
-    flags, scheduler = virtual.flags, virtual.scheduler
+    """The flags of sh and mh are the same bits; both pairs of columns show them whatever the scheduler is."""
+    flags = virtual.flags
     yield 37, truth(bool(flags & _ONE_PACKET))
     if virtual.family == 6:
         yield 51, gauge(virtual.persistence_granularity)
     yield 52, truth(bool(flags & _HASHED))
-    yield 53, truth(scheduler == "sh" and bool(flags & _FIRST))
-    yield 54, truth(scheduler == "sh" and bool(flags & _SECOND))
+    for fallback, port in ((53, 54), (62, 63)):
+        yield fallback, truth(bool(flags & _FIRST))
+        yield port, truth(bool(flags & _SECOND))
     yield 55, truth(bool(flags & _THIRD))
-    yield 62, truth(scheduler == "mh" and bool(flags & _FIRST))
-    yield 63, truth(scheduler == "mh" and bool(flags & _SECOND))
 
 
 def _timing(virtual: VirtualServer) -> Columns:
@@ -182,10 +182,14 @@ def _address(address: Ip, port: int) -> Columns:
 
 
 def _sorry(sorry: SorryServer) -> Columns:
+    """It has neither checks nor times of its own: those columns are 0."""
     yield 2, integer(2)
     yield from _address(sorry.address, sorry.port)
     yield 10, integer(2 if sorry.inhibit else 1)
     yield 40, integer(_KINDS[sorry.method.forwarding])
+    yield 42, truth(False)
+    yield from ((column, gauge(0)) for column in (43, 44, 45, 46, 48, 49, 50, 51))
+    yield 47, truth(False)
     yield from _tunnel(sorry.method, 52)
 
 
