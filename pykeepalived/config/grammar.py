@@ -21,7 +21,7 @@ LONGEST_LINE = 1022
 _FIRST = r"[^\x00-\x20\"#!$@~{}\\\x7f-\U0010ffff]"
 _OTHER = r"[^\x00-\x20\"#!${}\\\x7f-\U0010ffff]"
 _PLAIN = re.compile(
-    rf"[ \t]*(?!include)(?:({_FIRST}{_OTHER}*)((?:[ \t]+{_OTHER}+)*))?[ \t]*([{{}}]?)[ \t]*(?:[#!][^\n\x00]*)?\r*\n"
+    rf"[ \t]*(?!include)(?:({_FIRST}{_OTHER}*)((?:[ \t]+{_OTHER}+)*))?[ \t]*([{{}}]?)[ \t]*(?:[#!][^\n\x00]*)?\r*"
 )
 _NEARLY_LONG = LONGEST_LINE // 4
 
@@ -29,15 +29,17 @@ _NEARLY_LONG = LONGEST_LINE // 4
 class Progress:
     """How far a file has been read: `line` is the number of the next physical line.
 
-    `suspended` is set while a definition over several lines is collected: no line is plain then.
+    `suspended` is set while a definition over several lines is collected: no line is plain then. `known` remembers what
+    a line of this text consists of: configurations repeat themselves.
     """
 
-    __slots__ = ("file", "line", "suspended")
+    __slots__ = ("file", "known", "line", "suspended")
 
     def __init__(self, file: str) -> None:
         self.file = file
         self.line = 1
         self.suspended = False
+        self.known: dict[str, Plain | None] = {}
 
 
 class PlainRun(pp.Token):
@@ -61,32 +63,48 @@ class PlainRun(pp.Token):
         return loc, [statements]
 
     def _run(self, text: str, loc: int, statements: list[Statement]) -> int:
-        match_line, append, file, line = _PLAIN.match, statements.append, self.progress.file, self.progress.line
+        progress = self.progress
+        append, find, known, file, line = statements.append, text.find, progress.known, progress.file, progress.line
         start = loc
-        while (match := match_line(text, loc)) is not None:
-            end = match.end()
-            if end - loc > _NEARLY_LONG:
+        while (end := find("\n", loc)) >= 0:
+            physical = text[loc:end]
+            plain = known.get(physical, _UNSEEN)
+            if plain is _UNSEEN:
+                plain = known[physical] = _plain_line(physical)
+            if plain is None:
                 break
-            first, rest, brace = match.groups()
-            if first:
-                begin = match.start(1)
-                raw = first + rest
-                words = (first, *rest.split()) if rest else (first,)
-                append(Statement(words, raw, file, line, begin - loc + 1))
-            if brace:
-                if brace == CLOSE:
-                    append(Statement((CLOSE,), CLOSE, file, line, match.start(3) - loc + 1, brace=CLOSE))
-                elif first:
-                    statements[-1].opens = True
-                else:
-                    append(Statement((OPEN,), OPEN, file, line, match.start(3) - loc + 1, brace=OPEN))
-            loc = end
+            words, raw, column, brace = plain
+            if words:
+                append(Statement(words, raw, file, line, column, brace == OPEN))
+            elif brace:
+                append(Statement((brace,), brace, file, line, column, False, brace))
+            loc = end + 1
             line += 1
-        self.progress.line = line
+        progress.line = line
         if not statements and loc > start:
             # Empty lines and comments only: take them, with a statement list that says nothing.
             statements.append(_NOTHING)
         return loc
+
+
+Plain = tuple[tuple[str, ...], str, int, str]
+"""Words, text, column and brace of a plain line."""
+
+_UNSEEN: Plain = ((), "", -1, "")
+
+
+def _plain_line(line: str) -> Plain | None:
+    """Take a line to pieces, None if it is not plain."""
+    match = _PLAIN.fullmatch(line) if len(line) <= _NEARLY_LONG else None
+    if match is None:
+        return None
+    first, rest, brace = match.groups()
+    if first is None:
+        return (), "", match.start(3) + 1 if brace else 0, brace
+    if brace == CLOSE:
+        # Two statements on one line: rare enough to go the long way.
+        return None
+    return (first, *rest.split()), first + rest, match.start(1) + 1, brace
 
 
 _NOTHING = Statement((), "", "", 0, 0)
