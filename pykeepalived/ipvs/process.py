@@ -17,6 +17,7 @@ from typing import Any
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.ipvs import FileCheck, HttpCheck, MiscCheck, PingCheck
 from pykeepalived.ipvs import effects
+from pykeepalived.ipvs.agent import CheckerAgent
 from pykeepalived.ipvs.checks.attempt import Attempt, Outcome, Reason, Transport
 from pykeepalived.ipvs.core import IpvsCore
 from pykeepalived.ipvs.dial import Dialler
@@ -91,6 +92,8 @@ class CheckerProcess:
         self._runs: dict[int, ScriptRun] = {}
         self._timer = loop.idle_timer(self._tick)
         self._dumps = DumpWriter(context.log)
+        self._snmp = CheckerAgent(loop, context.log, context.options, self._snapshot)
+        self._notifier.on_trap = self._snmp.emit
         self._version = ""
         self._settling = False
         self._changes: list[str] | None = None
@@ -126,6 +129,7 @@ class CheckerProcess:
         gc.collect()
         gc.freeze()
         self._service.ready()
+        self._snmp.publish(self._config)
         status = self._service.run()
         self._close()
         return status
@@ -399,6 +403,7 @@ class CheckerProcess:
         self._changes = []
         self._feed(effects.Reload(config, self._kernel_timeouts()))
         changes, self._changes = self._changes, None
+        self._snmp.publish(config)
         return tuple(changes or ())
 
     def on_stop(self) -> None:
@@ -407,6 +412,7 @@ class CheckerProcess:
 
     def _stopped(self, _effect: effects.Stopped) -> None:
         self._timer.cancel()
+        self._snmp.stop()
         self._notifier.finish(self._service.finish)
 
     def on_dump(self, kind: Dump) -> None:
@@ -423,6 +429,7 @@ class CheckerProcess:
     def _reap(self) -> None:
         self._runner.reap()
         self._dumps.reap()
+        self._snmp.reap()
 
     def on_query(self, words: tuple[str, ...]) -> dict[str, Any]:
         """Answer an operator's question."""
