@@ -22,6 +22,7 @@ def config_test(options: Options) -> int:
         gather(options.config_id),
         LoadOptions(
             config_test=True,
+            findings_only=True,
             all_config=options.include_check,
             log_detail=options.log_detail,
             net_namespace=options.namespace,

@@ -67,6 +67,7 @@ SUBCOMMANDS: dict[str, Command] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program with a whole command line (argv[0] is its name); return the exit status."""
+    own_process = argv is None
     argv = list(sys.argv if argv is None else argv)
     program = os.path.basename(argv[0]) if argv else "keepalived"
     if program == "genhash":
@@ -79,10 +80,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
         except KeyboardInterrupt:
             return 130
-    return _keepalived(argv, program)
+    return _keepalived(argv, program, own_process)
 
 
-def _keepalived(argv: list[str], program: str) -> int:
+def _keepalived(argv: list[str], program: str, own_process: bool) -> int:
     from pykeepalived.cli.options import Action, parse, usage
 
     parsed = parse(argv)
@@ -106,7 +107,13 @@ def _keepalived(argv: list[str], program: str) -> int:
     if parsed.options.config_test:
         from pykeepalived.cli.config_test import config_test
 
-        return config_test(parsed.options)
+        status = config_test(parsed.options)
+        if own_process:
+            # Taking everything apart object by object takes longer than reading a large file does.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+        return status
     from pykeepalived.cli.daemon import run_daemon
 
     return run_daemon(parsed.options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pykeepalived.config.build_lvs import build_bfd, build_lvs
+from pykeepalived.config.build_lvs import build_bfd, build_lvs, check_lvs_scripts
 from pykeepalived.config.model import Config
 from pykeepalived.config.rules.globals import complete_globals
 from pykeepalived.config.rules.lvs import complete_lvs
@@ -20,12 +20,17 @@ class Built:
     refused: bool
 
 
-def build(reading: Reading, *, detailed: bool = False) -> Built:
-    """Complete what was read. `detailed`: option -D was given, which makes one more rule speak."""
+def build(reading: Reading, *, detailed: bool = False, findings_only: bool = False) -> Built:
+    """Complete what was read. `detailed`: option -D was given, which makes one more rule speak.
+
+    `findings_only` leaves the virtual servers, the largest part, out of the model.
+    """
     draft = reading.draft
     globals_ = complete_globals(reading)
     complete_lvs(reading)
-    groups, servers, ssl = build_lvs(reading)
+    groups, servers, ssl = ((), (), None) if findings_only else build_lvs(reading)
+    if findings_only:
+        check_lvs_scripts(reading)
     vrrp = complete_vrrp(reading, globals_, detailed=detailed)
     config = Config(
         globals=globals_,

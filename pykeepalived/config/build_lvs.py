@@ -71,6 +71,23 @@ def build_lvs(
     return groups, servers, None if draft.ssl is None else draft.ssl.model()
 
 
+def check_lvs_scripts(reading: Reading) -> None:
+    """Report what building would report about scripts, without building: a config test needs no more."""
+    scripts = Scripts(reading)
+    for virtual in reading.draft.virtual_servers:
+        builder = _Builder(virtual, reading, scripts)
+        scripts.notify(virtual.quorum_up, "quorum_up")
+        scripts.notify(virtual.quorum_down, "quorum_down")
+        for real in virtual.real_servers:
+            for checker in real.checkers:
+                if isinstance(checker, MiscDraft) and checker.script is not None:
+                    builder.misc_script(checker, checker.script)
+            scripts.notify(real.notify_up, "notify_up")
+            scripts.notify(real.notify_down, "notify_down")
+    if reading.draft.virtual_servers:
+        scripts.security("check scripts")
+
+
 def build_bfd(reading: Reading) -> tuple[BfdInstance, ...]:
     """The BFD instances of a draft."""
     return tuple(draft.model() for draft in reading.draft.bfd_instances)

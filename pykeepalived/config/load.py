@@ -30,9 +30,13 @@ EXIT_NO_CONFIG = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
-    """What the command line says about loading: -t, -e (all include checks), the number of -D, -s."""
+    """What the command line says about loading: -t, -e (all include checks), the number of -D, -s.
+
+    `findings_only`: the caller looks at findings and exit status, not at the model, which then has no virtual servers.
+    """
 
     config_test: bool = False
+    findings_only: bool = False
     all_config: bool = False
     log_detail: int = 0
     net_namespace: str = ""
@@ -144,7 +148,7 @@ def _read(source: Source, findings: list[Finding], environment: Environment, opt
     if options.net_namespace:
         reading.draft.globals.net_namespace = options.net_namespace
     reader.walk(source.statements, lambda keyword: keyword.name not in PARENT_KEYWORDS)
-    built = build(reading, detailed=options.log_detail > 0)
+    built = build(reading, detailed=options.log_detail > 0, findings_only=options.findings_only)
     status = exit_status(reading.findings)
     stopped = status == EXIT_STOPPED
     return LoadResult(

@@ -5,8 +5,13 @@ from __future__ import annotations
 import pytest
 
 from pykeepalived.config.findings import EXIT_SECURITY, EXIT_STOPPED
+from pykeepalived.config.includes import MemoryFiles
+from pykeepalived.config.load import LoadOptions, load
 from pykeepalived.config.model.values import Account, Ip
 from tests.config_lvs.loading import (
+    GOOD,
+    MACHINE,
+    PATH,
     checker,
     errors,
     finding,
@@ -255,3 +260,19 @@ def test_log_all_failures_is_inherited() -> None:
     before = "global_defs {\nchecker_log_all_failures\n}\n"
     assert the_checker(checker("TCP_CHECK", before=before)).log_all_failures
     assert not the_checker(checker("TCP_CHECK", "log_all_failures no", before=before)).log_all_failures
+
+
+def test_findings_do_not_depend_on_building() -> None:
+    """A config test finds the same without making the model of the virtual servers."""
+    text = (
+        f"virtual_server 10.0.0.100 80 {{\n{GOOD}quorum_up /bin/none\nquorum_down '/bin/true x'\n"
+        "real_server 10.0.1.10 80 {\nnotify_up /bin/plain\nnotify_down '/bin/true nobody'\n"
+        'MISC_CHECK {\nmisc_path "/bin/true \'x"\n}\nMISC_CHECK {\nmisc_path /open/x.sh\n}\n}\n}\n'
+    )
+    results = [
+        load(PATH, MACHINE, LoadOptions(config_test=True, findings_only=only, files=MemoryFiles({PATH: text})))
+        for only in (False, True)
+    ]
+    assert results[0].findings == results[1].findings
+    assert results[0].exit_status == results[1].exit_status == EXIT_SECURITY
+    assert [None if one.config is None else len(one.config.virtual_servers) for one in results] == [1, 0]
