@@ -20,7 +20,6 @@ from pykeepalived.parent.parts import wanted_children
 from pykeepalived.parent.paths import RunPaths
 from pykeepalived.parent.reload import ReloadOutcome, unchangeable
 from pykeepalived.runtime.messages import ChildKind
-from pykeepalived.vrrp.process import kernel_forecast
 
 ANSWER_NS = 2_000_000_000
 _MAX_PLAN = 16 << 20
@@ -204,6 +203,8 @@ def plan(daemon: Daemon, path: str) -> dict[str, Any]:
         for change in diff(daemon.config, loaded.config)
     ]
     if ChildKind.VRRP in running:
+        from pykeepalived.vrrp.process import kernel_forecast
+
         with contextlib.suppress(OSError):
             view["kernel"] = kernel_forecast(daemon.config, loaded.config)
     return result(view)
