@@ -65,7 +65,7 @@ def test_a_small_config_test_is_quiet_and_0(tmp_path):
 def test_subcommands_are_only_ours(monkeypatch):
     seen = []
     monkeypatch.setitem(front.SUBCOMMANDS, "status", lambda argv: seen.append(list(argv)) or 7)
-    monkeypatch.setattr(front, "_keepalived", lambda argv, program: seen.append(program) or 0)
+    monkeypatch.setattr(front, "_keepalived", lambda argv, program, own_process: seen.append(program) or 0)
     assert front.main(["/usr/bin/pykeepalived", "status", "--json"]) == 7
     assert front.main(["/usr/sbin/keepalived", "status"]) == 0
     assert front.main(["/usr/bin/pykeepalived", "-n", "status"]) == 0
