@@ -31,7 +31,7 @@ def adopt(director: Director, virtual: Virtual, table: Table) -> bool:
     if sorry is not None:
         entry = found.get(destination_key(service, sorry))
         if entry is not None and sorry.twin is None:
-            sorry.present, sorry.in_use = True, entry.weight > 0
+            sorry.present, sorry.in_use, sorry.shown = True, entry.weight > 0, entry.weight
     virtual.quorum_up = (
         not virtual.displaced and virtual.weight_sum() >= virtual.model.quorum - virtual.model.hysteresis
     )
@@ -47,6 +47,7 @@ def _adopt_real(real: Real, entry: DestinationSettings | None, cause: Cause, now
         check.has_run, check.is_up = True, not was_down
     real.failed = sum(not check.is_up for check in real.checks)
     real.present = entry is not None
+    real.shown = entry.weight if entry is not None else 0
     real.alive = entry is not None and real.failed == 0
     real.carried = entry is not None or was_down
     real.cause, real.changed_ns = cause, now

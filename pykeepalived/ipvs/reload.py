@@ -76,6 +76,29 @@ def _build(director: Director, virtual: Virtual, predecessor: Virtual | None) ->
     if predecessor is not None and virtual.group is not None:
         yield from _fill_entries(director, predecessor, virtual, fresh)
     yield from director.finish_creation(virtual)
+    if predecessor is not None:
+        yield from _reconcile(director, virtual)
+
+
+def _reconcile(director: Director, virtual: Virtual) -> Procedure:
+    """What several changes at once have left different from what health asks for."""
+    batch = Batch()
+    services, sorry = virtual.services, virtual.sorry
+    for real in virtual.reals:
+        wanted = wanted_weight(real)
+        if wanted is None:
+            director.take(batch, services, real)
+        elif not real.present or (real.shown != wanted and not (sorry and sorry.in_use and sorry.twin is real)):
+            director.put(batch, services, real, wanted)
+    if sorry is not None:
+        wanted = wanted_sorry_weight(sorry)
+        if wanted is None:
+            director.take(batch, services, sorry)
+        elif sorry.twin is not None and sorry.twin.present and not sorry.in_use:
+            sorry.present = True
+        elif not sorry.present or sorry.shown != wanted:
+            director.put(batch, services, sorry, wanted)
+    yield from director.perform(batch)
 
 
 def _hand_over(director: Director, old: Virtual, new: Virtual) -> Procedure:
@@ -148,7 +171,7 @@ def _match_servers(director: Director, batch: Batch, old: Virtual, new: Virtual)
 
 def _carry(batch: Batch, old: Real, new: Real) -> None:
     new.carried = True
-    new.alive, new.present = old.alive, old.present
+    new.alive, new.present, new.shown = old.alive, old.present, old.shown
     new.weight = new.previous_weight = old.weight
     new.cause, new.changed_ns = old.cause, old.changed_ns
     for check in new.checks:
@@ -159,7 +182,8 @@ def _carry(batch: Batch, old: Real, new: Real) -> None:
             check.adopt(twin)
     if old.model.method == new.model.method or not new.present:
         return
-    values = destination_settings(new, new.kernel_weight if new.alive and not old.virtual.displaced else 0)
+    new.shown = new.kernel_weight if new.alive and not old.virtual.displaced else 0
+    values = destination_settings(new, new.shown)
     for service in old.virtual.services:
         before, after = destination_key(service, old), destination_key(service, new)
         if before == after:
@@ -214,7 +238,7 @@ def _sorry_server(director: Director, old: Virtual, new: Virtual) -> Procedure:
     batch = Batch()
     services = new.services
     if after is not None and (before.model.address, before.model.port) == (after.model.address, after.model.port):
-        after.in_use, after.present = before.in_use, before.present
+        after.in_use, after.present, after.shown = before.in_use, before.present, before.shown
         if after.present and before.model.method != after.model.method:
             director.put(batch, services, after, wanted_sorry_weight(after) or 0)
         elif after.present and not after.in_use and not after.model.inhibit and after.twin is None:
@@ -223,8 +247,7 @@ def _sorry_server(director: Director, old: Virtual, new: Virtual) -> Procedure:
         return
     if before.in_use:
         batch.say(f"Removing sorry server {before.name} from VS {new.name}")
-    if before.twin is None or not before.twin.present:
-        director.take(batch, services, before)
+    director.take(batch, services, before)
     if before.in_use and after is None:
         batch.say(f"Adding alive servers to the pool for VS {new.name}")
         for real in new.reals:

@@ -21,7 +21,7 @@ from pykeepalived.ipvs.desired import (
     wanted_sorry_weight,
 )
 from pykeepalived.ipvs.effects import Effect, MailReal, Operate, SetMarks, Tell
-from pykeepalived.ipvs.state import Real, Server, Sorry, Virtual, clamp
+from pykeepalived.ipvs.state import Real, Server, Sorry, Virtual, clamp, twin_of
 from pykeepalived.netlink.services import (
     FLUSH,
     Command,
@@ -117,18 +117,31 @@ class Director:
         return good
 
     def put(self, batch: Batch, services: Iterable[ServiceKey], server: Server, weight: int) -> None:
-        """The server with this weight in these services: an edit when it is believed to be there, else an addition."""
-        make = set_destination if server.present else new_destination
+        """The server with this weight in these services: an edit when it is believed to be there, else an addition.
+
+        A real server and a sorry server with one address are one entry; while the sorry server is in use it has it.
+        """
+        other = twin_of(server)
+        there = server.present or (other is not None and other.present)
+        server.present = True
+        if isinstance(other, Sorry) and other.in_use:
+            server.shown = other.shown
+            return
+        server.shown = weight
+        if other is not None:
+            other.shown = weight
+        make = set_destination if there else new_destination
         values = destination_settings(server, weight)
         batch.add(*[make(service, destination_key(service, server), values) for service in services])
-        server.present = True
 
     def take(self, batch: Batch, services: Iterable[ServiceKey], server: Server) -> None:
-        """The server out of these services, if it is believed to be there."""
+        """The server out of these services, if it is believed to be there and its twin does not need the entry."""
         if not server.present:
             return
-        batch.add(*[delete_destination(service, destination_key(service, server)) for service in services])
         server.present = False
+        other = twin_of(server)
+        if other is None or not other.present:
+            batch.add(*[delete_destination(service, destination_key(service, server)) for service in services])
 
     def add_services(self, batch: Batch, virtual: Virtual, services: Iterable[ServiceKey]) -> None:
         """The services of a virtual server, except those another virtual server has made already."""
@@ -338,8 +351,9 @@ class Director:
                 continue
             comes_up = real.failed == 0 and not real.alive
             if comes_up or (real.model.inhibit_on_failure and not real.present):
-                if not virtual.displaced:
-                    self.put(batch, virtual.services, real, real.kernel_weight if real.failed == 0 else 0)
+                if real.model.inhibit_on_failure or not virtual.displaced:
+                    idle = real.failed > 0 or virtual.displaced
+                    self.put(batch, virtual.services, real, 0 if idle else real.kernel_weight)
                 if comes_up:
                     real.alive = True
                     news.append(real)
@@ -353,7 +367,7 @@ class Director:
         yield from self.update_quorum(virtual, True)
         sorry = virtual.sorry
         if sorry is not None and sorry.model.inhibit and not sorry.present:
-            if sorry.twin is not None:
+            if sorry.twin is not None and sorry.twin.present:
                 sorry.present = True
                 return
             batch = Batch()
@@ -380,9 +394,8 @@ class Director:
         """All servers of a virtual server out of the kernel; returns those that were alive."""
         sorry = virtual.sorry
         if sorry is not None:
-            if sorry.twin is None or not sorry.twin.present:
-                self.take(batch, virtual.services, sorry)
-            sorry.in_use = sorry.present = False
+            self.take(batch, virtual.services, sorry)
+            sorry.in_use = False
         told = []
         for real in virtual.reals:
             if self.stopping:

@@ -42,7 +42,7 @@ def virtual_name(model: VirtualServer) -> str:
 
 
 class Real:
-    """One real server, or a sorry server. `present` = believed to be in the kernel's table, with whatever weight.
+    """One real server. `present` = believed to be in the kernel's table, and `shown` = with this weight.
 
     `weight` is the effective weight: the configured one plus what checkers contribute; it may leave the kernel's range.
     """
@@ -58,6 +58,7 @@ class Real:
         "name",
         "present",
         "previous_weight",
+        "shown",
         "virtual",
         "weight",
     )
@@ -68,6 +69,7 @@ class Real:
         self.name = server_name(model.address, virtual.model.protocol, model.port)
         self.alive = False
         self.present = False
+        self.shown = 0
         self.carried = False
         self.failed = 0
         self.weight = model.weight
@@ -88,13 +90,14 @@ class Real:
 class Sorry:
     """The sorry server of a virtual server: `in_use` while it stands in for the pool, at weight 1."""
 
-    __slots__ = ("in_use", "model", "name", "present", "twin")
+    __slots__ = ("in_use", "model", "name", "present", "shown", "twin")
 
     def __init__(self, model: SorryServer, virtual: Virtual) -> None:
         self.model = model
         self.name = server_name(model.address, virtual.model.protocol, model.port)
         self.in_use = False
         self.present = False
+        self.shown = 0
         self.twin: Real | None = None
         """A real server with the same address and port: both are one entry of the kernel."""
 
@@ -163,6 +166,14 @@ class Virtual:
 
 
 Server = Real | Sorry
+
+
+def twin_of(server: Server) -> Server | None:
+    """The real server that shares the sorry server's entry in the kernel, and the other way round."""
+    if isinstance(server, Sorry):
+        return server.twin
+    sorry = server.virtual.sorry
+    return sorry if sorry is not None and sorry.twin is server else None
 
 
 def entry_identity(entry: GroupEntry) -> tuple[object, ...]:
