@@ -51,6 +51,8 @@ class Statement:
         """Place of word `index` (0 = the keyword, negative counts from the end, None = the whole statement)."""
         if self.fixed or index is None or not self.words:
             return Span(self.file, self.line, self.column, 0 if self.fixed else len(self.raw))
+        if index == 0 and self.raw.startswith(self.words[0]):
+            return Span(self.file, self.line, self.column, len(self.words[0]))
         if index < 0:
             index += len(self.words)
         for number, match in enumerate(WORD_OR_QUOTED.finditer(self.raw)):

@@ -189,27 +189,32 @@ def _unchecked_script(draft: ScriptDraft, scripts: Scripts) -> VrrpScript | None
 
 
 def duplicate_vrids(context: RuleContext) -> None:
-    """Two instances must not share VRID, family and network."""
-    seen: dict[tuple[object, ...], list[InstanceDraft]] = {}
+    """Two instances must not share VRID, family and network; unicast and multicast never meet."""
+    groups: dict[tuple[object, ...], InstanceDraft] = {}
+    sources: dict[tuple[object, ...], list[InstanceDraft]] = {}
     for draft in context.reading.draft.instances:
-        key = (draft.family, draft.virtual_router_id, bool(draft.unicast_peers))
-        for other in seen.get(key, ()):
-            if _conflict(draft, other, context):
-                where = f"on interface {draft.interface}" if draft.interface else "without interface"
-                text = f"{other.name} and {draft.name} both use VRID {draft.virtual_router_id}"
-                text += f" with IPv{draft.family} {where}"
-                context.reading.report(draft.where("virtual_router_id"), "vrid-duplicate", text)
-                raise RefusedError(draft.name)
-        seen.setdefault(key, []).append(draft)
+        if draft.unicast_peers:
+            alike = sources.setdefault((draft.family, draft.virtual_router_id, draft.source_address), [])
+            other = next((known for known in alike if _share_a_peer(known, draft)), None)
+            alike.append(draft)
+        else:
+            key = (draft.family, draft.virtual_router_id, _base(draft, context), draft.mcast_dst_ip)
+            other = groups.setdefault(key, draft)
+            other = None if other is draft else other
+        if other is not None:
+            where = f"on interface {draft.interface}" if draft.interface else "without interface"
+            text = f"{other.name} and {draft.name} both use VRID {draft.virtual_router_id}"
+            text += f" with IPv{draft.family} {where}"
+            context.reading.report(draft.where("virtual_router_id"), "vrid-duplicate", text)
+            raise RefusedError(draft.name)
 
 
-def _conflict(one: InstanceDraft, two: InstanceDraft, context: RuleContext) -> bool:
-    if one.unicast_peers:
-        same_interface = one.interface == two.interface or not one.interface or not two.interface
-        peers = {peer.address for peer in one.unicast_peers}
-        common = any(peer.address in peers for peer in two.unicast_peers)
-        return same_interface and one.source_address == two.source_address and common
-    return _base(one, context) == _base(two, context) and one.mcast_dst_ip == two.mcast_dst_ip
+def _share_a_peer(one: InstanceDraft, two: InstanceDraft) -> bool:
+    """Two unicast instances with one source address meet at a common peer on the same interface, or any interface."""
+    if one.interface != two.interface and one.interface and two.interface:
+        return False
+    peers = {peer.address for peer in one.unicast_peers}
+    return any(peer.address in peers for peer in two.unicast_peers)
 
 
 def _base(draft: InstanceDraft, context: RuleContext) -> str:
