@@ -156,22 +156,12 @@ def tidy(entry):
     return [rs, what, out]
 
 
-def in_step(want, got):
-    """A run with the time that the daemon took to start beyond the golden one's taken off everything that follows."""
-    def started(phase):
-        return next((t for t, line in phase["log"] if "Startup complete" in line), None)
-    a, b = started(want), started(got)
-    if a is None or b is None or not want["after"][-1].startswith("start"):
-        return got
-    late, first = b - a, got["log"][0][0]                  # what happened before its first line was not the daemon
-    return dict(got, **{key: [[t - late if t >= first else t, x] for t, x in got[key]] for key in ("ops", "log")})
-
-
 def compare(want, got, step=0.6, first=2.3, strict=False, optional=()):
     """list of differences; [] = the run behaves like the golden one.
     Order of operations and log lines: complete during the first half second after an action on the daemon (start, HUP, TERM), else per server
     (checkers of different servers run independently); strict: complete everywhere.  Sync daemon operations have their own order (other process).
-    Time: the first line of a server in a phase may be up to `first` seconds away (the checks are not in step with the actions),
+    Time is not compared in the phase in which the daemon starts: how long an interpreter takes to load on a busy machine is not
+    what is tested. Elsewhere the first line of a server in a phase may be up to `first` seconds away (the checks are not in step with the actions),
     the distance to its previous line must agree within `step` seconds.
     optional: patterns of operations and log lines that may be missing (side effects of upstream bugs nobody needs)."""
     out = []
@@ -182,7 +172,6 @@ def compare(want, got, step=0.6, first=2.3, strict=False, optional=()):
         return ["different sequence of actions (a wait ran out of time?):"] + list(difflib.unified_diff(
             ["; ".join(p["after"]) for p in want], ["; ".join(p["after"]) for p in got], "expected", "got", lineterm="", n=0))
     for i, (a, b) in enumerate(zip(want, got)):
-        b = in_step(a, b)
         w = "phase %d (%s): " % (i, a["after"][-1][:60])
 
         def diff(key, x, y):
@@ -208,6 +197,7 @@ def compare(want, got, step=0.6, first=2.3, strict=False, optional=()):
             n = sum(1 for l in x if l[0] < 0.5) if re.search("^(start|signal)", a["after"][-1]) else 0
             if xs[:n] != ys[:n]:
                 diff(key + " order", xs[:n], ys[:n])
+            timed = not a["after"][-1].startswith("start")
             kx, ky = keyed(x), keyed(y)
             for k in kx:
                 if [l[1] for l in kx[k]] != [l[1] for l in ky[k]]:
@@ -215,6 +205,8 @@ def compare(want, got, step=0.6, first=2.3, strict=False, optional=()):
                     continue
                 pt = pu = None
                 for (t, l), (u, _) in zip(kx[k], ky[k]):
+                    if not timed:
+                        continue
                     if VSLINE.search(l):
                         if abs(u - t) > first:
                             out.append(w + "%s at +%.2f, expected +%.2f: %s" % (key, u, t, l))
