@@ -171,14 +171,14 @@ class Assembly:
         self._configure_announcer()
         self.statics.replace(config)
         instances = list(self.instances.values())
-        adopted = [instance for instance in instances if adopt and self._was_master(instance, view)]
+        adopted = {instance: None for instance in instances if adopt and self._was_master(instance)}
         routes, rules = set(view.leftover_routes), set(view.leftover_rules)
         for instance in instances:
             if instance not in adopted:
                 instance.holdings.clean(self._is_present, routes, rules)
         self.refresh_sources(instances, now)
         self._judge_configurations(now)
-        self.tracking.configure(config, instances, now)
+        self.tracking.configure(config, instances, now, unknown=adopt)
         for instance in instances:
             self._tell_faults(instance)
         for instance in adopted:
@@ -256,14 +256,15 @@ class Assembly:
 
     # going on for a killed predecessor
 
-    def _was_master(self, instance: Instance, view: View) -> bool:
+    def _was_master(self, instance: Instance) -> bool:
         """Whether all addresses are in place: only a MASTER leaves that behind."""
         owned = instance.holdings.all_addresses
         return bool(owned) and all(self._is_present(placed) for placed in owned)
 
     def _adopt(self, instance: Instance, now: int) -> bool:
-        """Go on as MASTER, unless something forbids it."""
-        if instance.faults or instance.waiting or self.context.delay_until > now:
+        """Go on as MASTER, unless something forbids it. Scripts were good a moment ago: nobody waits for them."""
+        instance.waiting.clear()
+        if instance.faults or self.context.delay_until > now:
             return False
         cause = Cause("adopted", instance.name, "the addresses of a killed predecessor are in place", now)
         instance.become_master(Event.ADOPT, cause, now)

@@ -33,10 +33,16 @@ class Tracking:
         self.processes: dict[str, TrackedProcess] = {}
         self.bfds: dict[str, TrackedBfd] = {}
 
-    def configure(self, config: Config, instances: list[Instance], now: int, *, reload: bool = False) -> None:
+    def configure(
+        self, config: Config, instances: list[Instance], now: int, *, reload: bool = False, unknown: bool = False
+    ) -> None:
         """Make the objects and their users anew; states known before are kept. Instances are told everything that
-        is known, and forget what is not tracked any more."""
+        is known, and forget what is not tracked any more. `unknown`: BFD sessions are not down until they are said to
+        be, because they were up for a predecessor."""
         self._make_objects(config, reload)
+        if unknown:
+            for bfd in self.bfds.values():
+                bfd.up = None
         keys: dict[Instance, set[FaultKey]] = {}
         static_interfaces = _static_interfaces(config)
         for instance in instances:

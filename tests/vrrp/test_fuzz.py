@@ -138,6 +138,8 @@ def check(lan: Lan, node: Node) -> None:
         assert set(item.addresses_set) <= {master}, item.name
         assert live.holdings.taken is master
         assert (live.timer.when is not None) is (item.state.name in ("MASTER", "BACKUP"))
+        assert item.cause is not None
+        assert item.cause.fact
         if item.faults:
             assert item.state.name in ("FAULT", "INIT")
         if item.state.name in ("MASTER", "BACKUP"):

@@ -618,6 +618,25 @@ def test_bfd() -> None:
     assert node.snapshot().cause.fact == "bfd_down"
 
 
+def test_killed_predecessor_had_good_trackers() -> None:
+    """A respawned child goes on as MASTER without waiting for scripts and BFD; what they say then counts."""
+    machine = view(address("192.0.2.1/24"), address("192.0.2.100/32"))
+    more: dict[str, object] = {
+        "bfd_instances": (BfdInstance(name="b", neighbor=ip("192.0.2.2")),),
+        "vrrp_scripts": (VrrpScript(name="chk", script=SCRIPT),),
+    }
+    track = Trackers(scripts=(tracker("chk"),), bfds=(tracker("b"),))
+    for bad in (inputs.ScriptFinished("chk", status=1), inputs.BfdChanged("b", False)):
+        lan = Lan()
+        node = lan.node("A", config(instance(track=track), **more), machine, adopt=True)
+        assert node.is_master
+        lan.run(0)
+        node.receive(inputs.BfdChanged("b", True))
+        assert node.is_master
+        node.receive(bad)
+        assert node.state() == "FAULT"
+
+
 # source address
 
 
