@@ -310,6 +310,7 @@ def _child_options(options: Options, paths: RunPaths) -> DaemonOptions:
         snmp=options.snmp,
         snmp_agent_socket=options.snmp_agent_socket,
         umask_given=options.umask is not None,
+        ignore_sigint=options.ignore_sigint,
         config_id=options.config_id,
         config_file=options.config_file or DEFAULT_CONFIG_FILE,
         pid_file=paths.parent,

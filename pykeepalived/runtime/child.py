@@ -30,6 +30,7 @@ class DaemonOptions:
     snmp: bool = False
     snmp_agent_socket: str = ""
     umask_given: bool = False
+    ignore_sigint: bool = False
     config_id: str = ""
     config_file: str = ""
     pid_file: str = ""

@@ -147,7 +147,7 @@ class ChildService:
         for signum in signal.valid_signals() - _NOT_IGNORED:
             signal.signal(signum, signal.SIG_IGN)
         loop.on_signal(signal.SIGTERM, self.stop)
-        if "--ignore-sigint" not in self._context.options.command_line:
+        if not self._context.options.ignore_sigint:
             loop.on_signal(signal.SIGINT, self.stop)
         loop.on_signal(signal.SIGHUP, self.request_reload)
         loop.on_signal(signal.SIGUSR1, lambda: self._handler.on_dump(Dump.DATA))

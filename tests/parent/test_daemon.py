@@ -128,12 +128,14 @@ def test_sigint_stops_unless_told_otherwise(daemon):
     running.wait_line("Startup complete")
     running.signal(signal.SIGINT)
     assert running.process.wait(60) == 0
-    other = daemon(VRRP, "--ignore-sigint", directory=running.directory / "other")
+    other = daemon(VRRP, "--ignore", directory=running.directory / "other")
     other.wait_line("Startup complete")
     other.signal(signal.SIGINT)
+    os.kill(other.pid("v"), signal.SIGINT)
     other.signal(signal.SIGUSR1)
-    other.wait_line("Printing parent data")
+    other.wait_line("vrrp dump data")
     assert other.process.poll() is None
+    assert "Stopped" not in other.lines()
 
 
 def test_other_signals_do_nothing(daemon):
