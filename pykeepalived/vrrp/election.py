@@ -83,7 +83,7 @@ def _run_preempt_delay(instance: Instance, priority: int, now: int) -> None:
     elif instance.preempt_until is None:
         instance.preempt_until = now + delay_us * 1000
         seconds, microseconds = divmod(delay_us, 1_000_000)
-        _log(instance, f"({instance.name}) start preempt delay ({seconds}.{microseconds:06d})")
+        _log(instance, messages.PREEMPT_START % (instance.name, seconds, microseconds))
 
 
 def _note_master(instance: Instance, heard: Heard) -> None:

@@ -333,3 +333,5 @@ class Holdings:
             item.is_set = True
         for former in known.values():
             change.removals[former.place] = RemoveRule(former.config, name)
+            words = (name, former.config.from_address or "all")
+            self._outbox.log(messages.RULE_GONE_AT_RELOAD % words, INSTANCE=name)

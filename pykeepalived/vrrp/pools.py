@@ -94,9 +94,6 @@ class Pools:
                     instance.advertiser.aim(None, instance.advertiser.source)
                     instance.advertiser.build(instance.effective)
 
-    def of(self, instance: Instance) -> PoolState | None:
-        return self._of.get(instance)
-
     def _key(self, instance: Instance, source: Ip | None) -> _Key | None:
         config = instance.config
         protocol = packet.PROTOCOL_AH if config.auth_type is AuthType.AH else packet.PROTOCOL_VRRP
