@@ -15,6 +15,7 @@ from pykeepalived.config.model.ipvs import (
     TcpCheck,
     UdpCheck,
 )
+from pykeepalived.config.model.values import Ip
 from tests.config_lvs.loading import (
     checker,
     errors,
@@ -204,3 +205,37 @@ def test_bfd_instances_of_the_vrrp_process_are_unknown_here() -> None:
     twice = real("BFD_CHECK {\nname v\n}\nBFD_CHECK {\nname v\n}\n", before=both)
     assert errors(twice) == ["bfd-check-name"]
     assert len(the_real(twice).checkers) == 1
+
+
+HOST_WORDS = {
+    "connect_ip": ("10.0.1.11", "address", Ip.parse("10.0.1.11")),
+    "connect_port": ("25", "port", 25),
+    "bindto": ("10.0.0.1", "bind_address", Ip.parse("10.0.0.1")),
+    "bind_port": ("26", "bind_port", 26),
+    "bind_if": ("eth0", "bind_interface", "eth0"),
+    "connect_timeout": ("2", "timeout_us", 2_000_000),
+    "fwmark": ("9", "fwmark", 9),
+    "retry": ("7", "retry", 7),
+    "delay_before_retry": ("8", "delay_before_retry_us", 8_000_000),
+    "warmup": ("3", "warmup_us", 3_000_000),
+    "delay_loop": ("4", "delay_loop_us", 4_000_000),
+    "alpha": ("", "alpha", True),
+    "log_all_failures": ("", "log_all_failures", True),
+}
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        pytest.param(word, marks=pytest.mark.keyword(f"virtual_server/real_server/SMTP_CHECK/host/{word}"))
+        for word in HOST_WORDS
+    ],
+)
+def test_words_of_a_host_land_on_the_enclosing_check(word: str) -> None:
+    argument, attribute, value = HOST_WORDS[word]
+    result = checker("SMTP_CHECK", f"connect_timeout 5\nhost {{\n{word} {argument}\n}}\n")
+    assert errors(result) == []
+    host, enclosing = the_real(result).checkers
+    connects = hasattr(enclosing.connection, attribute)
+    assert getattr(enclosing.connection if connects else enclosing, attribute) == value
+    assert (str(host.connection.address), host.connection.port) == ("10.0.1.10", 80)

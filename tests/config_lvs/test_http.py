@@ -15,11 +15,13 @@ from tests.config_lvs.loading import (
     the_checker,
 )
 
-# --- HTTP_GET and SSL_GET ---------------------------------------------------------------------------------------------
+KINDS = ("HTTP_GET", "SSL_GET")
 
 
-def web(words: str) -> pytest.MarkDecorator:
-    return pytest.mark.keyword(f"virtual_server/real_server/SSL_GET/{words}")
+def web(name: str) -> list[pytest.MarkDecorator]:
+    """Marks of a word that both blocks have, but for tls_compliant."""
+    kinds = KINDS[1:] if "tls" in name else KINDS
+    return [pytest.mark.keyword(f"virtual_server/real_server/{kind}/{name}") for kind in kinds]
 
 
 @pytest.mark.parametrize(
@@ -36,12 +38,13 @@ def web(words: str) -> pytest.MarkDecorator:
     ],
 )
 def test_http_keyword(words: str, attribute: str, value: object) -> None:
-    result = checker("SSL_GET", words + "\nurl {\npath /\n}\n")
-    assert errors(result) == []
-    found = the_checker(result)
-    assert isinstance(found, HttpCheck)
-    assert found.tls
-    assert getattr(found, attribute) == value
+    for kind in KINDS[1:] if "tls" in words else KINDS:
+        result = checker(kind, words + "\nurl {\npath /\n}\n")
+        assert errors(result) == []
+        found = the_checker(result)
+        assert isinstance(found, HttpCheck)
+        assert found.tls == (kind == "SSL_GET")
+        assert getattr(found, attribute) == value
 
 
 @pytest.mark.parametrize(
@@ -50,7 +53,7 @@ def test_http_keyword(words: str, attribute: str, value: object) -> None:
         pytest.param(
             "nb_get_retry 3",
             ["keyword-deprecated"],
-            marks=pytest.mark.keyword("virtual_server/real_server/HTTP_GET/nb_get_retry"),
+            marks=web("nb_get_retry"),
         ),
         ("http_protocol", ["word-absent"]),
         ("http_protocol 2", ["word-unknown"]),
@@ -61,9 +64,10 @@ def test_http_keyword(words: str, attribute: str, value: object) -> None:
     ],
 )
 def test_http_faults(words: str, codes: list[str]) -> None:
-    result = checker("HTTP_GET", words + "\nurl {\npath /\n}\n")
-    assert errors(result) == codes
-    assert not the_checker(result).tls
+    for kind in KINDS[:1] if "tls" in words else KINDS:
+        result = checker(kind, words + "\nurl {\npath /\n}\n")
+        assert errors(result) == codes
+        assert the_checker(result).retry == (3 if "retry" in words else 1)
 
 
 def url(words: str, kind: str = "HTTP_GET") -> object:
@@ -93,7 +97,8 @@ def url(words: str, kind: str = "HTTP_GET") -> object:
     ],
 )
 def test_url(words: str, attribute: str, value: object) -> None:
-    assert getattr(url(words, "SSL_GET"), attribute) == value
+    for kind in KINDS[1:] if "tls" in words else KINDS:
+        assert getattr(url(words, kind), attribute) == value
 
 
 def test_tls_compliant_is_inherited() -> None:
@@ -105,16 +110,23 @@ def test_tls_compliant_is_inherited() -> None:
     )
 
 
-@web("url/regex")
-@web("url/regex_no_match")
-@web("url/regex_options")
-@web("url/regex_min_offset")
-@web("url/regex_max_offset")
-@web("url/regex_stack")
-def test_regex() -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(
+            kind,
+            marks=[
+                pytest.mark.keyword(f"virtual_server/real_server/{kind}/url/regex{suffix}")
+                for suffix in ("", "_no_match", "_options", "_min_offset", "_max_offset", "_stack")
+            ],
+        )
+        for kind in KINDS
+    ],
+)
+def test_regex(kind: str) -> None:
     words = 'regex "a b\\\\.c"\nregex_no_match\nregex_options caseless nonsense utf\n'
     words += "regex_min_offset 5\nregex_max_offset 9\nregex_stack 10 20"
-    found = url(words).regex
+    found = url(words, kind).regex
     assert (found.pattern, found.no_match, found.options) == (r"a b\.c", True, ("caseless", "utf"))
     assert (found.min_offset, found.max_offset, found.stack) == (5, 9, (10, 20))
 

@@ -138,6 +138,18 @@ def test_defaults(kind: str, retry: int, delay: int) -> None:
     )
 
 
+@keyword("retry")
+@keyword("delay_before_retry")
+@keyword("warmup")
+@keyword("connect_timeout")
+@keyword("delay_loop")
+def test_timing_of_a_real_server() -> None:
+    words = "retry 2\ndelay_before_retry 3\nwarmup 4\nconnect_timeout 5.5\ndelay_loop 6\nTCP_CHECK {\n}\n"
+    found = the_checker(real(words))
+    assert (found.retry, found.delay_before_retry_us, found.warmup_us) == (2, 3_000_000, 4_000_000)
+    assert (found.connection.timeout_us, found.delay_loop_us) == (5_500_000, 6_000_000)
+
+
 @pytest.mark.parametrize(
     "kind",
     [

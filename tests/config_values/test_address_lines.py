@@ -88,6 +88,7 @@ def test_address_dropped(line: str, text: str) -> None:
     assert result.config.static_addresses == ()
 
 
+@word("ipaddress", "OTHER")
 @pytest.mark.parametrize(
     ("line", "text"),
     [
