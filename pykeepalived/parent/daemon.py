@@ -248,10 +248,9 @@ class Daemon:
             return
         self.phase = Phase.STOPPING
         self._status = status
-        # The children first: every moment counts until the other node hears that this one gives up.
-        self.children.stop(self.config.globals.child_wait_time_s * _SECOND_NS)
         if text:
             self.log.info(text)
+        self.children.stop(self.config.globals.child_wait_time_s * _SECOND_NS)
         self._manager.stopping()
         self._scripts.terminate_all(_SECOND_NS)
 
