@@ -22,6 +22,7 @@ from pykeepalived.notify import spawner
 from pykeepalived.notify.contract import Logger
 from pykeepalived.observe.cause import LogLine, Priority
 from pykeepalived.runtime.loop import Loop, Timer
+from pykeepalived.runtime.scheduling import original_limits
 
 NS = 1_000_000_000
 KILL_AFTER_NS = 2 * NS
@@ -82,13 +83,13 @@ class ScriptRun:
 class ScriptRunner:
     """Starts scripts and follows them. `prepare` when nothing is urgent; else the first start forks the helper.
 
-    `limits` are the resource limits scripts get (those the daemon was started with, before it raised its own).
+    `limits` are the resource limits scripts get; None = those the daemon was started with, before it raised its own.
     """
 
     def __init__(self, loop: Loop, log: Logger, limits: Mapping[int, tuple[int, int]] | None = None) -> None:
         self._loop = loop
         self._log = log
-        self._limits = dict(limits or {})
+        self._limits = dict(original_limits() if limits is None else limits)
         self._runs: dict[int, ScriptRun] = {}
         self._number = 0
         self._connection: socket.socket | None = None

@@ -32,7 +32,7 @@ from pykeepalived.runtime.log import IDENT_PARENT, Log, LogOptions, ident_for, l
 from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.messages import ChildKind
 from pykeepalived.runtime.pidfile import AlreadyRunningError, PidFile, running_pid
-from pykeepalived.runtime.scheduling import set_child_subreaper, set_process_name
+from pykeepalived.runtime.scheduling import remember_limits, set_child_subreaper, set_process_name
 
 DEFAULT_UMASK = 0o177
 
@@ -90,6 +90,7 @@ def start(options: Options, parts: Parts) -> int:
     complaint = dump_directory(os.environ)[1]
     if complaint:
         log.info(complaint)
+    remember_limits()
     core_dumps = CoreDumps(log, options.core_dump, options.core_dump_pattern)
     loaded = parts.loader(options)()
     for line in loaded.lines:

@@ -7,7 +7,7 @@ import ctypes
 import os
 import resource
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from pykeepalived.config.model.globals import Scheduling
 from pykeepalived.runtime.log import Log
@@ -23,6 +23,7 @@ TURN_NS = 100_000
 """The shortest turn that the kernel grants."""
 
 _libc: ctypes.CDLL | None = None
+_started_with: dict[int, tuple[int, int]] = {}
 
 
 def _c_library() -> ctypes.CDLL:
@@ -162,6 +163,17 @@ def _lock_memory() -> None:
     if _c_library().mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
+
+
+def remember_limits() -> None:
+    """Note the resource limits the daemon was started with, before it changes its own. For the whole process tree."""
+    for what in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE):
+        _started_with[what] = resource.getrlimit(what)
+
+
+def original_limits() -> Mapping[int, tuple[int, int]]:
+    """The limits that scripts get back: those noted by `remember_limits`."""
+    return _started_with
 
 
 def raise_open_files_limit(least: int, log: Log) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import stat
@@ -439,6 +440,23 @@ def test_scripts_run_before_and_after_the_children(daemon, tmp_path):
     assert next(i for i, line in enumerate(lines) if line.startswith("Stopped - used")) < lines.index(
         "shutdown script script succeeded"
     )
+
+
+def test_scripts_get_the_limits_the_daemon_was_started_with(daemon, tmp_path):
+    mark = tmp_path / "limit"
+    script = ["/bin/sh", "-c", f"ulimit -S -c > {mark}"]
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    if before[1] != resource.RLIM_INFINITY:
+        pytest.skip("core files are limited here")
+    resource.setrlimit(resource.RLIMIT_CORE, (4096, before[1]))
+    try:
+        running = daemon({**VRRP, "globals": {"startup_script": script}}, "-m")
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
+    running.wait_line("Startup complete")
+    assert mark.read_text() in ("4096\n", "8\n")
+    limits = Path(f"/proc/{running.process.pid}/limits").read_text()
+    assert [line.split()[4] for line in limits.splitlines() if line.startswith("Max core file size")] == ["unlimited"]
 
 
 @pytest.mark.keyword("global_defs/startup_script_timeout")
