@@ -320,6 +320,7 @@ class Assembly:
         in the kernel untouched, even if it moves from one instance to another."""
         self.config = config
         self.context.globals = config.globals
+        made = dict.fromkeys(self.attachments.values())
         self._load(config, view)
         cause = Cause("reload", "", "", now)
         change = Change()
@@ -344,6 +345,10 @@ class Assembly:
         self.configure_delays()
         self._configure_announcer()
         self._settle(changed, groups, now)
+        kept = set(self.attachments.values())
+        for name in made:
+            if name not in kept and self.context.machine.link(name).exists:
+                self.context.outbox.later(RemoveLink(name))
 
     def _settle(self, changed: set[Instance], groups: dict[str, Group], now: int) -> None:
         instances = list(self.instances.values())

@@ -19,6 +19,7 @@ from pykeepalived.config.model.vrrp import (
     Trackers,
     TrackFile,
     UnicastPeer,
+    Vmac,
     VrrpInstance,
     VrrpScript,
     VrrpSyncGroup,
@@ -194,6 +195,28 @@ def test_new_instance_begins_like_at_start() -> None:
     assert node.snapshot("VI_2").timer_expires_ns == lan.now + 3_414_062_000
     lan.run(4)
     assert node.state("VI_2") == "MASTER"
+
+
+def test_vmac_that_nobody_uses_any_more() -> None:
+    """Its link is removed when the last instance on it has gone; the others stay."""
+    lan = Lan()
+    links = (
+        interface(),
+        interface("vrrp.51", 7, "00005e000133", parent="eth0"),
+        interface("vrrp.52", 8, "00005e000134", parent="eth0"),
+    )
+    names = {("VI_1", "eth0", 4): "vrrp.51", ("VI_2", "eth0", 4): "vrrp.52"}
+    second = changed("VI_2", virtual_router_id=52, virtual_addresses=(vip("192.0.2.101"),), vmac=Vmac())
+    machine = view(address("192.0.2.1/24"), interfaces=links, attachments=names)
+    node = lan.node("A", config(changed(vmac=Vmac()), second), machine)
+    lan.run(4)
+    del names[("VI_2", "eth0", 4)]
+    machine = view(address("192.0.2.1/24"), interfaces=links, attachments=names)
+    node.receive(inputs.Reload(config(changed(vmac=Vmac())), machine))
+    assert [effect.name for _, effect in node.effects(fx.RemoveLink)] == ["vrrp.52"]  # type: ignore[attr-defined]
+    kinds = [type(effect).__name__ for _, effect in node.history]
+    assert kinds.index("ClosePool") < kinds.index("RemoveLink")
+    assert node.is_master
 
 
 # addresses, routes, rules
