@@ -127,18 +127,17 @@ def _main_files(pattern: str, files: ConfigFiles) -> tuple[list[str], list[Findi
 def _read(source: Source, findings: list[Finding], environment: Environment, options: LoadOptions) -> LoadResult:
     # The keyword table is made when the first file is read, not when the parent starts.
     from pykeepalived.config.build import build
-    from pykeepalived.config.reader import Reader
     from pykeepalived.config.schema.base import Reading
     from pykeepalived.config.schema.draft import ConfigDraft
     from pykeepalived.config.schema.globals_draft import GlobalsDraft
     from pykeepalived.config.schema.root import PARENT_KEYWORDS, ROOT
+    from pykeepalived.config.views import read_children, read_parent
 
     reading = Reading(ConfigDraft(globals=GlobalsDraft()), environment, lenient=not options.config_test)
     reading.source_directory = options.files.directory
     reading.findings += findings
-    reader = Reader(ROOT, reading)
     # keepalived's parent reads global_defs before the children read the rest, wherever it stands.
-    reader.walk(source.statements, lambda keyword: keyword.name in PARENT_KEYWORDS)
+    read_parent(ROOT, PARENT_KEYWORDS, reading, source.statements)
     namespace = options.net_namespace or reading.draft.globals.net_namespace or ""
     if namespace:
         interfaces = environment.namespace_interfaces(namespace)
@@ -147,7 +146,7 @@ def _read(source: Source, findings: list[Finding], environment: Environment, opt
         reading.environment = dataclasses.replace(environment, interfaces=interfaces)
     if options.net_namespace:
         reading.draft.globals.net_namespace = options.net_namespace
-    reader.walk(source.statements, lambda keyword: keyword.name not in PARENT_KEYWORDS)
+    read_children(ROOT, PARENT_KEYWORDS, reading, source.statements)
     built = build(reading, detailed=options.log_detail > 0, findings_only=options.findings_only)
     status = exit_status(reading.findings)
     stopped = status == EXIT_STOPPED

@@ -30,14 +30,17 @@ class _Level:
 
 
 class Reader:
-    """Reads statements into drafts. `walk` may be called several times with different root keywords acted upon."""
+    """Reads statements into drafts. `walk` may be called several times with different root keywords acted upon.
+
+    `damaged` tells that braces did not match or a block was unknown.
+    """
 
     def __init__(self, root: Mapping[str, Keyword], reading: Reading) -> None:
         self._root = root
         self._reading = reading
         self._suggested = 0
         self._suggestions: dict[tuple[int, str], str] = {}
-        self._damaged = False
+        self.damaged = False
 
     def walk(self, statements: Sequence[Statement], acts: Acts) -> None:
         """Read all statements; root keywords for which `acts` is false are passed over, blocks and all."""
@@ -97,7 +100,7 @@ class Reader:
 
     def _finish(self, stack: list[_Level], statements: Sequence[Statement]) -> None:
         """The end of the input ends all blocks; what was read so far exists."""
-        if not stack and not self._damaged:
+        if not stack and not self.damaged:
             return
         missing = sum(statement.opens or statement.brace == OPEN for statement in statements) - sum(
             statement.brace == CLOSE for statement in statements
@@ -183,7 +186,7 @@ class Reader:
     # --- faults -----------------------------------------------------------------------------------------------------
 
     def _odd(self, statement: Statement, keywords: Mapping[str, Keyword]) -> None:
-        self._damaged = True
+        self.damaged = True
         if statement.brace == OPEN:
             self._unexpected_open(statement)
         elif statement.brace == CLOSE:
@@ -221,7 +224,7 @@ class Reader:
         return self._suggestions[key]
 
     def _unexpected_open(self, statement: Statement) -> None:
-        self._damaged = True
+        self.damaged = True
         self._reading.report(
             statement,
             "brace-unexpected-open",
@@ -231,7 +234,7 @@ class Reader:
         )
 
     def _missing_open(self, statement: Statement) -> None:
-        self._damaged = True
+        self.damaged = True
         self._reading.report(
             statement,
             "brace-missing-open",

@@ -177,3 +177,28 @@ def test_net_namespace_that_cannot_be_entered_ends_with_0() -> None:
     assert result.exit_status == 0
     assert "namespace-unknown" in noted(result)
     assert result.config is None
+
+
+SERVER = "virtual_server 10.1.1.%d 80 {\n protocol TCP\n real_server 10.2.0.1 80 {\n }\n}\n"
+
+
+def test_a_missing_brace_hides_what_follows_from_the_other_processes() -> None:
+    broken = instance_text("")[:-2]
+    result = run(broken + SERVER % 1 + SERVER % 2)
+    assert result.exit_status == 5
+    assert result.config is not None
+    assert [instance.name for instance in result.config.vrrp_instances] == ["A"]
+    assert result.config.virtual_servers == ()
+
+
+def test_an_unknown_block_does_not_hide_anything_from_them() -> None:
+    result = run("vrrp_instance A {\n foo {\n }\n}\n" + SERVER % 1)
+    assert result.config is not None
+    assert len(result.config.virtual_servers) == 1
+    assert run(SERVER % 1 + "}\n" + SERVER % 2).config.virtual_servers[1].port == 80  # type: ignore[union-attr]
+
+
+def test_a_damaged_file_is_reported_once() -> None:
+    result = run("nonsense {\n}\n" + instance_text(" priority x"))
+    assert codes(result).count("number-invalid") == 1
+    assert codes(result).count("keyword-unknown") == 1

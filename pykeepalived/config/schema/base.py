@@ -103,6 +103,12 @@ class Reading:
         self._seen.add(key)
         self.findings.append(Finding(code, message, span, severity, kind, suggestion, upstream, stop))
 
+    def forget(self, known: int) -> None:
+        """Drop all findings after the first `known`: what they are about is read again."""
+        for finding in self.findings[known:]:
+            self._seen.discard((finding.code, finding.at, finding.message))
+        del self.findings[known:]
+
     def note(self, at: Statement | Span | None, code: str, message: str, *, word: int | None = None) -> None:
         """Record what keepalived only writes to its log: a warning that leaves the exit status alone."""
         self.report(at, code, message, word=word, kind=FindingClass.NONE, severity=Severity.WARNING)
