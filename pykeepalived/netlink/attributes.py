@@ -9,7 +9,6 @@ import struct
 from collections.abc import Iterator
 
 NLM_F_REQUEST = 0x1
-NLM_F_MULTI = 0x2
 NLM_F_ACK = 0x4
 NLM_F_DUMP_INTR = 0x10
 NLM_F_DUMP = 0x300
@@ -51,29 +50,9 @@ def attribute(kind: int, payload: bytes) -> bytes:
     return _ATTRIBUTE.pack(length, kind) + payload + _PADDING[length & 3]
 
 
-def u8(kind: int, value: int) -> bytes:
-    return attribute(kind, struct.pack("=B", value))
-
-
-def u16(kind: int, value: int) -> bytes:
-    return attribute(kind, struct.pack("=H", value))
-
-
-def u32(kind: int, value: int) -> bytes:
-    return attribute(kind, struct.pack("=I", value))
-
-
-def be64(kind: int, value: int) -> bytes:
-    return attribute(kind, struct.pack(">Q", value))
-
-
 def text(kind: int, value: str) -> bytes:
     """A zero-terminated string."""
     return attribute(kind, value.encode() + b"\0")
-
-
-def nest(kind: int, *attributes: bytes) -> bytes:
-    return attribute(kind, b"".join(attributes))
 
 
 def parse_attributes(data: bytes | memoryview, start: int, end: int) -> dict[int, bytes]:
