@@ -42,6 +42,7 @@ def page(body: bytes) -> bytes:
 
 
 @pytest.mark.keyword("virtual_server/real_server/HTTP_GET/http_protocol")
+@pytest.mark.keyword("virtual_server/real_server/SSL_GET/http_protocol")
 def test_request() -> None:
     head = b"GET /a HTTP/1.0\r\nUser-Agent: KeepAliveClient\r\n"
     assert request("/a", "www", "1.0") == head + b"Host: www\r\n\r\n"
@@ -101,6 +102,17 @@ CASES: list[tuple[str, Url, tuple[bytes, ...], bool]] = [
 @pytest.mark.keyword("virtual_server/real_server/HTTP_GET/url/regex")
 @pytest.mark.keyword("virtual_server/real_server/HTTP_GET/url/digest")
 @pytest.mark.keyword("virtual_server/real_server/HTTP_GET/url/status_code")
+@pytest.mark.keyword("virtual_server/real_server/HTTP_GET/url/regex_no_match")
+@pytest.mark.keyword("virtual_server/real_server/HTTP_GET/url/regex_options")
+@pytest.mark.keyword("virtual_server/real_server/HTTP_GET/url/regex_min_offset")
+@pytest.mark.keyword("virtual_server/real_server/HTTP_GET/url/regex_max_offset")
+@pytest.mark.keyword("virtual_server/real_server/SSL_GET/url/regex")
+@pytest.mark.keyword("virtual_server/real_server/SSL_GET/url/digest")
+@pytest.mark.keyword("virtual_server/real_server/SSL_GET/url/status_code")
+@pytest.mark.keyword("virtual_server/real_server/SSL_GET/url/regex_no_match")
+@pytest.mark.keyword("virtual_server/real_server/SSL_GET/url/regex_options")
+@pytest.mark.keyword("virtual_server/real_server/SSL_GET/url/regex_min_offset")
+@pytest.mark.keyword("virtual_server/real_server/SSL_GET/url/regex_max_offset")
 @pytest.mark.parametrize(("url", "parts", "ok"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_responses(url: Url, parts: tuple[bytes, ...], ok: bool) -> None:
     assert judge(url, *parts).ok == ok
@@ -168,7 +180,10 @@ A, B, C = Url(path="/a"), Url(path="/b"), Url(path="/c")
 FAILED = f"HTTP_CHECK on service {RS} failed"
 
 
+@pytest.mark.keyword("virtual_server/real_server/HTTP_GET/url")
 @pytest.mark.keyword("virtual_server/real_server/HTTP_GET/url/path")
+@pytest.mark.keyword("virtual_server/real_server/SSL_GET/url")
+@pytest.mark.keyword("virtual_server/real_server/SSL_GET/url/path")
 def test_urls_in_turn_the_failed_one_first_then_a_whole_round() -> None:
     check = state(A, B, C, retry=1)
     assert [fetch(check)[0] for _ in range(2)] == ["/a", "/b"]
@@ -205,6 +220,7 @@ def test_the_first_failure_with_alpha_is_silent() -> None:
 
 
 @pytest.mark.keyword("virtual_server/real_server/HTTP_GET/fast_recovery")
+@pytest.mark.keyword("virtual_server/real_server/SSL_GET/fast_recovery")
 def test_fast_recovery_does_not_wait_between_urls() -> None:
     check = state(A, B, fast_recovery=True)
     fetch(check, 5)
@@ -223,6 +239,8 @@ def test_fast_recovery_does_not_wait_between_urls() -> None:
 @pytest.mark.keyword("virtual_server/real_server/virtualhost")
 @pytest.mark.keyword("virtual_server/real_server/HTTP_GET/virtualhost")
 @pytest.mark.keyword("virtual_server/real_server/HTTP_GET/url/virtualhost")
+@pytest.mark.keyword("virtual_server/real_server/SSL_GET/virtualhost")
+@pytest.mark.keyword("virtual_server/real_server/SSL_GET/url/virtualhost")
 def test_the_first_virtualhost_that_is_set_is_the_host() -> None:
     def host(check: HttpState) -> str:
         exchange = check.attempt().exchange
@@ -239,6 +257,7 @@ def test_the_first_virtualhost_that_is_set_is_the_host() -> None:
 @pytest.mark.keyword("virtual_server/real_server/SSL_GET/enable_sni")
 @pytest.mark.keyword("virtual_server/real_server/SSL_GET/sni_name")
 @pytest.mark.keyword("virtual_server/real_server/SSL_GET/tls_compliant")
+@pytest.mark.keyword("virtual_server/real_server/SSL_GET/url/tls_compliant")
 def test_sni_takes_no_notice_of_the_real_servers_virtualhost() -> None:
     def name(check: HttpState) -> str:
         tls = check.attempt().tls
