@@ -262,8 +262,9 @@ def _fill_entries(director: Director, old: Virtual, new: Virtual, fresh: list[Se
     _, entries = changed_entries(old, new)
     mark = director.marks.get((new.model.group, new.model.protocol))
     for entry in entries:
-        batch.say(f"VS [{entry_name(entry, new.model.protocol)}] added into group {new.model.group}")
-        if mark is not None:
+        if mark is None:
+            batch.say(f"VS [{entry_name(entry, new.model.protocol)}] added into group {new.model.group}")
+        else:
             director.out.append(SetMarks(add=mark_elements(new, (entry,), mark)))
     for service in fresh:
         _fill(batch, new, service)
