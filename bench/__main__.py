@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import bfd, config, failover, reload, start, vrrp
+from bench import bfd, checkers, config, failover, reload, start, vrrp
 from bench.figures import Row, markdown
 
 SUBJECTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
@@ -20,6 +20,7 @@ SUBJECTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "reload": ("Reload", lambda: reload.measure(6)),
     "vrrp": ("VRRP at scale", lambda: vrrp.measure(10)),
     "bfd": ("BFD, facing BIRD", lambda: bfd.measure(10)),
+    "checkers": ("Checkers and IPVS, in the test machine", lambda: checkers.measure(10)),
     "config": ("Configuration test", lambda: config.measure(3)),
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"
