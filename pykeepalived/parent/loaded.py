@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pykeepalived.config.model import Config
 from pykeepalived.observe.cause import LogLine
 
-EXIT_NO_CONFIG = 6
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:

@@ -31,7 +31,6 @@ from pykeepalived.runtime.messages import (
     Ready,
     ReloadFailed,
     ReloadRequest,
-    Stop,
     WriteDump,
 )
 from pykeepalived.runtime.scheduling import ChildScheduling
@@ -126,7 +125,7 @@ class ChildService:
         self._loop.stop()
 
     def stop(self) -> None:
-        """Leave: what SIGTERM, the parent's word and the parent's death come to."""
+        """Leave: what SIGTERM, SIGINT and the parent's death come to."""
         if self._stopping:
             return
         self._stopping = True
@@ -172,8 +171,6 @@ class ChildService:
                 case ConfigDelta():
                     self._waiting.append(message)
                     self._next_reload()
-                case Stop():
-                    self.stop()
                 case WriteDump(kind):
                     self._handler.on_dump(kind)
                 case PeerStarted(kind):

@@ -27,12 +27,8 @@ class Dump(StrEnum):
     JSON = "json"
 
 
-# parent to child (besides runtime.delta.ConfigDelta: adopt a configuration, answer with Adopted or ReloadFailed)
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Leave cleanly: give up what is owned, then exit 0. SIGTERM sent to the child means the same."""
+# parent to child (besides runtime.delta.ConfigDelta: adopt a configuration, answer with Adopted or ReloadFailed;
+# SIGTERM: leave cleanly)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +109,7 @@ class ReloadRequest:
     """A child was told to reload from outside (SIGHUP to it, D-Bus ReloadConfig): the parent does it for all."""
 
 
-ToChild = Stop | WriteDump | PeerStarted | Query | Ping
+ToChild = WriteDump | PeerStarted | Query | Ping
 ToParent = Ready | Adopted | ReloadFailed | Answer | Pong | Leaving | ReloadRequest
 
 

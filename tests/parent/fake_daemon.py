@@ -20,7 +20,7 @@ from pykeepalived.config.model.values import Account, Script
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.parent.control import ControlExtension
 from pykeepalived.parent.launch import RunChild
-from pykeepalived.parent.loaded import EXIT_NO_CONFIG, Loaded, Loader
+from pykeepalived.parent.loaded import Loaded, Loader
 from pykeepalived.parent.options import Options
 from pykeepalived.parent.start import Parts, start
 from pykeepalived.runtime.child import ChildContext
@@ -80,7 +80,7 @@ def make_loader(options: Options) -> Loader:
                 content = json.load(file)
         except (OSError, ValueError) as error:
             line = LogLine(f"cannot read: {error}")
-            return Loaded(config=None, refusal=EXIT_NO_CONFIG, check_status=4, lines=(line,), messages=(line.text,))
+            return Loaded(config=None, refusal=6, check_status=4, lines=(line,), messages=(line.text,))
         if "bad" in content:
             text = content["bad"]
             return Loaded(config=None, refusal=2, check_status=2, lines=(LogLine(text),), messages=(text,))

@@ -33,7 +33,6 @@ from pykeepalived.runtime.messages import (
     Ready,
     ReloadFailed,
     ReloadRequest,
-    Stop,
     WriteDump,
 )
 
@@ -204,14 +203,14 @@ def test_a_failed_adoption_keeps_the_old_configuration():
     assert world.parent.receive() == [Adopted(ChildKind.VRRP, 3, ("done",))]
 
 
-@pytest.mark.parametrize("how", ["message", "parent gone", "twice"])
+@pytest.mark.parametrize("how", ["signal", "parent gone", "both"])
 def test_leaving(how):
     world = World()
-    if how == "parent gone":
+    if how != "parent gone":
+        world.service.stop()
+    if how != "signal":
         world.parent.close()
         world.turn()
-    else:
-        world.send(*[Stop()] * (2 if how == "twice" else 1))
     assert world.service.run() == 0
     assert world.handler.seen == [("stop",)]
     assert world.lines.texts == ["Stopped"]
@@ -220,7 +219,7 @@ def test_leaving(how):
 def test_a_stop_that_fails_still_ends_the_child():
     world = World()
     world.handler.fail = ValueError("x")
-    world.send(Stop())
+    world.service.stop()
     assert world.service.run() == EXIT_INTERNAL
 
 
