@@ -21,6 +21,8 @@ PATIENCE_NS = 10 * NS
 """How long a script waits for its predecessor of the same object."""
 FINAL_PATIENCE_NS = NS
 """The same once the object has reported that it stops."""
+DYING_NS = NS // 2
+"""How long a script may take to die of SIGTERM before its successor starts."""
 FINAL_TIMEOUT_NS = NS
 """How long a script of a stopping object may run (keepalived(8))."""
 
@@ -223,12 +225,15 @@ class NotificationQueue:
         lane = self._lanes.get(notification.subject)
         if lane is None:
             lane = self._lanes[notification.subject] = _Lane(deque())
-        patience = FINAL_PATIENCE_NS if notification.final else PATIENCE_NS
         timeout = FINAL_TIMEOUT_NS if notification.final else None
         if notification.final:
             lane.final = True
             self._hurry(lane, now)
-        for call in notification.scripts:
+        for number, call in enumerate(notification.scripts):
+            patience = PATIENCE_NS
+            if timeout is not None:
+                # Behind a script of the same stop, which is limited itself, there is no need to give up.
+                patience = timeout + DYING_NS if number else FINAL_PATIENCE_NS
             lane.waiting.append(_Waiting(call, timeout, patience))
         self._advance(notification.subject, lane, now)
 

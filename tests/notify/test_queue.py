@@ -110,6 +110,7 @@ def test_stop_limits_scripts_to_one_second():
     effects = queue.drain()
     assert effects == [RunScript(1, call("stop"), FINAL_TIMEOUT_NS)]
     assert FINAL_TIMEOUT_NS == S
+    assert queue.deadline() == S + S // 2, "the second waits until the first has died of its timeout"
     queue.receive(ScriptEnded(1), S)
     assert queue.drain() == [RunScript(2, call("generic"), FINAL_TIMEOUT_NS)]
 
