@@ -9,11 +9,6 @@ ROOT = "/proc/sys/"
 _LONGEST = 4096
 
 
-def interface_path(family: int, interface: str, name: str) -> str:
-    """Path of a per-interface parameter; the dot of `vrrp.51` needs no escape because the separator is a slash."""
-    return f"net/ipv{family}/conf/{interface}/{name}"
-
-
 def read_sysctl(path: str) -> str | None:
     """The value, or None when the kernel has no such parameter."""
     try:

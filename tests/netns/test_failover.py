@@ -172,6 +172,43 @@ def test_forged_adverts_of_another_router_are_ignored(lan: Lan) -> None:
     assert has(a, VIP)
 
 
+def freeze(node: Node, seconds: float, lan: Lan) -> None:
+    """The machine stands still for a while, as a virtual one may."""
+    assert node.process is not None
+    os.killpg(node.process.pid, signal.SIGSTOP)
+    lan.pause(seconds)
+    os.killpg(node.process.pid, signal.SIGCONT)
+
+
+def test_frozen_backup_hears_what_waited_before_it_decides(lan: Lan) -> None:
+    recorder = lan.recorder()
+    a, b = pair(lan)
+    freeze(b, 2, lan)
+    lan.pause(1)
+    assert b.states["VI_1"] == "BACKUP"
+    assert recorder.of("192.0.2.2") == []
+    assert has(a, VIP)
+    assert not has(b, VIP)
+
+
+def test_frozen_master_takes_its_address_back_when_it_wakes(lan: Lan) -> None:
+    a, b = pair(lan)
+    freeze(a, 2, lan)
+    lan.wait(lambda: b.states["VI_1"] == "BACKUP" and lan.is_master(a))
+    assert b.said("(VI_1) Entering MASTER STATE")
+    lan.wait(lambda: has(a, VIP) and not has(b, VIP))
+
+
+@pytest.mark.keyword("vrrp_instance/timer_expired_backup")
+def test_frozen_master_gives_up_when_it_is_told_to(lan: Lan) -> None:
+    a, b = pair(lan, "nopreempt\n  timer_expired_backup")
+    freeze(a, 2, lan)
+    lan.wait(lambda: a.states["VI_1"] == "BACKUP" and not has(a, VIP))
+    lan.pause(1)
+    assert lan.is_master(b)
+    assert has(b, VIP)
+
+
 def test_three_routers_take_over_in_the_order_of_their_priority(lan: Lan) -> None:
     a, b, c = (lan.host(instance(priority)) for priority in (150, 120, 100))
     for node in (a, b, c):
