@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 
@@ -129,6 +131,32 @@ def test_routes_and_rules_come_and_go_with_the_mastership(lan: Lan) -> None:
     b.stop()
     assert routes(b) == ""
     assert "77:" not in b.namespace.ip("rule")
+
+
+def test_killed_child_leaves_everything_to_its_successor(lan: Lan) -> None:
+    recorder = lan.recorder()
+    lines = f"use_vmac\n  no_accept\n  {ROUTED}"
+    a, b = lan.host(instance(150, lines)), lan.host(instance(100))
+    a.start()
+    lan.wait(lambda: lan.is_master(a) and has(a, VIP, "vrrp.51") and "10.8.0.0/16" in routes(a))
+    b.start()
+    lan.wait(lambda: b.states.get("VI_1") == "BACKUP")
+    index = a.namespace.ip("-o", "link", "show", "vrrp.51").split(":")[0]
+    seen = len(recorder.of("192.0.2.1"))
+    os.kill(a.pid_of("vrrp"), signal.SIGKILL)
+    lan.wait(lambda: len(recorder.of("192.0.2.1")) >= seen + 5)
+    assert a.namespace.ip("-o", "link", "show", "vrrp.51").split(":")[0] == index
+    assert has(a, VIP, "vrrp.51")
+    assert "10.9.0.0/16" in routes(a)
+    assert "10.8.0.0/16" in routes(a)
+    assert "77:" in a.namespace.ip("rule")
+    assert "192.0.2.100" in a.namespace.run("nft", "list", "table", "ip", "keepalived")
+    assert recorder.of("192.0.2.2") == []
+    a.stop()
+    assert routes(a) == ""
+    assert "77:" not in a.namespace.ip("rule")
+    assert "vrrp.51" not in a.namespace.ip("link")
+    assert a.namespace.run("nft", "list", "ruleset") == ""
 
 
 def test_route_deleted_by_somebody_is_back(lan: Lan) -> None:
