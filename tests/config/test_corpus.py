@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pykeepalived.config.includes import MemoryFiles
 from pykeepalived.config.interfaces import Interface, InterfaceAddress
 from pykeepalived.config.load import LoadOptions, LoadResult, load
 from pykeepalived.config.model.values import Ip
+from pykeepalived.config.model.vrrp import VrrpInstance
 from pykeepalived.config.source import Source, SourceOptions
 from pykeepalived.config.values import Accounts, User
 from tests.config.support import MAIN, SHARED
@@ -100,6 +102,60 @@ def test_exit_status_of_configurations_from_the_wild(mode: str) -> None:
         if wanted and status not in wanted:
             wrong.append((path.name, status, wanted))
     assert wrong == []
+
+
+def switch(value: bool, on: str, off: str) -> str:
+    return on if value else off
+
+
+def dumped_values(instance: VrrpInstance) -> dict[str, str]:
+    """The lines of keepalived's data dump that come from the configuration of an instance."""
+    unit = "sec" if instance.version == 2 else "milli-sec"
+    interval = instance.advert_int_us // (1_000_000 if instance.version == 2 else 1_000)
+    return {
+        "VRRP Version": str(instance.version),
+        "Virtual Router ID": str(instance.virtual_router_id),
+        "Priority": str(instance.priority),
+        "Advert interval": f"{interval} {unit}",
+        "Gratuitous ARP delay": str(instance.garp.master_delay_s),
+        "Gratuitous ARP repeat": str(instance.garp.master_repeat),
+        "Gratuitous ARP refresh": str(instance.garp.master_refresh_s),
+        "Gratuitous ARP refresh repeat": str(instance.garp.master_refresh_repeat),
+        "Gratuitous ARP lower priority delay": str(instance.garp.lower_prio_delay_s),
+        "Gratuitous ARP lower priority repeat": str(instance.garp.lower_prio_repeat),
+        "Down timer adverts": str(instance.down_timer_adverts),
+        "Send advert after receive lower priority advert": switch(instance.lower_prio_no_advert, "false", "true"),
+        "Send advert after receive higher priority advert": switch(instance.higher_prio_send_advert, "true", "false"),
+        "Accept": switch(instance.accept, "enabled", "disabled"),
+        "Preempt": switch(instance.nopreempt, "disabled", "enabled"),
+        "Promote_secondaries": switch(instance.promote_secondaries, "enabled", "disabled"),
+        "Using smtp notification": switch(instance.smtp_alert, "yes", "no"),
+        "Notify priority changes": switch(instance.notify_priority_changes, "true", "false"),
+    }
+
+
+@pytest.mark.skipif(not WILD, reason="the corpus is not here")
+def test_effective_values_of_instances_are_those_of_the_dumps() -> None:
+    compared, wrong = 0, []
+    for path in WILD:
+        dump = path.with_name(path.name.replace(".expect.json", ".data"))
+        sections = re.split(r"^ VRRP Instance = ", text_of(dump), flags=re.M)[1:] if dump.exists() else []
+        expect, files = measured(path)
+        loaded = load(MAIN, machine(expect["env"]), LoadOptions(files=files)).config if sections else None
+        instances = {instance.name: instance for instance in loaded.vrrp_instances} if loaded is not None else {}
+        for section in sections:
+            section = section.partition("\n------<")[0]
+            instance = instances[section.partition("\n")[0]]
+            shown = dict(re.findall(r"^   ([A-Z][A-Za-z_ ]+?) = (.*)$", section, re.M))
+            for key, value in dumped_values(instance).items():
+                compared += key in shown
+                if shown.get(key, value) != value:
+                    wrong.append((path.name, instance.name, key, shown[key], value))
+            addresses = re.search(r"^   Virtual IP \((\d+)\):", section, re.M)
+            if len(instance.virtual_addresses) != (int(addresses[1]) if addresses else 0):
+                wrong.append((path.name, instance.name, "addresses", "", ""))
+    assert wrong == []
+    assert compared > 2500
 
 
 @pytest.mark.skipif(not WILD, reason="the corpus is not here")
