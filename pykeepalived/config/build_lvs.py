@@ -165,6 +165,11 @@ class _Builder:
             inhibit_on_failure=bool(draft.inhibit_on_failure),
             alpha=virtual.alpha if draft.alpha is None else draft.alpha,
             smtp_alert=bool(draft.smtp_alert),
+            delay_loop_us=_first(draft.delay_loop_us, virtual.delay_loop_us),
+            connect_timeout_us=_first(draft.connect_timeout_us, virtual.connect_timeout_us),
+            retry=_first(draft.retry, virtual.retry),
+            delay_before_retry_us=_first(draft.delay_before_retry_us, virtual.delay_before_retry_us),
+            warmup_us=_first(draft.warmup_us, virtual.warmup_us),
             notify_up=self.scripts.notify(draft.notify_up, "notify_up"),
             notify_down=self.scripts.notify(draft.notify_down, "notify_down"),
             virtualhost=draft.virtualhost,
@@ -212,7 +217,6 @@ class _Builder:
         """What every checker has; each value from the checker, its server, the virtual server, or its kind."""
         virtual, kind = self.virtual, draft.kind
         delay_loop = _first(draft.delay_loop_us, real.delay_loop_us, virtual.delay_loop_us)
-        log_all = draft.log_all_failures
         return {
             "delay_loop_us": delay_loop,
             "warmup_us": _first(draft.warmup_us, real.warmup_us, virtual.warmup_us, delay_loop),
@@ -225,7 +229,7 @@ class _Builder:
                 delay_loop,
             ),
             "alpha": _first(draft.alpha, real.alpha, virtual.alpha),
-            "log_all_failures": self.log_all_failures if log_all is None else log_all,
+            "log_all_failures": self.log_all_failures or bool(draft.log_all_failures),
             "at": draft.statement.span(),
         }
 

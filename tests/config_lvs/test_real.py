@@ -148,6 +148,9 @@ def test_timing_of_a_real_server() -> None:
     found = the_checker(real(words))
     assert (found.retry, found.delay_before_retry_us, found.warmup_us) == (2, 3_000_000, 4_000_000)
     assert (found.connection.timeout_us, found.delay_loop_us) == (5_500_000, 6_000_000)
+    server = the_real(real(words))
+    assert (server.retry, server.delay_before_retry_us, server.warmup_us) == (2, 3_000_000, 4_000_000)
+    assert (server.connect_timeout_us, server.delay_loop_us) == (5_500_000, 6_000_000)
 
 
 @pytest.mark.parametrize(
@@ -268,10 +271,10 @@ def test_a_server_without_port_is_checked_at_port_zero() -> None:
 
 
 @pytest.mark.keyword("global_defs/checker_log_all_failures")
-def test_log_all_failures_is_inherited() -> None:
+def test_log_all_failures_of_all_checkers() -> None:
     before = "global_defs {\nchecker_log_all_failures\n}\n"
     assert the_checker(checker("TCP_CHECK", before=before)).log_all_failures
-    assert not the_checker(checker("TCP_CHECK", "log_all_failures no", before=before)).log_all_failures
+    assert the_checker(checker("TCP_CHECK", "log_all_failures no", before=before)).log_all_failures
 
 
 def test_findings_do_not_depend_on_building() -> None:

@@ -190,7 +190,10 @@ class BfdCheck(Checker):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RealServer:
-    """One real_server. Identity on reload: address, port and family."""
+    """One real_server. Identity on reload: address, port and family.
+
+    Its timing words, inherited from the virtual server, are kept for dumps; checkers have their own.
+    """
 
     address: Ip
     port: int = 0
@@ -201,6 +204,11 @@ class RealServer:
     inhibit_on_failure: bool = False
     alpha: bool = False
     smtp_alert: bool = True
+    delay_loop_us: int = 60_000_000
+    connect_timeout_us: int = 5_000_000
+    retry: int | None = None
+    delay_before_retry_us: int | None = None
+    warmup_us: int | None = None
     notify_up: Script | None = None
     notify_down: Script | None = None
     virtualhost: str = ""

@@ -220,7 +220,7 @@ def dns_name(checker: DnsDraft, statement: Statement, reading: Reading) -> None:
     ):
         reading.report(statement, "dns-name", f"DNS_CHECK name '{word}' is too long - ignoring", word=1)
         return
-    checker.name = ".".join(labels) or "."
+    checker.name = word or "."
 
 
 # --- MISC_CHECK -------------------------------------------------------------------------------------------------------

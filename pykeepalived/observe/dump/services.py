@@ -148,13 +148,13 @@ def _granularity(virtual: VirtualServer) -> str:
     return str(IPv4Address(virtual.persistence_granularity))
 
 
-def _retries(virtual: VirtualServer) -> Iterator[str]:
-    if virtual.retry is not None:
-        yield f"Retry count = {virtual.retry}"
-    if virtual.delay_before_retry_us is not None:
-        yield f"Retry delay = {micro(virtual.delay_before_retry_us)}"
-    if virtual.warmup_us is not None:
-        yield f"Warmup = {micro(virtual.warmup_us)}"
+def _retries(server: VirtualServer | RealServer) -> Iterator[str]:
+    if server.retry is not None:
+        yield f"Retry count = {server.retry}"
+    if server.delay_before_retry_us is not None:
+        yield f"Retry delay = {micro(server.delay_before_retry_us)}"
+    if server.warmup_us is not None:
+        yield f"Warmup = {micro(server.warmup_us)}"
 
 
 def _method(method: LvsMethod) -> str:
@@ -185,10 +185,10 @@ def _real(real: RealServer, now: RealServerSnapshot, virtual: VirtualServer) -> 
     yield (f"RIP = {real.address}, RPORT = {real.port}, WEIGHT = {weight} EFF WEIGHT = {now.effective_weight}")
     yield f"forwarding method = {_method(real.method)}"
     yield f"Alpha is {on_off(real.alpha)}"
-    yield f"connection timeout = {micro(virtual.connect_timeout_us)}"
+    yield f"connection timeout = {micro(real.connect_timeout_us)}"
     yield f"connection limit range = {real.lower_threshold} -> {real.upper_threshold}"
-    yield f"Delay loop = {micro(virtual.delay_loop_us)}"
-    yield from _retries(virtual)
+    yield f"Delay loop = {micro(real.delay_loop_us)}"
+    yield from _retries(real)
     yield f"Inhibit on failure is {on_off(real.inhibit_on_failure)}"
     if real.notify_up is not None:
         yield f"RS up notify script = {script_line(real.notify_up)}"
