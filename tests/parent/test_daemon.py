@@ -572,6 +572,7 @@ def test_the_children_hold_no_descriptors_of_others(daemon):
         assert sum("eventpoll" in target for target in targets) == 1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_the_bfd_child_has_only_the_capabilities_it_needs(daemon):
     running = daemon(ALL)
     running.wait_line("Startup complete")

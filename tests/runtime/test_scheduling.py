@@ -24,6 +24,9 @@ from pykeepalived.runtime.scheduling import (
 )
 
 
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
 class Lines:
     def __init__(self):
         self.lines = []
@@ -62,6 +65,7 @@ def test_nice_value():
     in_child(work)
 
 
+@needs_root
 @pytest.mark.keyword("global_defs/vrrp_rt_priority")
 @pytest.mark.keyword("global_defs/vrrp_rlimit_rttime")
 def test_real_time_class_with_its_limit_and_without_nice():
@@ -78,6 +82,7 @@ def test_real_time_class_with_its_limit_and_without_nice():
     in_child(work)
 
 
+@needs_root
 @pytest.mark.keyword("global_defs/vrrp_cpu_affinity")
 @pytest.mark.keyword("global_defs/vrrp_no_swap")
 def test_affinity_and_locked_memory():
@@ -100,6 +105,7 @@ def test_a_refusal_is_logged_and_not_fatal():
     in_child(work)
 
 
+@needs_root
 @pytest.mark.keyword("global_defs/max_auto_priority")
 def test_lateness_raises_the_priority_up_to_the_maximum():
     def work():
@@ -126,6 +132,7 @@ def test_without_a_maximum_lateness_is_only_told(maximum):
     in_child(work)
 
 
+@needs_root
 def test_long_work_runs_in_the_normal_class():
     def work():
         scheduling = make(Scheduling(rt_priority=5))
@@ -231,6 +238,7 @@ def test_death_of_the_parent():
     os.close(read_end)
 
 
+@needs_root
 def test_privileges_are_given_up_for_good():
     def work():
         lines = Lines()
