@@ -326,7 +326,7 @@ class IpvsCore:
         if not keep:
             yield from self.director.stop()
         yield from self._globals.stop(self.director)
-        if self.director.marks:
+        if self.director.marks and not keep:
             self.director.out.append(DropMarks())
         self.director.out.append(Stopped())
 

@@ -189,3 +189,15 @@ def test_a_group_becomes_one_fwmark_service_a_protocol() -> None:
     assert effects.DropMarks() in lab.other
     assert lab.kernel.services == {}
     assert sys.version_info >= (3, 11)
+
+
+def test_dont_release_ipvs_leaves_the_marks_too() -> None:
+    from pykeepalived.config.model.globals import GlobalDefs
+
+    group = VirtualServerGroup(name="G1", entries=(GroupEntry(first=Ip.parse("10.99.1.1"), port=80),))
+    settings = GlobalDefs(firewall=Firewall(nftables_ipvs_table="t"))
+    one = virtual(real("10.10.0.11"), address=None, group="G1")
+    lab = Lab(config(one, globals=settings, virtual_server_groups=(group,))).start()
+    lab.stop(keep=True)
+    assert effects.DropMarks() not in lab.other
+    assert lab.stopped
