@@ -29,7 +29,6 @@ from pykeepalived.bfd.session import Session
 from pykeepalived.bfd.table import State
 from pykeepalived.config.model.bfd import BfdInstance
 from pykeepalived.config.model.values import Ip
-from pykeepalived.observe.cause import LogLine
 from pykeepalived.runtime.contract import NANOSECONDS_PER_SECOND
 
 ANY_HOPS = 255
@@ -149,11 +148,12 @@ class Speaker:
         try:
             packet = decode(heard.data)
         except BfdPacketError as error:
+            if not self._count(error.discard, now):
+                return
             if error.discard is Discard.TRUNCATED:
-                self._discard(error.discard, messages.truncated(str(error)), now)
+                self._effects += messages.truncated(str(error))
             else:
-                lines = messages.bogus(str(error), str(heard.source), heard.source_port)
-                self._discard(error.discard, lines, now)
+                self._effects += messages.bogus(str(error), str(heard.source), heard.source_port)
             return
         session = self._find(packet, heard, now)
         if session is None or not self._accepts(session, packet, heard, now):
@@ -194,8 +194,9 @@ class Speaker:
         config = session.config
         if config.max_hops != ANY_HOPS and heard.ttl + config.max_hops < config.ttl:
             session.counters.discarded += 1
-            lines = messages.ttl_too_low(config.neighbor.family, heard.ttl, config.ttl - config.max_hops)
-            self._discard(Discard.TTL, lines, now)
+            if self._count(Discard.TTL, now):
+                least = config.ttl - config.max_hops
+                self._effects += messages.ttl_too_low(config.neighbor.family, heard.ttl, least)
             return False
         if packet.authenticated:
             self._refuse(session, Discard.AUTHENTICATED, messages.AUTHENTICATED, heard, now)
@@ -205,19 +206,20 @@ class Speaker:
     def _refuse(self, session: Session | None, discard: Discard, reason: str, heard: Heard, now: int) -> None:
         if session is not None:
             session.counters.discarded += 1
-        self._discard(discard, messages.discarding(str(heard.source), heard.source_port, reason), now)
+        if self._count(discard, now):
+            self._effects += messages.discarding(str(heard.source), heard.source_port, reason)
 
-    def _discard(self, discard: Discard, lines: list[LogLine], now: int) -> None:
+    def _count(self, discard: Discard, now: int) -> bool:
+        """Count a datagram that is not used; returns whether to log it."""
         self.discards[discard] += 1
         if self.log_detail < messages.DETAILED:
-            return
+            return False
         if now - self._discard_window >= NANOSECONDS_PER_SECOND:
             if self._discard_lines > DISCARD_LINES_PER_SECOND:
                 self._effects += messages.not_logged(self._discard_lines - DISCARD_LINES_PER_SECOND)
             self._discard_window, self._discard_lines = now, 0
         self._discard_lines += 1
-        if self._discard_lines <= DISCARD_LINES_PER_SECOND:
-            self._effects += lines
+        return self._discard_lines <= DISCARD_LINES_PER_SECOND
 
     def _checked(self, now: int) -> None:
         silent, self._silent = self._silent, []

@@ -144,13 +144,14 @@ def test_the_death_of_the_bfd_child_is_survived(lan: Line) -> None:
 
 
 FLOOD = (
-    "import socket,os,time\n"
+    "import socket,os,sys,time\n"
     "s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n"
     "s.connect(('10.99.0.1',3784))\n"
     "data=[os.urandom(24) for _ in range(100)]\n"
     "end=time.monotonic()+3\n"
     "while time.monotonic()<end:\n"
     "    for item in data: s.send(item)\n"
+    "    time.sleep(float(sys.argv[1]))\n"
 )
 
 
@@ -162,7 +163,8 @@ def test_a_flood_of_nonsense_costs_neither_the_session_nor_the_process(lan: Line
     node = lan.daemon("a", scheduling + ours(interval=200))
     assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
     pid = node.pid_of("bfd")
-    floods = [lan.b.spawn(["python3", "-c", FLOOD]) for _ in range(2)]
+    pause = "0" if scheduling else "0.01"
+    floods = [lan.b.spawn(["python3", "-c", FLOOD, pause]) for _ in range(2)]
     lan.pause(4)
     assert [flood.wait(10) for flood in floods] == [0, 0]
     assert node.pid_of("bfd") == pid
