@@ -23,7 +23,6 @@ from pykeepalived.runtime.scheduling import (
     set_process_name,
 )
 
-
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
