@@ -5,6 +5,7 @@ Pure: an event and the configuration go in, a Notification comes out. When it is
 
 from __future__ import annotations
 
+from pykeepalived.config.model import Config
 from pykeepalived.config.model.globals import GlobalDefs
 from pykeepalived.config.model.ipvs import RealServer, VirtualServer
 from pykeepalived.config.model.values import Script
@@ -22,6 +23,23 @@ _INSTANCE_BODIES = {
     "STOP": "=> VRRP Instance stopping <=",
     "DELETED": "=> VRRP Deleted at reload <=",
 }
+
+
+def has_scripts(config: Config) -> bool:
+    """Whether instances, sync groups or trackers of this configuration ever run a script."""
+    return bool(config.vrrp_scripts) or any(
+        script is not None
+        for owner in (*config.vrrp_instances, *config.vrrp_sync_groups)
+        for script in (
+            owner.notify.master,
+            owner.notify.backup,
+            owner.notify.fault,
+            owner.notify.stop,
+            owner.notify.deleted,
+            owner.notify.generic,
+            owner.notify.master_rx_lower_pri,
+        )
+    )
 
 
 def instance_event(

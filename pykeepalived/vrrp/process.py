@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pykeepalived.config.model import Config
 from pykeepalived.netlink.kernel import Kernel
-from pykeepalived.notify.messages import group_event, instance_event
+from pykeepalived.notify.messages import group_event, has_scripts, instance_event
 from pykeepalived.notify.notifier import Notifier
 from pykeepalived.notify.scripts import ScriptResult, ScriptRun, ScriptRunner
 from pykeepalived.observe.cause import LogLine, Priority
@@ -163,12 +163,18 @@ class VrrpProcess:
             for line in vrrp_lines(self._config, self.snapshot()):
                 self._log.info(line)
         gc.freeze()
+        self._prepare_scripts()
         self._service.ready()
         self._bus.publish(self._config, self.snapshot)
         self._snmp.publish(self._config)
         status = self._service.run()
         self._close()
         return status
+
+    def _prepare_scripts(self) -> None:
+        """A fork now, when nothing is urgent, instead of at the first change of state."""
+        if has_scripts(self._config):
+            self._runner.prepare()
 
     def _reap(self) -> None:
         self._runner.reap()
@@ -401,6 +407,7 @@ class VrrpProcess:
         self._sockets.forget_flows()
         self._feed([inputs.Reload(config, view)])
         self._feed(self._host.events())
+        self._prepare_scripts()
         self._bus.publish(config, self.snapshot)
         self._snmp.publish(config)
         return ()

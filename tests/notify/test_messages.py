@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from pykeepalived.config.model import Config
 from pykeepalived.config.model.globals import GlobalDefs
 from pykeepalived.config.model.ipvs import RealServer, VirtualServer
 from pykeepalived.config.model.values import Account, Ip, Script
-from pykeepalived.config.model.vrrp import Notify, VrrpInstance, VrrpSyncGroup
+from pykeepalived.config.model.vrrp import Notify, VrrpInstance, VrrpScript, VrrpSyncGroup
 from pykeepalived.notify.messages import (
     group_event,
+    has_scripts,
     instance_event,
     real_server_event,
     real_server_mail,
@@ -166,3 +168,11 @@ def test_virtual_server():
     assert told.mail == Mail("[R1] Virtualserver [10.99.0.1]:tcp:80 - UP", "=> Gained quorum 1+0=1 <= 1 <=")
     assert calls(virtual_server_event(SETTINGS, virtual, "x", False)) == [("nq", ())]
     assert virtual_server_event(SETTINGS, virtual, "x", False).mail is None
+
+
+def test_whether_any_script_is_configured():
+    quiet = VrrpInstance(name="q", virtual_router_id=1)
+    assert not has_scripts(Config(vrrp_instances=(quiet,)))
+    assert has_scripts(Config(vrrp_instances=(quiet, INSTANCE)))
+    assert has_scripts(Config(vrrp_sync_groups=(GROUP,)))
+    assert has_scripts(Config(vrrp_scripts=(VrrpScript(name="s", script=script("x")),)))
