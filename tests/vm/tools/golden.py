@@ -7,7 +7,7 @@
 """
 import difflib, json, re, sys
 
-DROP = re.compile(r"^Reload: |Command line|^\s+'|Opening file|Configuration file /|built for newer|NOTICE|Starting Keepalived|CPU usage|Stopped|"
+DROP = re.compile(r"^Reload: |thread timer expired|Command line|^\s+'|Opening file|Configuration file /|built for newer|NOTICE|Starting Keepalived|CPU usage|Stopped|"
                   r"Running on|Built with|configure options|System options|Config options|Please log an issue|and include a full copy|"
                   r"copies of the keepalived|Script user 'keepalived_script'|read eventfd|Child process \d+ in our process group|^\s*--|Dirty|Assigned address fe80|Deassigned")
 # not compared: lines of the VRRP and BFD processes, of the mailer, and those whose place depends on which process is faster
