@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pykeepalived.config.schema.vrrp_draft import InstanceDraft
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ConfigDraft:
     """Everything read from the files, in the order of the files.
 

@@ -9,7 +9,7 @@ from pykeepalived.config.model.values import Account, Ip, Span
 from pykeepalived.config.schema.script_words import FifoDraft, ScriptWords
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ProcessDraft:
     """Scheduling words of one process; None = not given."""
 
@@ -21,7 +21,7 @@ class ProcessDraft:
     cpu_affinity: tuple[int, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class GlobalsDraft:
     """What global_defs said; None = nothing. Times as in the model, snmp intervals and delays in microseconds."""
 

@@ -15,7 +15,7 @@ from pykeepalived.config.schema.vrrp_handlers import notify_script
 from pykeepalived.config.statement import Statement
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class SyncGroupDraft:
     """One vrrp_sync_group; `members` are names with their places, None before the group block."""
 

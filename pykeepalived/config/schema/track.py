@@ -20,7 +20,7 @@ from pykeepalived.config.values import U31, Fault
 __all__ = ["GarpGroupDraft", "ProcessDraft", "ScriptDraft", "TrackFileDraft", "TrackGroupDraft"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ScriptDraft:
     """One vrrp_script; times in milliseconds as read, `user_failed` when its account is unknown."""
 
@@ -38,7 +38,7 @@ class ScriptDraft:
     init_fail: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ProcessDraft:
     """One vrrp_track_process."""
 
@@ -56,7 +56,7 @@ class ProcessDraft:
     full_command: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class TrackGroupDraft:
     """One track_group: names of instances with their places."""
 
@@ -65,7 +65,7 @@ class TrackGroupDraft:
     members: dict[str, Span] | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class GarpGroupDraft:
     """One garp_group."""
 

@@ -36,7 +36,7 @@ UNWATCHABLE = {
 """File systems without change notification, or that cannot change, by statfs(2) magic number."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class TrackFileDraft:
     """One track_file; `path` is absolute once the block has ended."""
 

@@ -11,7 +11,7 @@ from pykeepalived.config.schema.base import Keyword, Reading, ValueBlock
 from pykeepalived.config.statement import Statement
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class TrackersDraft:
     """Lines of all track_* blocks by kind, in the order of the file; a name occurs once a kind."""
 

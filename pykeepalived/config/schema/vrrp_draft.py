@@ -12,7 +12,7 @@ from pykeepalived.config.schema.trackers import TrackersDraft
 from pykeepalived.config.statement import Statement
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class HmacDraft:
     """auth_hmac as written; keys by id, secrets as bytes."""
 
@@ -24,7 +24,7 @@ class HmacDraft:
     mode: str = "enforce"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class NotifyDraft:
     """Notify scripts of an instance or a sync group as written."""
 
@@ -39,7 +39,7 @@ class NotifyDraft:
     deleted_given: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class InstanceDraft:
     """One vrrp_instance. None = not given; completion (rules/instance.py) fills everything in, in place.
 
