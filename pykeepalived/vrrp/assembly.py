@@ -345,9 +345,9 @@ class Assembly:
         self.configure_delays()
         self._configure_announcer()
         self._settle(changed, groups, now)
-        kept = set(self.attachments.values())
+        used = set(self.attachments.values())
         for name in made:
-            if name not in kept and self.context.machine.link(name).exists:
+            if name not in used and self.context.machine.link(name).exists:
                 self.context.outbox.later(RemoveLink(name))
 
     def _settle(self, changed: set[Instance], groups: dict[str, Group], now: int) -> None:

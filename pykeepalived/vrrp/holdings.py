@@ -172,27 +172,47 @@ class Holdings:
     def take(self) -> None:
         """Put everything in place: filter, addresses, routes, rules."""
         self.taken = True
-        name = self._config.name
         if self._wants_filter() and not self.filtered:
             self.filtered = True
             for operation in self._filter(DropTraffic):
                 self._outbox.operation(operation)
         self._tell(messages.SETTING_VIPS, self.addresses)
         self._tell(messages.SETTING_EVIPS, self.excluded)
-        for address in self.all_addresses:
-            if not address.is_set:
-                address.is_set = True
-                self._outbox.operation(AddAddress(address.config, address.interface, name))
         self._tell(messages.SETTING_ROUTES, self.routes)
+        self._tell(messages.SETTING_RULES, self.rules)
+        self.place()
+
+    def refused(self, operation: Operation) -> bool:
+        """The kernel refused to add something: it is not in place. False if it is none of ours."""
+        placed: PlacedAddress | PlacedRoute | PlacedRule | None = None
+        match operation:
+            case AddAddress(address, interface):
+                placed = next((a for a in self.all_addresses if a.config == address and a.interface == interface), None)
+            case AddRoute(route):
+                placed = next((item for item in self.routes if item.config == route), None)
+            case AddRule(rule):
+                placed = next((item for item in self.rules if item.config == rule), None)
+        if placed is None or not placed.is_set:
+            return False
+        placed.is_set = False
+        return True
+
+    def place(self) -> bool:
+        """Add what is not in place; returns whether there was an address among it."""
+        name = self._config.name
+        addresses = [address for address in self.all_addresses if not address.is_set]
+        for address in addresses:
+            address.is_set = True
+            self._outbox.operation(AddAddress(address.config, address.interface, name))
         for route in self.routes:
             if not route.is_set:
                 route.is_set = True
                 self._outbox.operation(AddRoute(route.config, name))
-        self._tell(messages.SETTING_RULES, self.rules)
         for rule in self.rules:
             if not rule.is_set:
                 rule.is_set = True
                 self._outbox.operation(AddRule(rule.config, name))
+        return bool(addresses)
 
     def give_up(self) -> None:
         """Take everything away: rules, routes, addresses, filter."""

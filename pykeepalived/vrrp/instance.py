@@ -18,7 +18,7 @@ from pykeepalived.vrrp.announce import Announced, Schedule
 from pykeepalived.vrrp.auth import AhSequence
 from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
 from pykeepalived.vrrp.counters import Counters
-from pykeepalived.vrrp.effects import NotifyInstance, SyncDaemon
+from pykeepalived.vrrp.effects import NotifyInstance, Operation, SyncDaemon
 from pykeepalived.vrrp.election import Rogue
 from pykeepalived.vrrp.holdings import Change, Holdings, InterfaceOf
 from pykeepalived.vrrp.packet import VrrpPacketError
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 OWNER = 255
 SKEW_DENOMINATOR = 256
+FIRST_RETRY_NS = 1_000_000_000
+LAST_RETRY_NS = 600_000_000_000
 
 FaultKey = tuple[str, str]
 """Kind (interface, base, missing, source, config, vrid, pool, script, file, process, bfd) and subject of a fault."""
@@ -73,6 +75,8 @@ class Instance:
         "receiver",
         "repeat_key",
         "repeats",
+        "retry",
+        "retry_ns",
         "rogue",
         "schedule",
         "state",
@@ -107,6 +111,8 @@ class Instance:
         self.schedule = Schedule(config.name, config.garp, context.announcer, context.timers)
         self.schedule.configure(config.name, config.garp, self.holdings.all_addresses, interface)
         self.timer = Timer(context.timers, self._expired)
+        self.retry = Timer(context.timers, self._try_again)
+        self.retry_ns = FIRST_RETRY_NS
         self.master_source: Ip | None = None
         self.master_priority = 0
         self.master_interval_us = config.advert_int_us
@@ -280,6 +286,7 @@ class Instance:
         self._log_state(messages.ENTERING, "MASTER", cause)
         self.counters.become_master += 1
         self.rogue.became_master()
+        self.retry_ns = FIRST_RETRY_NS
         self.holdings.take()
         self.schedule.start(now)
         self._notify("MASTER", cause)
@@ -347,6 +354,7 @@ class Instance:
             self.send_zero(now)
         self.move(Event.STOP, event_cause, now)
         self.timer.cancel()
+        self.retry.cancel()
         self.rogue.stop()
         self.schedule.stop()
         if was_master and release:
@@ -354,7 +362,18 @@ class Instance:
         if was_master:
             self._sync_daemon("BACKUP")
 
+    def refused(self, operation: Operation, now: int) -> None:
+        """The kernel refused something a MASTER must own: it stays MASTER and tries again, less and less often."""
+        if self.holdings.refused(operation) and self.retry.when is None:
+            self.retry.set(now + self.retry_ns)
+            self.retry_ns = min(2 * self.retry_ns, LAST_RETRY_NS)
+
+    def _try_again(self, now: int, due: int) -> None:
+        if self.holdings.place():
+            self.schedule.block(self.config.garp.master_repeat, now)
+
     def _release(self) -> None:
+        self.retry.cancel()
         self.rogue.stop()
         self.schedule.stop()
         self.holdings.give_up()

@@ -16,7 +16,7 @@ from pykeepalived.vrrp import election, inputs, messages
 from pykeepalived.vrrp.announce import Announcer
 from pykeepalived.vrrp.assembly import Assembly
 from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
-from pykeepalived.vrrp.effects import AddAddress, CreateLink, Effect, Pool
+from pykeepalived.vrrp.effects import CreateLink, Effect, Pool
 from pykeepalived.vrrp.instance import Instance
 from pykeepalived.vrrp.machine import Link, Machine
 from pykeepalived.vrrp.outbox import Outbox
@@ -97,7 +97,9 @@ class Router:
                 for instance in self._users(pool):
                     instance.remove_fault(("pool", ""), now)
             case inputs.OperationFailed(operation):
-                self._operation_failed(operation)
+                master = self._assembly.instances.get(operation.instance)
+                if master is not None and master.state is State.MASTER:
+                    master.refused(operation, now)
             case inputs.ScriptFinished(name):
                 self._script_finished(name, message, now)
             case inputs.FileChanged(name, content):
@@ -409,16 +411,6 @@ class Router:
         for instance in self._users(pool):
             cause = Cause("socket", pool.interface, error, now, instance.config.at)
             instance.add_fault(("pool", ""), cause, now)
-
-    def _operation_failed(self, operation: object) -> None:
-        """An address the kernel refused is not ours; the instance stays MASTER."""
-        if not isinstance(operation, AddAddress):
-            return
-        address = operation.address
-        place = ("address", operation.interface, Ip(address.address), address.prefix_length)
-        for instance, placed in self._assembly.places.get(place, ()):
-            if instance.name == operation.instance:
-                placed.is_set = False
 
     def _send_garp(self, name: str, now: int) -> None:
         instance = self._assembly.instances.get(name)

@@ -403,6 +403,36 @@ def test_address_that_cannot_be_added() -> None:
     assert [item.address.address for item in node.operations()[2:]] == [ip("192.0.2.200")]  # type: ignore[union-attr]
 
 
+def test_refused_objects_are_tried_again() -> None:
+    """After 1 s, 2 s, 4 s ... while the instance is MASTER; an address that is in place at last is announced."""
+    lan = Lan()
+    node = start(lan, virtual_routes=(ROUTE,), virtual_rules=(RULE,))
+    lan.run(4)
+    first, route, rule = node.operations()
+    moment = lan.now
+    for failed in (first, route, rule):
+        node.receive(inputs.OperationFailed(failed, 13))
+    assert node.snapshot().routes_set == node.snapshot().rules_set == (False,)
+    blocks = len(node.effects(fx.SendFrames))
+    lan.run(1)
+    assert names(node)[3:] == ["AddAddress", "AddRoute", "AddRule"]
+    assert len(node.effects(fx.SendFrames)) == blocks + 1
+    node.receive(inputs.OperationFailed(route, 101))
+    lan.run(1.9)
+    assert len(node.operations()) == 6
+    lan.run(0.2)
+    assert names(node)[6:] == ["AddRoute"]
+    times = [at - moment for at, _ in node.effects(fx.ChangeNetwork)][1:]
+    assert times == [1_000_000_000, 3_000_000_000]
+    lan.run(100)
+    assert len(node.operations()) == 7, "accepted now"
+    node.receive(inputs.OperationFailed(route, 101))
+    node.receive(inputs.InterfaceChanged(interface(up=False)))
+    count = len(node.operations())
+    lan.run(100)
+    assert len(node.operations()) == count, "no longer MASTER"
+
+
 def test_lost_events() -> None:
     """After an overrun the whole is compared: what was missed has its usual effect."""
     lan = Lan()
