@@ -27,17 +27,18 @@ _INSTANCE_BODIES = {
 
 def has_scripts(config: Config) -> bool:
     """Whether instances, sync groups or trackers of this configuration ever run a script."""
+    owners = [entry.notify for entry in config.vrrp_instances] + [entry.notify for entry in config.vrrp_sync_groups]
     return bool(config.vrrp_scripts) or any(
         script is not None
-        for owner in (*config.vrrp_instances, *config.vrrp_sync_groups)
+        for notify in owners
         for script in (
-            owner.notify.master,
-            owner.notify.backup,
-            owner.notify.fault,
-            owner.notify.stop,
-            owner.notify.deleted,
-            owner.notify.generic,
-            owner.notify.master_rx_lower_pri,
+            notify.master,
+            notify.backup,
+            notify.fault,
+            notify.stop,
+            notify.deleted,
+            notify.generic,
+            notify.master_rx_lower_pri,
         )
     )
 

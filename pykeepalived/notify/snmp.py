@@ -15,7 +15,6 @@ import struct
 from collections.abc import Callable
 
 from pykeepalived.config.model import Config
-from pykeepalived.notify import snmp_helper
 from pykeepalived.notify.contract import Logger
 from pykeepalived.notify.queue import Trap
 from pykeepalived.observe.cause import LogLine, Priority
@@ -25,6 +24,10 @@ from pykeepalived.runtime.loop import Loop
 State = Callable[[], tuple[Config, VrrpSnapshot | IpvsSnapshot]]
 """What the objects are made from; called in a forked copy of the process."""
 
+MAX_CONTROL = 65536
+"""Largest message between owner and helper in bytes."""
+MAX_TRAPS_WAITING = 1000
+"""Traps kept while there is no session with a master agent; older ones are dropped."""
 VERSION_TEXT = "Keepalived v2.4.3"
 """What the version object says: the daemon we stand in for."""
 
@@ -65,7 +68,7 @@ class SnmpAgent:
     def emit(self, trap: Trap) -> None:
         """Send the traps of an event, if traps are enabled. Those of the start wait for the first `configure`."""
         if self._early is not None:
-            if len(self._early) < snmp_helper.MAX_TRAPS_WAITING:
+            if len(self._early) < MAX_TRAPS_WAITING:
                 self._early.append(trap)
             return
         self._send(("trap", trap.kind, trap.name, int(trap.state)))
@@ -101,6 +104,9 @@ class SnmpAgent:
             return
         if pid == 0:
             try:
+                # What only the helper needs is imported there: the tables of objects cost memory and time.
+                from pykeepalived.notify import snmp_helper
+
                 snmp_helper.serve(their_control, their_data, word, VERSION_TEXT)
             finally:
                 os._exit(0)
@@ -123,7 +129,7 @@ class SnmpAgent:
     def _read(self) -> None:
         while self._control is not None:
             try:
-                data = self._control.recv(snmp_helper.MAX_CONTROL)
+                data = self._control.recv(MAX_CONTROL)
             except BlockingIOError:
                 return
             except OSError:

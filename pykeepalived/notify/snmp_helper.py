@@ -27,6 +27,7 @@ from pykeepalived.notify.mib_rfc import VRRP_MIB, VRRPV3_MIB, rfc2787_entries, r
 from pykeepalived.notify.mib_traps import trap_bindings
 from pykeepalived.notify.mib_vrrp import GLOBAL, KEEPALIVED, VRRP, global_entries, vrrp_entries
 from pykeepalived.notify.queue import Trap
+from pykeepalived.notify.snmp import MAX_CONTROL, MAX_TRAPS_WAITING
 from pykeepalived.observe.snapshot import IpvsSnapshot, VrrpSnapshot
 
 DEFAULT_SOCKET = "/var/agentx/master"
@@ -35,8 +36,6 @@ PATIENCE_S = 0.7
 """How long a request waits for a new state; the master agent gives up after a second."""
 RETRY_S = 15.0
 CONNECT_TIMEOUT_S = 2.0
-MAX_CONTROL = 65536
-MAX_TRAPS_WAITING = 1000
 
 
 def agent_address(word: str) -> tuple[socket.AddressFamily, str | tuple[str, int]]:
