@@ -309,16 +309,17 @@ def _vmac_name(draft: InstanceDraft, statement: Statement, index: int, known: st
         text = f"VMAC interface name '{word}' too long - ignoring"
         reading.report(statement, "interface-long", text, word=index)
         return ""
-    for other in reading.draft.instances:
-        if other is not draft and other.vmac is not None and other.vmac.name == word:
-            text = f"({draft.name}) duplicate vmac interface name {word} of {other.name} - ignoring"
-            reading.report(statement, "name-repeated", text, word=index)
-            return ""
+    other = reading.draft.find("vmac", word)
+    if other is not None and other is not draft:
+        text = f"({draft.name}) duplicate vmac interface name {word} of {other.name} - ignoring"
+        reading.report(statement, "name-repeated", text, word=index)
+        return ""
     existing = reading.environment.interfaces.get(word)
     if existing is not None and (existing.kind != "macvlan" or existing.macvlan_mode != 1):
         text = f"({draft.name}) interface {word} already exists and is not a private macvlan; ignoring vmac if_name"
         reading.report(statement, "interface-kind", text, word=index)
         return ""
+    reading.draft.register("vmac", word, draft)
     return word
 
 
