@@ -304,7 +304,6 @@ def test_owner_before_backup_in_a_group() -> None:
             ("notify_fault /opt/good", "notify.fault.words", ("/opt/good",), 6),
             ("notify_stop /opt/good", "notify.stop.words", ("/opt/good",), 6),
             ("notify /opt/good", "notify.generic.words", ("/opt/good",), 6),
-            ("notify_deleted /opt/good", "notify.deleted", None, 5),
         )
     ],
 )
@@ -312,6 +311,11 @@ def test_sync_group_keywords(lines: str, path: str, expected: Any, status: int) 
     text = GROUP % lines + TWO
     assert run(text).exit_status == status
     assert value_at(config(text).vrrp_sync_groups[0], path) == expected
+
+
+@pytest.mark.keyword("vrrp_instance/notify_deleted")
+def test_notify_deleted_is_unknown_in_a_group() -> None:
+    assert codes(run(GROUP % "notify_deleted /opt/good" + TWO)) == ["keyword-unknown"]
 
 
 @pytest.mark.keyword("vrrp_instance/notify_priority_changes")
