@@ -38,11 +38,14 @@ def check(argv: Sequence[str]) -> int:
     parser.add_argument("-i", "--config-id", default="", help="config id for conditions")
     options = parser.parse_args(list(argv))
     files = options.files or [DEFAULT_CONFIG_FILE]
-    results = [_checked(file, options.config_id) for file in files]
+    results = [_checked(file, options.config_id, elsewhere=options.cluster) for file in files]
     findings = [finding for result in results for finding in result.findings]
-    if options.cluster:
-        findings += _cluster(files, results)
     status = max((result.exit_status for result in results), default=0)
+    if options.cluster:
+        compared = _cluster(files, results)
+        findings += compared
+        if status == 0 and any(finding.severity == "error" for finding in compared):
+            status = EXIT_WARNINGS
     if status == 0 and options.strict and findings:
         status = EXIT_WARNINGS
     texts = {name: text for result in results for name, text in result.texts.items()}
@@ -50,16 +53,20 @@ def check(argv: Sequence[str]) -> int:
     return status
 
 
-def _checked(file: str, config_id: str) -> LoadResult:
+def _checked(file: str, config_id: str, *, elsewhere: bool = False) -> LoadResult:
+    """The file with lint findings. `elsewhere`: it may be another machine's, of which nothing else is known."""
     import dataclasses
 
+    from pykeepalived.config.elsewhere import elsewhere as of_another_machine
     from pykeepalived.config.environment import gather
     from pykeepalived.config.load import LoadOptions, load
     from pykeepalived.config.rules.lint import lint
 
     environment = gather(config_id)
+    if elsewhere:
+        environment = of_another_machine(environment)
     result = load(file, environment, LoadOptions(config_test=True))
-    if result.config is None:
+    if result.config is None or elsewhere:
         return result
     return dataclasses.replace(result, findings=(*result.findings, *lint(result.config, environment)))
 

@@ -109,6 +109,8 @@ class SystemAccounts(Accounts):
 class SystemFiles:
     """The real file system, asked anew each time."""
 
+    assumed = False
+
     def lstat(self, path: str) -> FileStat | int:
         try:
             entry = os.lstat(path)

@@ -31,7 +31,9 @@ class FileStat:
 
 
 class FileView(Protocol):
-    """Questions about paths. All paths are absolute."""
+    """Questions about paths. All paths are absolute. `assumed`: nothing is known, every script is taken as fine."""
+
+    assumed: bool
 
     def lstat(self, path: str) -> FileStat | int:
         """The entry itself, links not followed; an errno when it cannot be had."""
@@ -48,6 +50,8 @@ class FileView(Protocol):
 
 class FileTable:
     """A file view made of data: path to entry, and content for `head`."""
+
+    assumed = False
 
     def __init__(self, entries: Mapping[str, FileStat], contents: Mapping[str, bytes] | None = None) -> None:
         self._entries = {"/": FileStat(FileKind.DIRECTORY), **entries}

@@ -186,6 +186,8 @@ class ScriptPolicy:
             if path.startswith("/"):
                 return Verdict(Script(tuple(words), user, path=path, file_test=True, at=at))
         name = words[0]
+        if self.files.assumed:
+            return Verdict(Script(tuple(words), user, path=name, at=at))
         notice = ""
         if "/" not in name:
             found = self._search(name, user)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from pykeepalived.config.elsewhere import elsewhere
 from pykeepalived.config.findings import FindingClass
 from pykeepalived.config.model import Config
 from pykeepalived.config.rules.cluster import compare, find_routers, healthy_priority
-from tests.config_lvs.loading import read
+from tests.config_lvs.loading import MACHINE, read
 
 VIPS = "virtual_ipaddress {\n10.0.0.50/24\n}\n"
 GROUP = "vrrp_sync_group g {\ngroup {\nv\nw\n}\n}\n"
@@ -182,6 +183,40 @@ def test_sync_groups() -> None:
     assert codes(node(150, GROUP), node(100, GROUP.replace(" g ", " other "))) == []
     assert codes(node(150, GROUP), node(100, "")) == ["cluster-sync-groups"]
     assert codes(node(150, ""), node(100, GROUP)) == ["cluster-sync-groups"]
+
+
+def test_the_file_of_another_machine() -> None:
+    """Interfaces, accounts and scripts of a machine one is not on are taken to be there."""
+    text = (
+        "global_defs {\nenable_script_security\nscript_user carol staff\nconfig_save_dir /var/save\n}\n"
+        "track_file f {\nfile /far/away\ninit_file 1 overwrite\n}\n"
+        "vrrp_script s {\nscript /far/check.sh\nuser dave\n}\n"
+        + instance("notify /far/notify.sh\ntrack_script {\ns\n}\ntrack_interface {\nbond7\n}\n").replace(
+            "eth0", "bond0"
+        )
+        + "static_routes {\n10.77.0.0/24 dev bond9\n}\n"
+    )
+    text = text.replace("eth0", "bond0")
+    here, there = read(text), read(text, elsewhere(MACHINE))
+    assert here.refused
+    assert (there.refused, there.exit_status) == (False, 0)
+    assert there.config is not None
+    (found,) = there.config.vrrp_instances
+    assert (found.interface, [one.name for one in found.track.interfaces]) == ("bond0", ["bond7"])
+    assert [script.script.account.user for script in there.config.vrrp_scripts] == ["dave"]
+    assert found.notify.generic is not None
+
+
+def test_key_files_of_another_machine_do_not_differ() -> None:
+    words = "version 3\nauth_hmac {\nkey 1 file:/etc/keepalived/key\nactive_key 1\n}\n"
+    machine = elsewhere(MACHINE)
+    nodes = {}
+    for node, priority in (("a", 150), ("b", 100)):
+        result = read(instance(words, priority=priority), machine)
+        assert result.exit_status == 0
+        assert result.config is not None
+        nodes[node] = result.config
+    assert compare(nodes) == ()
 
 
 def test_secrets_are_never_shown() -> None:
