@@ -8,7 +8,7 @@ from pykeepalived.config.build_lvs import build_bfd, build_lvs, check_lvs_script
 from pykeepalived.config.model import Config
 from pykeepalived.config.rules.globals import complete_globals
 from pykeepalived.config.rules.lvs import complete_lvs
-from pykeepalived.config.rules.vrrp import complete_vrrp
+from pykeepalived.config.rules.vrrp import complete_vrrp, sync_daemon
 from pykeepalived.config.schema.base import Reading
 
 
@@ -33,7 +33,7 @@ def build(reading: Reading, *, detailed: bool = False, findings_only: bool = Fal
         check_lvs_scripts(reading)
     vrrp = complete_vrrp(reading, globals_, detailed=detailed)
     config = Config(
-        globals=globals_,
+        globals=sync_daemon(globals_, vrrp, reading),
         vrrp_instances=vrrp.instances,
         vrrp_sync_groups=vrrp.sync_groups,
         vrrp_scripts=vrrp.scripts,

@@ -388,3 +388,44 @@ def test_warning_class_of_missing_addresses() -> None:
     (finding,) = counted(run(instance_text("", vip=NO_VIP)))
     assert finding.kind == FindingClass.WARNING
     assert finding.message == "(A) No VIP specified; at least one is sensible"
+
+
+def test_mixed_groups_start_as_backup() -> None:
+    text = GROUP % "" + instance_text("state MASTER\npriority 9") + B
+    result = run(text)
+    assert result.exit_status == 0
+    assert noted(result) == ["group-states"]
+    assert [instance.state for instance in config(text).vrrp_instances] == ["BACKUP", "BACKUP"]
+    alone = config(instance_text("state MASTER\npriority 9") + B)
+    assert [instance.state for instance in alone.vrrp_instances] == ["MASTER", "BACKUP"]
+
+
+def test_sync_daemon_takes_the_vrid_of_its_instance() -> None:
+    text = "global_defs {\n lvs_sync_daemon eth0 %s\n}\n" + instance_text("")
+    daemon = config(text % "A").globals.lvs_sync_daemon
+    assert daemon is not None
+    assert daemon.sync_id == 51
+    given = config(text % "inst A id 7").globals.lvs_sync_daemon
+    assert given is not None
+    assert given.sync_id == 7
+    unknown = run(text % "gone")
+    assert unknown.exit_status == 0
+    assert noted(unknown) == ["sync-daemon-instance"]
+    assert unknown.config is not None
+    assert unknown.config.globals.lvs_sync_daemon is None
+
+
+@pytest.mark.parametrize(
+    ("line", "suggestion"),
+    [
+        ("advert_int 250ms", "write 0.25 (the unit is always s)"),
+        ("preempt_delay 2m", "write 120 (the unit is always s)"),
+        ("garp_master_delay 5s", "write 5 (the unit is always s)"),
+        ("state Master", "write MASTER or BACKUP"),
+        ("strict_mode Yes", "did you mean 'yes'?"),
+        ("track_script {\nchek\n}", "did you mean 'check'?"),
+    ],
+)
+def test_suggestions(line: str, suggestion: str) -> None:
+    before = SECURE + "vrrp_script check {\n script /opt/good\n}\n"
+    assert suggestion in [finding.suggestion for finding in counted(run(before + instance_text(line)))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from pykeepalived.config.model.globals import GlobalDefs
 from pykeepalived.config.model.vrrp import (
     GarpGroup,
     Notify,
+    State,
     TrackFile,
     TrackGroup,
     TrackProcess,
@@ -71,6 +73,7 @@ def complete_vrrp(reading: Reading, globals_: GlobalDefs, *, detailed: bool = Fa
     except RefusedError:
         return VrrpSection(track_files=track_files, refused=True)
     instances = tuple(finished_instance(instance, context, notify[instance.name]) for instance in draft.instances)
+    instances = mixed_groups_start_as_backup(instances, groups, reading)
     finished_groups = tuple(_finished_group(group, context, group_notify[group.name]) for group in groups)
     tracked = [owner.track for owner in instances] + [owner.track for owner in finished_groups]
     used = {tracker.name for track in tracked for tracker in track.scripts}
@@ -247,6 +250,45 @@ def track_groups(context: RuleContext) -> tuple[TrackGroup, ...]:
         else:
             reading.note(draft.at, "group-empty", f"track_group {draft.name} has no instance - removing")
     return tuple(groups)
+
+
+# --- what only the daemon looks at: log only --------------------------------------------------------------------------
+
+
+def mixed_groups_start_as_backup(
+    instances: tuple[VrrpInstance, ...], groups: list[SyncGroupDraft], reading: Reading
+) -> tuple[VrrpInstance, ...]:
+    """A sync group whose members start in different states starts as BACKUP as a whole."""
+    states = {instance.name: instance.state for instance in instances}
+    mixed: set[str] = set()
+    for group in groups:
+        members = list(group.members or {})
+        if len({states[name] for name in members}) > 1:
+            text = f"Sync group {group.name} has mixed initial states - all members start as BACKUP"
+            reading.note(group.at, "group-states", text)
+            mixed.update(members)
+    if not mixed:
+        return instances
+    return tuple(
+        dataclasses.replace(instance, state=State.BACKUP) if instance.name in mixed else instance
+        for instance in instances
+    )
+
+
+def sync_daemon(globals_: GlobalDefs, section: VrrpSection, reading: Reading) -> GlobalDefs:
+    """lvs_sync_daemon: its instance must exist, and its id is the VRID of that instance unless given."""
+    daemon = globals_.lvs_sync_daemon
+    if daemon is None or not daemon.instance or section.refused:
+        return globals_
+    found = next((instance for instance in section.instances if instance.name == daemon.instance), None)
+    if found is None:
+        text = f"lvs_sync_daemon: instance {daemon.instance} does not exist - not running it"
+        reading.note(globals_.at, "sync-daemon-instance", text)
+        return dataclasses.replace(globals_, lvs_sync_daemon=None)
+    if daemon.sync_id is not None:
+        return globals_
+    daemon = dataclasses.replace(daemon, sync_id=found.virtual_router_id)
+    return dataclasses.replace(globals_, lvs_sync_daemon=daemon)
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
