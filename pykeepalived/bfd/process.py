@@ -115,6 +115,8 @@ class BfdProcess:
 
     def _rest(self, begin: int) -> None:
         """Nap if reading, begun at this moment, has followed reading without a pause for too long."""
+        if not self._config.globals.bfd.rt_priority and not self._config.globals.max_auto_priority:
+            return
         if begin - self._read_until > _NO_SLEEP_NS:
             self._busy_since = begin
         now = self._loop.now()
