@@ -102,9 +102,9 @@ def test_stop_waits_for_its_scripts_but_not_for_ever(driver, notifier, tmp_path,
     )
     settings = GlobalDefs()
     notifier.configure(settings)
+    begin = time.monotonic()
     notifier.send(instance_event(settings, VrrpInstance(name="VI_1", virtual_router_id=51, notify=notify), "STOP", 150))
     done: list[int] = []
-    begin = time.monotonic()
     notifier.finish(lambda: done.append(1))
     driver.until(lambda: done)
     assert time.monotonic() - begin >= 3
