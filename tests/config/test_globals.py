@@ -9,7 +9,7 @@ import pytest
 
 from pykeepalived.config.model.globals import GlobalDefs, LvsSyncDaemon
 from pykeepalived.config.model.values import Account, Ip
-from tests.config.support import codes, config, global_defs, noted, run
+from tests.config.support import codes, config, global_defs, instance_text, noted, run
 
 
 def case(keyword: str, lines: str, path: str, expected: Any, status: int = 0) -> Any:
@@ -311,7 +311,7 @@ VALUES = [
 
 @pytest.mark.parametrize(("lines", "path", "expected", "status"), [*VALUES, *FLAGS, *SWITCHES, *PROCESSES, *BUFFERS])
 def test_value_and_status(lines: str, path: str, expected: Any, status: int) -> None:
-    text = f"global_defs {{\n{lines}\n}}\n"
+    text = f"global_defs {{\n{lines}\n}}\n" + (instance_text("", name="V") if " V" in lines else "")
     result = run(text)
     assert result.exit_status == status, result.findings
     if status != 2:
@@ -463,7 +463,7 @@ def test_root_keywords(text: str, path: str, expected: Any, status: int) -> None
 def test_net_namespace_replaces_the_interfaces() -> None:
     import dataclasses
 
-    from tests.config.support import ENVIRONMENT, INTERFACES, instance_text
+    from tests.config.support import ENVIRONMENT, INTERFACES
 
     environment = dataclasses.replace(
         ENVIRONMENT,
