@@ -156,8 +156,12 @@ class CheckerProcess:
                 self._log.info("Registering Kernel netlink reflector", detail=1)
                 self._log.info("Registering Kernel netlink command channel", detail=1)
                 buffer = config.globals.lvs_netlink_monitor_rcv_bufs
-                self._addresses = AddressWatch(self._loop, buffer, self._address_changed)
-            self._addresses.tell(watched)
+                try:
+                    self._addresses = AddressWatch(self._loop, buffer, self._address_changed)
+                except OSError as error:
+                    self._log.error(f"Error while registering Kernel netlink reflector channel: {error.strerror}")
+            if self._addresses is not None:
+                self._addresses.tell(watched)
         elif self._addresses is not None:
             self._addresses.close()
             self._addresses = None
