@@ -282,6 +282,7 @@ def test_vrrp_follows_the_session_whoever_is_killed(lan: Line) -> None:
     lan.cut()
     assert lan.wait(lambda: node.said("(VI_2) Changing effective priority from 120 to 100")), lan.log()
     assert lan.wait(lambda: node.said("(VI_3) Changing effective priority from 100 to 93")), lan.log()
+    assert lan.wait(lambda: state(node) == "Down"), lan.log()
     lan.heal()
     assert lan.wait(lambda: state(node) == "Up"), lan.log()
     before = len(node.lines)
