@@ -6,6 +6,7 @@ import dataclasses
 
 from pykeepalived.config.entries.tracker import TrackerEntry, TrackerKind
 from pykeepalived.config.findings import FindingClass
+from pykeepalived.config.model.network import IpAddress
 from pykeepalived.config.rules.context import Rule, RuleContext
 from pykeepalived.config.rules.instance_identity import OWNER
 from pykeepalived.config.schema.vrrp_draft import InstanceDraft
@@ -108,9 +109,14 @@ def own_interface(draft: InstanceDraft, context: RuleContext) -> None:
 def xmit_base_without_vmac(draft: InstanceDraft, context: RuleContext) -> None:
     """vmac_xmit_base belongs to use_vmac."""
     if draft.vmac_xmit_base and draft.vmac is None:
-        text = "vmac_xmit_base is only valid with a vmac - clearing"
+        text = "vmac_xmit_base is only valid with a vmac"
         context.error(draft, "xmit-base", text, "vmac_xmit_base")
         draft.vmac_xmit_base = False
+
+
+def show_address(address: IpAddress) -> str:
+    """The address with its prefix length."""
+    return f"{address.address}/{address.prefix_length}"
 
 
 def address_vmac(draft: InstanceDraft, context: RuleContext) -> None:
@@ -120,7 +126,7 @@ def address_vmac(draft: InstanceDraft, context: RuleContext) -> None:
             continue
         own = draft.vmac is not None and address.family == draft.family
         if draft.use_vmac_addr or (own and address.interface in ("", draft.interface)):
-            text = f"({draft.name}) use_vmac of {address.address} is not needed"
+            text = f"({draft.name}) use_vmac specified for VIP/eVIP {show_address(address)} and vrrp instance"
             context.reading.report(address.at, "address-vmac", text)
 
 
@@ -187,21 +193,21 @@ def _weightless(draft: InstanceDraft, context: RuleContext) -> tuple[bool, str]:
 
 def weighted_interfaces(draft: InstanceDraft, context: RuleContext) -> None:
     """In a group the weight becomes 0 (the interface faults), for an owner the entry goes."""
-    weightless, why = _weightless(draft, context)
-    if not weightless:
+    if not _weightless(draft, context)[0]:
         return
     tracked = draft.track.of(TrackerKind.INTERFACE)
     grouped = draft.name in context.groups and not context.groups[draft.name].tracking_weight
     for name, entry in list(tracked.items()):
         if not weight_of(TrackerKind.INTERFACE, entry, context):
             continue
-        effect = "using weight 0" if grouped else "ignoring it"
-        text = f"({draft.name}) tracked interface {name} has a weight {why} - {effect}"
+        reason = "interface weight due to SYNC group" if grouped else "interface due to address owner"
+        text = f"({draft.name}) ignoring {name} tracked {reason}"
         context.reading.report(entry.at, "weight-useless", text)
         if grouped:
             tracked[name] = dataclasses.replace(entry, weight=0, reverse=False)
         else:
             del tracked[name]
+            draft.dropped_interfaces.add(name)
 
 
 def weighted_scripts_and_sessions(draft: InstanceDraft, context: RuleContext) -> None:
@@ -246,8 +252,8 @@ def owner_in_group(draft: InstanceDraft, context: RuleContext) -> None:
         tracked = group.track.of(kind)
         for name, entry in tracked.items():
             if weight_of(kind, entry, context):
-                text = f"({group.name}) tracked {kind.word} {name} has a weight, but {draft.name} has priority {OWNER}"
-                context.reading.report(entry.at, "weight-useless", f"{text} - using weight 0")
+                text = f"({group.name}) Cannot have weighted track {kind.word} '{name}' with member having priority"
+                context.reading.report(entry.at, "weight-useless", f"{text} {OWNER} - clearing weight")
                 tracked[name] = dataclasses.replace(entry, weight=0)
 
 
@@ -256,11 +262,13 @@ def interface_tracked_twice(draft: InstanceDraft, context: RuleContext) -> None:
     group = context.groups.get(draft.name)
     if group is None:
         return
-    own = draft.track.of(TrackerKind.INTERFACE)
-    for name in group.track.of(TrackerKind.INTERFACE):
+    own = {*draft.track.of(TrackerKind.INTERFACE), *draft.dropped_interfaces}
+    if not draft.dont_track_primary:
+        own.add(draft.interface)
+    for name, entry in group.track.of(TrackerKind.INTERFACE).items():
         if name in own:
-            text = f"({draft.name}) track_interface {name} is also tracked by sync group {group.name}"
-            context.reading.report(own[name].at, "track-twice", text)
+            text = f"({draft.name}) track_interface {name} is configured on VRRP instance and sync group."
+            context.reading.report(entry.at, "track-twice", f"{text} Remove vrrp instance or sync group config")
 
 
 DEVICE_RULES: tuple[Rule, ...] = (

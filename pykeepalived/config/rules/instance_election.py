@@ -59,7 +59,7 @@ def down_timer(draft: InstanceDraft, context: RuleContext) -> None:
     if draft.down_timer_adverts is None:
         draft.down_timer_adverts = context.globals.vrrp_defaults.down_timer_adverts
     if draft.strict_mode and draft.down_timer_adverts != STRICT_DOWN_TIMER:
-        text = f"down_timer_adverts must be {STRICT_DOWN_TIMER} in strict mode - resetting"
+        text = "down_timer_adverts is incompatible with strict mode - resetting"
         context.error(draft, "down-timer-strict", text, "down_timer_adverts")
         draft.down_timer_adverts = STRICT_DOWN_TIMER
 
@@ -81,7 +81,7 @@ def default_accept(draft: InstanceDraft, context: RuleContext) -> None:
 def strict_accept(draft: InstanceDraft, context: RuleContext) -> None:
     """Version 2 in strict mode: only the owner accepts."""
     if draft.accept and draft.strict_mode and draft.version == 2 and draft.priority != OWNER:
-        text = "accept mode for VRRP version 2 does not comply with RFC3768 - resetting"
+        text = "warning - accept mode for VRRP version 2 does not comply with RFC3768 - resetting"
         context.error(draft, "accept-strict", text, "accept")
         draft.accept = False
 
@@ -107,15 +107,15 @@ def multicast_group(draft: InstanceDraft, context: RuleContext) -> None:
 def lower_prio_announcements(draft: InstanceDraft, context: RuleContext) -> None:
     """garp_lower_prio_*: none in strict mode, else the globals'."""
     garp = context.globals.vrrp_defaults.garp
-    for target, keyword, fallback in (
-        ("garp_lower_prio_repeat", "garp_lower_prio_repeat", garp.lower_prio_repeat),
-        ("garp_lower_prio_delay_s", "garp_lower_prio_delay", garp.lower_prio_delay_s),
+    for target, keyword, what, fallback in (
+        ("garp_lower_prio_repeat", "garp_lower_prio_repeat", "repeat garps", garp.lower_prio_repeat),
+        ("garp_lower_prio_delay_s", "garp_lower_prio_delay", "repeat garp delay", garp.lower_prio_delay_s),
     ):
         value = getattr(draft, target)
         if value is None:
             setattr(draft, target, 0 if draft.strict_mode else fallback)
         elif value and draft.strict_mode:
-            context.error(draft, "garp-strict", f"Strict mode requires no {keyword} - resetting", keyword)
+            context.error(draft, "garp-strict", f"Strict mode requires no {what}. resetting", keyword)
             setattr(draft, target, 0)
 
 
@@ -124,7 +124,7 @@ def lower_prio_advert(draft: InstanceDraft, context: RuleContext) -> None:
     if draft.lower_prio_no_advert is None:
         draft.lower_prio_no_advert = bool(draft.strict_mode) or context.globals.vrrp_defaults.lower_prio_no_advert
     elif not draft.lower_prio_no_advert and draft.strict_mode:
-        text = "Strict mode requires lower_prio_no_advert to be set - resetting"
+        text = "Strict mode requires no lower priority advert. resetting"
         context.error(draft, "lower-prio-strict", text, "lower_prio_no_advert")
         draft.lower_prio_no_advert = True
 
@@ -135,7 +135,7 @@ def higher_prio_advert(draft: InstanceDraft, context: RuleContext) -> None:
         fallback = context.globals.vrrp_defaults.higher_prio_send_advert
         draft.higher_prio_send_advert = False if draft.strict_mode else fallback
     elif draft.higher_prio_send_advert and draft.strict_mode:
-        text = "strict mode requires higher_prio_send_advert to be clear - resetting"
+        text = "strict mode requires higher_prio_send_advert to be clear. resetting"
         context.error(draft, "higher-prio-strict", text, "higher_prio_send_advert")
         draft.higher_prio_send_advert = False
 
@@ -201,12 +201,13 @@ def interval_v3(draft: InstanceDraft, context: RuleContext) -> None:
     if draft.version != 3:
         return
     if interval >= LONGEST_V3_US + STEP_V3_US:
-        text = f"VRRPv3 advertisement interval {interval / MICROSECONDS_PER_SECOND:g}s is out of range - using 40.95 s"
+        shown = f"{interval / MICROSECONDS_PER_SECOND:.2f}s"
+        text = f"VRRPv3 advertisement interval {shown} is out of range. Must be less than 40.96s. Setting to 40.95s"
         context.error(draft, "interval-long", text, "advert_int")
         draft.advert_int_us = LONGEST_V3_US
     elif interval % STEP_V3_US:
         rounded = (interval + STEP_V3_US // 2) // STEP_V3_US * STEP_V3_US
-        text = f"VRRPv3 advertisement interval {interval / MICROSECONDS_PER_SECOND:g}s must be a multiple of 0.01s"
+        text = f"VRRPv3 advertisement interval {interval / MICROSECONDS_PER_SECOND:.6f}s must be in units of 10ms"
         context.error(draft, "interval-v3", f"{text} - rounding", "advert_int")
         draft.advert_int_us = min(max(rounded, STEP_V3_US), LONGEST_V3_US)
 

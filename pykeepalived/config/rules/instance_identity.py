@@ -97,7 +97,7 @@ def ah_ipv6(draft: InstanceDraft, context: RuleContext) -> None:
 def ah_initial_master(draft: InstanceDraft, context: RuleContext) -> None:
     """With AH only the owner may start as MASTER: the sequence numbers of the others are unknown."""
     if draft.auth_type == "AH" and draft.state == "MASTER" and draft.priority != OWNER:
-        text = "Initial state MASTER is incompatible with AH authentication - clearing"
+        text = "Initial state master is incompatible with AH authentication - clearing"
         context.error(draft, "authentication-state", text, "state")
         draft.state = "BACKUP"
 

@@ -65,7 +65,7 @@ def unicast_link_local(draft: InstanceDraft, context: RuleContext) -> None:
 def strict_vmac_address(draft: InstanceDraft, context: RuleContext) -> None:
     """Strict mode has no MAC addresses of one's own."""
     if draft.strict_mode and draft.vmac is not None and draft.vmac.mac is not None:
-        text = "a MAC address of one's own is not allowed in strict mode - using the VRRP address"
+        text = "cannot specify MAC address with strict mode - clearing"
         context.error(draft, "strict-vmac", text, "use_vmac")
         draft.vmac = dataclasses.replace(draft.vmac, mac=None)
 

@@ -110,6 +110,7 @@ class InstanceDraft:
     debug: int = 0
     sync_group: str = ""
     fault: str = ""
+    dropped_interfaces: set[str] = field(default_factory=set)
     vip_set: set[Ip] = field(default_factory=set)
     evip_set: set[tuple[Ip, str]] = field(default_factory=set)
 
