@@ -17,6 +17,9 @@ from pathlib import Path
 from pykeepalived.lab.net import Network, network
 from pykeepalived.lab.node import OURS, Node, watch
 
+# an installed daemon has its byte code; a bench run must not measure the compiler
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 PROGRAMS: dict[str, tuple[str, ...]] = {"ours": OURS, "theirs": ("keepalived",)}
 _numbers = itertools.count()
 
