@@ -1,6 +1,6 @@
 """Findings: everything the configuration front has to say about a file, as data. Nothing here prints or exits.
 
-The exit status of a config test is computed from the classes of the findings (config-language.md section 17).
+The exit status of a config test is computed from the classes of the findings (keepalived(8), exit status).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Finding:
 
 
 def exit_status(findings: Iterable[Finding]) -> int:
-    """Status of a config test that met these findings (config-language.md 17.1)."""
+    """Status of a config test that met these findings (keepalived(8), exit status)."""
     highest = FindingClass.NONE
     for finding in findings:
         if finding.stop:

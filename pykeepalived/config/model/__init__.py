@@ -29,7 +29,7 @@ class Config:
     """A whole configuration, completed and checked.
 
     `wants_vrrp`, `wants_checker` and `wants_bfd` tell whether a keyword that starts the process was seen, even if
-    nothing valid remained of its block (daemon.md section 1).
+    nothing valid remained of its block.
     """
 
     globals: GlobalDefs = GlobalDefs()

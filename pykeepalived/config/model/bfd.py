@@ -1,4 +1,4 @@
-"""bfd_instance after completion (bfd.md section 2)."""
+"""bfd_instance after completion (keepalived.conf(5), BFD CONFIGURATION)."""
 
 from __future__ import annotations
 

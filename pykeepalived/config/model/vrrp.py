@@ -126,7 +126,7 @@ class Ipvlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VrrpInstance:
-    """One vrrp_instance, completed. Identity on reload: VRID, family, interface (vrrp.md 17.2), not the name.
+    """One vrrp_instance, completed. Identity on reload: VRID, family, interface, not the name.
 
     `config_fault` names why the instance must stay in FAULT ("" = it need not): unusable interface, no peers, ...
     """
