@@ -29,9 +29,11 @@ def down_timer(instance: Instance, now: int) -> None:
         instance.timer.set(now + instance.down_ns)
         return
     subject = str(instance.master_source or "")
-    cause = Cause(
-        "advert_timeout", subject, "no advert in the master down time", instance.last_heard, instance.config.at
-    )
+    if instance.resigned:
+        cause = Cause("master_resigned", subject, "priority 0 heard", instance.last_heard, instance.config.at)
+    else:
+        detail = "no advert in the master down time"
+        cause = Cause("advert_timeout", subject, detail, instance.last_heard, instance.config.at)
     instance.become_master(Event.DOWN_TIMER, cause, now)
     if group is not None:
         group.member_became_master(instance, cause, now)
@@ -46,8 +48,11 @@ def hear_as_backup(instance: Instance, heard: Heard, now: int) -> None:
     if priority == 0:
         follow(instance.state, Event.PRIORITY_ZERO)
         _detail(instance, messages.BACKUP_ZERO % instance.name)
+        instance.resigned = True
+        instance.forget_repeat()
         instance.timer.set(now + instance.skew_ns)
         return
+    instance.resigned = False
     if instance.config.is_owner and instance.effective != OWNER:
         instance.rogue.heard_as_backup(heard, now)
     if not _is_accepted(instance, priority, now):

@@ -43,6 +43,7 @@ class Instance:
 
     `want` is the state it would take if its group let it. `waiting` are scripts whose first result must be known
     before the first decision. `timer` is the master down timer of a BACKUP and the advert timer of a MASTER.
+    `resigned`: the last advert heard had priority 0.
     """
 
     __slots__ = (
@@ -75,6 +76,7 @@ class Instance:
         "receiver",
         "repeat_key",
         "repeats",
+        "resigned",
         "retry",
         "retry_ns",
         "rogue",
@@ -125,6 +127,7 @@ class Instance:
         self.limits: set[str] = set()
         self.repeats: dict[object, Instance] | None = None
         self.repeat_key: object = None
+        self.resigned = False
         self.added = False
         self.down_ns = 0
         self.compute_down()
@@ -277,6 +280,7 @@ class Instance:
         self.limits.clear()
         self.ah.become_master()
         self.preempt_until = None
+        self.resigned = False
         self.set_master_interval(self.config.advert_int_us)
         self.send_advert(now)
         self.timer.set(now + self.interval_ns)

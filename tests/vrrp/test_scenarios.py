@@ -134,6 +134,7 @@ def test_graceful_handover() -> None:
     assert VIP not in a.addresses
     assert VIP in b.addresses
     assert "(VI_1) Backup received priority 0 advertisement" in b.log()
+    assert (b.snapshot().cause.fact, b.snapshot().cause.subject) == ("master_resigned", "192.0.2.1")
 
 
 def test_stop_in_order() -> None:
@@ -175,6 +176,8 @@ def test_crash() -> None:
     first = next(sent for sent in lan.wire if sent.node is b)
     assert first.at - last == 3_609_375_000
     assert masters(lan) == ["B"]
+    cause = b.snapshot().cause
+    assert (cause.fact, cause.subject, cause.since) == ("advert_timeout", "192.0.2.1", last)
 
 
 def test_crash_version_3() -> None:
