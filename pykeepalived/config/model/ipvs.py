@@ -1,4 +1,4 @@
-"""virtual_server_group, virtual_server, real_server and the checkers, after completion (keepalived.conf(5), LVS CONFIGURATION).
+"""virtual_server_group, virtual_server, real_server and the checkers, after completion (keepalived.conf(5)).
 
 Inheritance (virtual server > real server > checker) has been applied; times are microseconds.
 """
@@ -232,7 +232,8 @@ class VirtualServer:
 
     `flags` are IP_VS_SVC_F_* scheduler bits (0x08 0x10 0x20) and one-packet 0x04. `persistence_timeout_s` 0 = off;
     `persistence_granularity` is the IPv4 mask as number or the IPv6 prefix length. `group_index` counts the virtual
-    servers that use the same group, in file order. Identity on reload: group name and index, or family with fwmark, or protocol, address and port.
+    servers that use the same group, in file order. Identity on reload: group name and
+    index, or family with fwmark, or protocol, address and port.
     """
 
     address: Ip | None = None

@@ -58,7 +58,7 @@ def _parse_ip(text: str) -> Ip:
 @lru_cache(maxsize=65536)
 def _format_ip(packed: bytes) -> str:
     if len(packed) == 4:
-        return "%d.%d.%d.%d" % tuple(packed)
+        return ".".join(map(str, packed))
     address = ipaddress.IPv6Address(packed)
     mapped = address.ipv4_mapped
     return f"::ffff:{mapped}" if mapped is not None else address.compressed
