@@ -30,15 +30,17 @@ class Progress:
     """How far a file has been read: `line` is the number of the next physical line.
 
     `suspended` is set while a definition over several lines is collected: no line is plain then. `known` remembers what
-    a line of this text consists of: configurations repeat themselves.
+    a line of this text consists of: configurations repeat themselves. `alone`: an opening brace stood on a line of its
+    own.
     """
 
-    __slots__ = ("file", "known", "line", "suspended")
+    __slots__ = ("alone", "file", "known", "line", "suspended")
 
     def __init__(self, file: str) -> None:
         self.file = file
         self.line = 1
         self.suspended = False
+        self.alone = False
         self.known: dict[str, Plain | None] = {}
 
 
@@ -78,6 +80,7 @@ class PlainRun(pp.Token):
                 append(Statement(words, raw, file, line, column, brace == OPEN))
             elif brace:
                 append(Statement((brace,), brace, file, line, column, False, brace))
+                progress.alone |= brace == OPEN
             loc = end + 1
             line += 1
         progress.line = line
@@ -122,4 +125,4 @@ def lines(text: str, progress: Progress) -> Iterator[list[Statement] | str]:
             progress.line += 1
             yield text[start:end]
         else:
-            yield [statement for statement in token if statement is not _NOTHING]
+            yield [] if token[0] is _NOTHING else token

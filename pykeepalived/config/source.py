@@ -95,16 +95,14 @@ class Source:
                 self._physical_line(part, progress.line - 1)
                 progress.suspended = self._open is not None
             else:
-                self._add_run(part)
+                self._add_run(part, progress.alone)
         self._checks = checks
         self._stack.pop()
         return True
 
-    def _add_run(self, run: list[Statement]) -> None:
-        if run and run[0].brace == OPEN and self._can_open():
-            self.statements[-1].opens = True
-            del run[0]
-        if not any(statement.brace == OPEN for statement in run):
+    def _add_run(self, run: list[Statement], alone: bool) -> None:
+        """Add plain statements; an opening brace that stands alone belongs to the statement before it."""
+        if not alone:
             self.statements += run
             return
         for statement in run:
