@@ -93,7 +93,7 @@ def test_other_addresses_do_not_matter(text: str, name: str) -> None:
     assert node.is_master
 
 
-@pytest.mark.keyword("vrrp_instance/virtual_ipaddress/no_track")
+@pytest.mark.keyword("vrrp_instance/virtual_ipaddress")
 def test_no_track_address_deleted() -> None:
     lan = Lan()
     node = master(lan, virtual_addresses=(vip("192.0.2.100", no_track=True),))

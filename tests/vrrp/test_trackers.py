@@ -205,7 +205,7 @@ def test_interfaces_of_addresses_routes_and_rules_are_tracked() -> None:
     assert faults(node) == [("interface_down", "eth2")]
 
 
-@pytest.mark.keyword("vrrp_instance/virtual_ipaddress/no_track")
+@pytest.mark.keyword("vrrp_instance/virtual_ipaddress")
 def test_no_track() -> None:
     lan = Lan()
     values: dict[str, object] = {
