@@ -171,6 +171,9 @@ class FakeKernel:
                 errors.append(OperationError(operation, error))
         return errors
 
+    def prepare(self, operation: Operation) -> None:
+        """Nothing costs anything here."""
+
     def close(self) -> None:
         """Nothing is open."""
 

@@ -270,6 +270,12 @@ class Kernel:
         self._flush(batch, errors)
         return errors
 
+    def prepare(self, operation: Operation) -> None:
+        """Work out the message of an operation that may come later, so that it costs less then."""
+        if not isinstance(operation, SetSysctl | RunNft):
+            with contextlib.suppress(rtm.NoSuchLinkError):
+                rtm.encode(operation, self._by_name.get)
+
     def _find_for(
         self, operation: Operation, batch: list[tuple[Operation, bytes]], errors: list[OperationError]
     ) -> rtm.FindLink:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.network import RTPROT_KEEPALIVED, IpRoute, IpRule
+from pykeepalived.config.model.values import Ip
 from pykeepalived.netlink import facts as kf
 from pykeepalived.netlink import operations as ko
 from pykeepalived.netlink.facts import Facts
@@ -44,6 +45,8 @@ class KernelLike(Protocol):
     def link(self, name: str) -> kf.Link | None: ...
 
     def perform(self, operations: Sequence[ko.Operation]) -> list[ko.OperationError]: ...
+
+    def prepare(self, operation: ko.Operation) -> None: ...
 
     def read_events(self) -> list[kf.Event]: ...
 
@@ -117,6 +120,28 @@ class Host:
     def view(self) -> inputs.View:
         """The machine as it is now."""
         return self._view(self._facts())
+
+    def preparation(self) -> Iterator[None]:
+        """Let the kernel side work out, one step at a time, what a takeover will ask for: all routes and rules, and an
+        address of each kind on each interface."""
+        kinds: set[tuple[object, ...]] = set()
+        for instance in self._config.vrrp_instances:
+            for address in (*instance.virtual_addresses, *instance.excluded_addresses):
+                plain = replace(address, address=Ip(bytes(len(address.address))), prefix_length=0, label="", at=None)
+                kind = (plain, len(address.label))
+                if kind not in kinds:
+                    kinds.add(kind)
+                    self.kernel.prepare(ko.AddAddress(address, address.interface or instance.interface))
+                    self.kernel.prepare(ko.DeleteAddress(address, address.interface or instance.interface))
+                    yield
+        for route in self._routes:
+            self.kernel.prepare(ko.AddRoute(route))
+            self.kernel.prepare(ko.DeleteRoute(route))
+            yield
+        for rule in self._rules:
+            self.kernel.prepare(ko.AddRule(rule))
+            self.kernel.prepare(ko.DeleteRule(rule))
+            yield
 
     def _facts(self) -> Facts:
         return self.kernel.facts(routes=bool(self._routes), rules=bool(self._rules))

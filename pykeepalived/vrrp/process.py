@@ -10,7 +10,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from pykeepalived.vrrp.sync_threads import SyncThreads
 
 _NOT_STARTED = 127
+_SLICE_NS, _PAUSE_NS = 300_000, 5_000_000
+"""How long work that can wait goes on at a time, and the pause before it goes on."""
 _FILES_BESIDE_SOCKETS = 43
 """Descriptors needed beside two a pool: logs, netlink, FIFOs, scripts, mail."""
 
@@ -118,6 +120,8 @@ class VrrpProcess:
         self._failed: dict[effects.Pool, None] = {}
         self._pools_have_failed = False
         self._timer = loop.idle_timer(self._tick)
+        self._preparation: Iterator[None] = iter(())
+        self._preparing = loop.idle_timer(self._prepare_some)
         self._sync: SyncThreads | None = None
         self._settling = False
         self._stopping = False
@@ -175,6 +179,18 @@ class VrrpProcess:
         """A fork now, when nothing is urgent, instead of at the first change of state."""
         if has_scripts(self._config):
             self._runner.prepare()
+
+    def _prepare(self) -> None:
+        """Make ready what a takeover needs, a little at a time."""
+        self._preparation = self._host.preparation()
+        self._preparing.move(self._now() + _PAUSE_NS)
+
+    def _prepare_some(self) -> None:
+        until = self._now() + _SLICE_NS
+        for _ in self._preparation:
+            if self._now() >= until:
+                self._preparing.move(self._now() + _PAUSE_NS)
+                return
 
     def _reap(self) -> None:
         self._runner.reap()
@@ -410,6 +426,7 @@ class VrrpProcess:
         self._prepare_scripts()
         self._bus.publish(config, self.snapshot)
         self._snmp.publish(config)
+        self._prepare()
         return ()
 
     def on_stop(self) -> None:
@@ -418,6 +435,7 @@ class VrrpProcess:
         self._feed([inputs.Stop(release=not self._context.options.dont_release_vrrp)])
         self._loop.remove_reader(self._kernel.event_fd)
         self._timer.cancel()
+        self._preparing.cancel()
         self._files.close()
         self._linkbeat.close()
         self._processes.close()
@@ -434,6 +452,10 @@ class VrrpProcess:
         self._dumps.write(kind, self._config)
         if kind is Dump.STATS_CLEAR:
             self._feed([inputs.ClearCounters()])
+
+    def save_state(self, path: str) -> None:
+        """Write the data dump to this file."""
+        self._dumps.save(path, self._config)
 
     def on_query(self, words: tuple[str, ...]) -> dict[str, Any]:
         """`snapshot`: the whole process as data."""

@@ -349,3 +349,12 @@ def test_setting_the_group_of_a_link_to_what_it_is_makes_the_kernel_tell_of_it(k
     good(kernel, SetLink("eth0", group=0))
     told = events(kernel, lambda event: isinstance(event, LinkChanged))
     assert [event.link.name for event in told if isinstance(event, LinkChanged)] == ["eth0"]
+
+
+def test_preparing_changes_nothing_and_forgives_missing_links(kernel: Kernel) -> None:
+    wish = IpAddress(address=ip("192.0.2.100"), prefix_length=32)
+    for interface in ("eth0", "eth9"):
+        kernel.prepare(AddAddress(wish, interface))
+    kernel.prepare(SetSysctl("net/ipv4/conf/eth0/arp_ignore", "1"))
+    assert "192.0.2.100" not in shown("address")
+    good(kernel, AddAddress(wish, "eth0"))

@@ -255,3 +255,23 @@ def test_every_address_is_logged_on_request() -> None:
         "Assigned address 192.0.2.7 for interface eth0",
         "Deassigned address 192.0.2.7 from interface eth0",
     ]
+
+
+def test_preparation_covers_every_kind_of_address_once_and_all_routes_and_rules(machine: Machine) -> None:
+    prepared: list[str] = []
+    machine.kernel.prepare = lambda operation: prepared.append(str(operation))  # type: ignore[method-assign]
+    more = tuple(IpAddress(address=ip(f"192.0.2.{last}"), prefix_length=32, interface="eth0") for last in range(1, 50))
+    labelled = IpAddress(address=ip("192.0.2.60"), prefix_length=32, interface="eth0", label="eth0:x")
+    other = VrrpInstance(name="VI_2", interface="eth0", virtual_router_id=52, virtual_addresses=(*more, labelled))
+    machine.adopt(INSTANCE, other)
+    assert len(list(machine.host.preparation())) == 4
+    assert prepared == [
+        "address add 192.0.2.100/32 dev eth0",
+        "address delete 192.0.2.100/32 dev eth0",
+        "address add 192.0.2.60/32 dev eth0",
+        "address delete 192.0.2.60/32 dev eth0",
+        "route add 10.0.0.0/8 dev eth0",
+        "route delete 10.0.0.0/8 dev eth0",
+        "rule add from all priority 1000 lookup 100",
+        "rule delete from all priority 1000 lookup 100",
+    ]
