@@ -266,8 +266,11 @@ class BfdProcess:
         directory, complaint = dump_directory(os.environ)
         if complaint:
             self._log.warning(complaint)
+        self.save_state(data_path(self._config.globals, "bfd", directory))
+
+    def save_state(self, path: str) -> None:
+        """Write the data dump to this file."""
         config = self._config
-        path = data_path(config.globals, "bfd", directory)
         self._dumps.write(path, lambda: bfd_data(config, self.snapshot()))
 
     def on_query(self, words: tuple[str, ...]) -> dict[str, Any]:

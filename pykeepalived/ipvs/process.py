@@ -427,8 +427,12 @@ class CheckerProcess:
         directory, complaint = dump_directory(os.environ)
         if complaint:
             self._log.info(complaint)
-        config, now = self._config, self._snapshot()
-        self._dumps.write(data_path(config.globals, "checker", directory), lambda: ipvs_data(config, now))
+        self.save_state(data_path(self._config.globals, "checker", directory))
+
+    def save_state(self, path: str) -> None:
+        """Write the data dump to this file."""
+        config = self._config
+        self._dumps.write(path, lambda: ipvs_data(config, self._snapshot()))
 
     def _reap(self) -> None:
         self._runner.reap()

@@ -18,6 +18,7 @@ from pykeepalived.config.model.globals import GlobalDefs
 from pykeepalived.observe.cause import LogLine, Priority
 
 _SUFFIXES = {"parent": "_parent", "vrrp": "", "checker": "_check", "bfd": "_bfd"}
+_SAVED = {"vrrp": "vrrp", "checker": "check", "bfd": "bfd"}
 _DEFAULT_MODE = 0o666
 
 
@@ -46,6 +47,16 @@ def data_path(settings: GlobalDefs, process: str, directory: str = "/tmp") -> st
         if names:
             extra += "." + "_".join(names)
     return _before_last_dot(path, extra)
+
+
+def reload_path(settings: GlobalDefs, process: str, moment: str) -> str:
+    """Path of the state of a child saved at a reload, "" without config_save_dir; `moment` is like "1.pre".
+
+    Each child writes its own: the name holds the id of the calling process.
+    """
+    if not settings.config_save_dir:
+        return ""
+    return os.path.join(settings.config_save_dir, f"keepalived_{_SAVED[process]}.{os.getpid()}.{moment}")
 
 
 def stats_path(settings: GlobalDefs, directory: str = "/tmp") -> str:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.globals import Scheduling
+from pykeepalived.observe.dump_files import reload_path
 from pykeepalived.runtime.channel import Channel
 from pykeepalived.runtime.child import ChildContext
 from pykeepalived.runtime.delta import ConfigDelta, DeltaReader
@@ -71,6 +72,9 @@ class ChildHandler(Protocol):
     def on_dump(self, kind: Dump) -> None:
         """Write a dump file."""
 
+    def save_state(self, path: str) -> None:
+        """Write what SIGUSR1 writes, as it is now, to this file."""
+
     def on_query(self, words: tuple[str, ...]) -> dict[str, Any]:
         """Answer an operator's question. To ("snapshot",) the answer is {"snapshot": the child's snapshot}, from
         which the parent makes status and why; to words that are not known it is {}."""
@@ -92,6 +96,7 @@ class ChildService:
         self._status = EXIT_OK
         self._finished = False
         self._stopping = False
+        self._reloads = 0
         self._errors: list[int] = []
         self._reader: DeltaReader | None = None
         self._waiting: list[ConfigDelta] = []
@@ -205,9 +210,12 @@ class ChildService:
     def _adopt(self, config: Config, generation: int) -> None:
         kind = self._context.kind
         self._log.info("Reloading")
+        self._reloads += 1
         try:
             with self._scheduling.normal():
+                self._save_state(self.config, "pre")
                 summary = self._handler.on_reload(config, generation)
+                self._save_state(config, "post")
         except Exception as error:
             self._tell(error)
             self._channel.send(ReloadFailed(kind, generation, f"{type(error).__name__}: {error}"))
@@ -219,6 +227,12 @@ class ChildService:
         self.config, self.generation = config, generation
         self._watch_lateness()
         self._channel.send(Adopted(kind, generation, summary))
+
+    def _save_state(self, config: Config, moment: str) -> None:
+        """config_save_dir: the state before and after each reload."""
+        path = reload_path(config.globals, str(self._context.kind), f"{self._reloads}.{moment}")
+        if path:
+            self._handler.save_state(path)
 
     # scheduling
 

@@ -89,6 +89,10 @@ class VrrpDumps:
             self._log.write(LogLine(complaint, Priority.WARNING))
         self._writer.write(_path(kind, config.globals, directory), lambda: self._text(kind, config))
 
+    def save(self, path: str, config: Config) -> None:
+        """Write the data dump to this file; returns after a fork."""
+        self._writer.write(path, lambda: self._text(Dump.DATA, config))
+
     def _text(self, kind: Dump, config: Config) -> str:
         snapshot = self._snapshot()
         match kind:

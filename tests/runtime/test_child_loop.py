@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import time
 from dataclasses import replace
 
@@ -58,6 +59,9 @@ class Handler:
 
     def on_dump(self, kind):
         self._note("dump", kind)
+
+    def save_state(self, path):
+        self._note("save", path)
 
     def on_query(self, words):
         self._note("query", words)
@@ -151,6 +155,22 @@ def test_a_reload_is_adopted_and_acknowledged():
     assert world.service.config == new
     assert world.service.generation == 2
     assert world.lines.texts == ["Reloading"]
+
+
+@pytest.mark.keyword("global_defs/config_save_dir")
+def test_the_state_is_saved_before_and_after_each_reload_by_the_directory_of_the_moment():
+    plain = Config()
+    first = Config(globals=GlobalDefs(config_save_dir="/saved"))
+    second = Config(globals=GlobalDefs(config_save_dir="/saved", router_id="r"))
+    world = World(plain, kind=ChildKind.CHECKER)
+    for generation, (old, new) in enumerate(itertools.pairwise((plain, first, second, plain)), start=1):
+        world.send(make_delta(old, new, generation, generation + 1))
+    stem = f"/saved/keepalived_check.{os.getpid()}"
+    assert [seen[:2] for seen in world.handler.seen] == [
+        *(("reload", first), ("save", f"{stem}.1.post")),
+        *(("save", f"{stem}.2.pre"), ("reload", second), ("save", f"{stem}.2.post")),
+        *(("save", f"{stem}.3.pre"), ("reload", plain)),
+    ]
 
 
 def test_a_big_reload_leaves_room_for_timers_between_its_parts():
