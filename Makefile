@@ -11,7 +11,8 @@ WORKERS ?= 2
 
 BUILD_PACKAGES := python3-venv python3-dev gcc libc6-dev pkg-config libsystemd-dev
 RUN_PACKAGES := iproute2 libnftables1 libpcre2-8-0
-TEST_PACKAGES := keepalived bird2 ipvsadm nftables iputils-ping tcpdump procps kmod dbus user-mode-linux openssl nginx-light
+TEST_PACKAGES := keepalived bird2 ipvsadm nftables iputils-ping tcpdump procps kmod dbus user-mode-linux openssl snmpd snmp
+MACHINE_PACKAGES := qemu-system-x86 linux-image-amd64 busybox-static cpio
 
 .PHONY: help run test lint unit bench venv install uninstall clean format
 .DEFAULT_GOAL := help
@@ -41,11 +42,11 @@ unit: venv ## the tests that need neither root nor other programs
 	$(BIN)/pytest -q -n $(WORKERS) -m 'not netns and not vm and not interop and not slow'
 
 test: venv lint ## all tests
-	@.ci/packages $(TEST_PACKAGES)
+	@.ci/packages $(TEST_PACKAGES) $(MACHINE_PACKAGES)
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup
 
 bench: venv ## figures beside Debian's keepalived
-	@.ci/packages $(TEST_PACKAGES)
+	@.ci/packages $(TEST_PACKAGES) $(MACHINE_PACKAGES)
 	$(BIN)/python -m bench
 
 format: venv ## put the sources into shape
