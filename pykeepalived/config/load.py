@@ -48,14 +48,15 @@ class LoadResult:
     """`config` None: a word was missing, an include check was violated, or there is no file.
 
     `refused`: the VRRP process would refuse this configuration (its part of `config` is empty). `files` are the files
-    read, in order; `texts` their contents. `exit_status` is keepalived's of a config test, or 6 of a daemon that has
-    nothing to read.
+    read, in order; `texts` their contents; `net_namespace` what they say, whatever -s says. `exit_status` is that
+    of keepalived's config test, or 6 of a daemon that has nothing to read.
     """
 
     config: Config | None
     findings: tuple[Finding, ...] = ()
     files: tuple[str, ...] = ()
     texts: dict[str, str] = field(default_factory=dict)
+    net_namespace: str = ""
     exit_status: int = EXIT_OK
     refused: bool = False
 
@@ -138,11 +139,12 @@ def _read(source: Source, findings: list[Finding], environment: Environment, opt
     reading.findings += findings
     # keepalived's parent reads global_defs before the children read the rest, wherever it stands.
     read_parent(ROOT, PARENT_KEYWORDS, reading, source.statements)
-    namespace = options.net_namespace or reading.draft.globals.net_namespace or ""
+    configured = reading.draft.globals.net_namespace or ""
+    namespace = options.net_namespace or configured
     if namespace:
         interfaces = environment.namespace_interfaces(namespace)
         if interfaces is None:
-            return _no_namespace(namespace, reading.findings, source)
+            return _no_namespace(namespace, configured, reading.findings, source)
         reading.environment = dataclasses.replace(environment, interfaces=interfaces)
     if options.net_namespace:
         reading.draft.globals.net_namespace = options.net_namespace
@@ -155,12 +157,13 @@ def _read(source: Source, findings: list[Finding], environment: Environment, opt
         findings=tuple(reading.findings),
         files=tuple(source.texts),
         texts=source.texts,
+        net_namespace=configured,
         exit_status=status,
         refused=built.refused,
     )
 
 
-def _no_namespace(name: str, findings: list[Finding], source: Source) -> LoadResult:
+def _no_namespace(name: str, configured: str, findings: list[Finding], source: Source) -> LoadResult:
     """A namespace that cannot be entered ends keepalived before the children read anything, with status 0."""
     text = f"Cannot enter network namespace {name}"
     findings.append(Finding("namespace-unknown", text, Span("", 0), Severity.ERROR, FindingClass.NONE))
@@ -169,5 +172,6 @@ def _no_namespace(name: str, findings: list[Finding], source: Source) -> LoadRes
         findings=tuple(findings),
         files=tuple(source.texts),
         texts=source.texts,
+        net_namespace=configured,
         exit_status=EXIT_OK,
     )

@@ -55,7 +55,10 @@ class Phase(Enum):
 
 
 class Daemon:
-    """The running parent. `run` returns the exit status of the daemon."""
+    """The running parent. `run` returns the exit status of the daemon.
+
+    `loader` reads the daemon's own configuration, `make_loader` is for looking at others.
+    """
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class Daemon:
         log: Log,
         launcher: Launcher,
         product: str,
+        loader: Loader,
         make_loader: Callable[[Options], Loader],
         manager: ServiceManager,
         prepare: Callable[[ChildKind], object] = lambda kind: None,
@@ -87,7 +91,7 @@ class Daemon:
         self._status = 0
         self._scripts = ScriptRunner(loop, log)
         self.children = Children(loop, log, launcher, self, respawn=not options.dont_respawn)
-        self.reloader = Reloader(log, make_loader(options), self, lambda: self.config)
+        self.reloader = Reloader(log, loader, self, lambda: self.config)
         self._reload_file = reload_file
         self.reloader.reload_file = reload_file(config)
         self._reload_timer: ReloadTimer | None = None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from pykeepalived.config.model import Config
 from pykeepalived.observe.cause import LogLine
@@ -15,6 +15,7 @@ class Loaded:
 
     `config` is None when nothing can be run from it; `refusal` is then the exit status of a start. `check_status` is
     what a config test would have exited with. `lines` are for the log, `messages` as a config test prints them.
+    `texts` are the files read, by name and in order.
     """
 
     config: Config | None
@@ -22,7 +23,7 @@ class Loaded:
     check_status: int = 0
     lines: tuple[LogLine, ...] = ()
     messages: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 Loader = Callable[[], Loaded]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable
 
@@ -19,7 +18,6 @@ from pykeepalived.runtime.child_loop import EXIT_CONFIG
 def make_loader(options: Options) -> Loader:
     """A function that reads the file of these options afresh, each time it is called."""
     path = os.path.abspath(options.config_file or DEFAULT_CONFIG_FILE)
-    saver = _Saver()
 
     def read() -> Loaded:
         result = load(
@@ -31,14 +29,16 @@ def make_loader(options: Options) -> Loader:
                 net_namespace=options.namespace,
             ),
         )
-        saver.save(result)
-        return judge(result)
+        return judge(result, options.namespace)
 
     return read
 
 
-def judge(result: LoadResult) -> Loaded:
-    """The verdict of the parent: what cannot be started is refused, everything else is run with its errors told."""
+def judge(result: LoadResult, namespace: str = "") -> Loaded:
+    """The verdict of the parent: what cannot be started is refused, everything else is run with its errors told.
+
+    `namespace` is that of -s.
+    """
     config = result.config if result.usable else None
     refusal = EXIT_CONFIG if result.refused else result.exit_status
     texts = tuple(line(finding) for finding in result.findings)
@@ -46,17 +46,21 @@ def judge(result: LoadResult) -> Loaded:
         config=config,
         refusal=refusal,
         check_status=result.exit_status,
-        lines=tuple(_lines(result, texts)),
+        lines=tuple(_lines(result, texts, namespace)),
         messages=texts,
-        files=result.files,
+        texts=result.texts,
     )
 
 
-def _lines(result: LoadResult, texts: tuple[str, ...]) -> Iterable[LogLine]:
+def _lines(result: LoadResult, texts: tuple[str, ...], namespace: str) -> Iterable[LogLine]:
     if result.files:
         yield LogLine(f"Configuration file {result.files[0]}")
     for file in result.files:
         yield LogLine(f"Opening file '{file}'.", detail=1)
+    if namespace and result.net_namespace:
+        yield LogLine(
+            f"Overriding config net_namespace '{result.net_namespace}' with command line namespace '{namespace}'"
+        )
     for finding, text in zip(result.findings, texts, strict=True):
         fields = {"CODE": finding.code}
         if finding.at is not None and finding.at.line:
@@ -68,31 +72,3 @@ def _lines(result: LoadResult, texts: tuple[str, ...]) -> Iterable[LogLine]:
             yield LogLine(f"Unable to set network namespace {name} - exiting", Priority.ERROR)
         else:
             yield LogLine(text, Priority.INFO, int(own_hint), fields)
-
-
-class _Saver:
-    """config_save_dir: a private copy of every configuration that was read (keepalived.conf(5))."""
-
-    def __init__(self) -> None:
-        self._number = 0
-
-    def save(self, result: LoadResult) -> None:
-        directory = result.config.globals.config_save_dir if result.config is not None else ""
-        if not directory:
-            return
-        with contextlib.suppress(OSError):
-            if not os.path.isdir(directory):
-                os.mkdir(directory, 0o700)
-            path = os.path.join(directory, f"keepalived.conf.{os.getpid()}.{self._number}")
-            self._number += 1
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-            with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8", errors="surrogateescape") as file:
-                for name, text in result.texts.items():
-                    file.write(f"# {name}\n")
-                    file.writelines(f"{line.strip()}\n" for line in text.splitlines() if _says_something(line))
-                    file.write("!\n")
-
-
-def _says_something(line: str) -> bool:
-    stripped = line.strip()
-    return bool(stripped) and stripped[0] not in "#!"

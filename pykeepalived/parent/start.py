@@ -12,6 +12,7 @@ from typing import Protocol
 
 from pykeepalived.config.model import Config
 from pykeepalived.observe.dump_files import dump_directory
+from pykeepalived.parent.copies import SavingLoader
 from pykeepalived.parent.daemon import Daemon
 from pykeepalived.parent.launch import IDENTS, LOG_FILE_INFIXES, PARENT_NAME, ForkLauncher, RunChild
 from pykeepalived.parent.loaded import Loader
@@ -92,7 +93,8 @@ def start(options: Options, parts: Parts) -> int:
         log.info(complaint)
     remember_limits()
     core_dumps = CoreDumps(log, options.core_dump, options.core_dump_pattern)
-    loaded = parts.loader(options)()
+    loader = SavingLoader(parts.loader(options))
+    loaded = loader()
     for line in loaded.lines:
         log.write(line)
     config = loaded.config
@@ -105,7 +107,7 @@ def start(options: Options, parts: Parts) -> int:
     set_process_name(settings.process_name or PARENT_NAME)
     log = _named_log(log, log_options, settings.net_namespace, settings.instance)
     try:
-        return _start_in_place(options, parts, config, log, log_options, manager)
+        return _start_in_place(options, parts, loader, config, log, log_options, manager)
     finally:
         core_dumps.restore()
 
@@ -113,6 +115,7 @@ def start(options: Options, parts: Parts) -> int:
 def _start_in_place(
     options: Options,
     parts: Parts,
+    loader: Loader,
     config: Config,
     log: Log,
     log_options: LogOptions,
@@ -146,7 +149,7 @@ def _start_in_place(
     parent_file = pid_files.pop(None)
     try:
         parent_file.write(os.getpid())
-        return _serve(options, parts, config, log, log_options, manager, paths, pid_files)
+        return _serve(options, parts, loader, config, log, log_options, manager, paths, pid_files)
     except AlreadyRunningError as error:
         log.error(str(error))
         return 0
@@ -164,6 +167,7 @@ def _start_in_place(
 def _serve(
     options: Options,
     parts: Parts,
+    loader: Loader,
     config: Config,
     log: Log,
     log_options: LogOptions,
@@ -195,6 +199,7 @@ def _serve(
         log=log,
         launcher=launcher,
         product=parts.product,
+        loader=loader,
         make_loader=parts.loader,
         manager=manager,
         prepare=runs.prepare,

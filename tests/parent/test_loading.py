@@ -10,6 +10,7 @@ from pykeepalived.config.findings import Finding, FindingClass
 from pykeepalived.config.load import LoadResult
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.values import Span
+from pykeepalived.parent.copies import SavingLoader
 from pykeepalived.parent.loading import judge, make_loader
 from pykeepalived.parent.options import Options
 
@@ -55,11 +56,12 @@ def test_the_file_is_read_afresh_each_time(tmp_path):
 @pytest.mark.keyword("net_namespace")
 def test_the_command_line_names_the_namespace(tmp_path):
     path = tmp_path / "k.conf"
-    path.write_text("global_defs {\n router_id one\n}\n")
+    path.write_text("net_namespace other\nglobal_defs {\n router_id one\n}\n")
     loaded = make_loader(Options(config_file=str(path), namespace="pkrt-none"))()
     assert loaded.config is None
     assert loaded.refusal == 0
-    assert [line.text for line in loaded.lines[-2:]] == [
+    assert [line.text for line in loaded.lines[-3:]] == [
+        "Overriding config net_namespace 'other' with command line namespace 'pkrt-none'",
         "Failed to open /run/netns/pkrt-none",
         "Unable to set network namespace pkrt-none - exiting",
     ]
@@ -70,7 +72,7 @@ def test_copies_of_what_was_read(tmp_path):
     saved = tmp_path / "saved"
     path = tmp_path / "k.conf"
     path.write_text(f"# a comment\nglobal_defs {{\n   router_id one # really\n\n config_save_dir {saved}\n}}\n")
-    load = make_loader(Options(config_file=str(path)))
+    load = SavingLoader(make_loader(Options(config_file=str(path))))
     load()
     load()
     copies = sorted(saved.iterdir())
