@@ -1,4 +1,4 @@
-"""`pykeepalived status | why | plan | reload`: asks the running daemon and shows the answer as a table or as JSON."""
+"""`pykeepalived status | why | plan | reload | record`: asks the running daemon and shows the answer, as JSON too."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pykeepalived.parent.paths import control_socket
 
 EXIT_ANSWERED, EXIT_FAILED, EXIT_NO_DAEMON = 0, 1, 2
 _TIMEOUT_S = 90.0
+_WRITING_S = 20.0
 
 View = dict[str, Any]
 
@@ -50,8 +51,13 @@ def run(command: str, argv: Sequence[str], out: TextIO | None = None, err: TextI
         arguments = (options.object,)
     elif command == "plan":
         arguments = (os.path.abspath(options.file),)
+    elif command == "record":
+        arguments = (options.process, os.path.abspath(options.file), *(["secrets"] if options.secrets else []))
+    before = _stamp(arguments[1]) if command == "record" else None
     try:
         answer = ask(path, command, arguments)
+        if command == "record" and answer.get("ok"):
+            answer = _await_file(answer, before)
     except NoDaemonError as error:
         err.write(f"{error}\n")
         return EXIT_NO_DAEMON
@@ -71,12 +77,19 @@ def _parser(command: str) -> argparse.ArgumentParser:
         "why": "Why an object is in its state: the facts, since when, and the configuration lines.",
         "plan": "What a reload with FILE would change. Nothing is changed.",
         "reload": "Reload and wait for the outcome.",
+        "record": "Write the last inputs of a process to FILE, for `pykeepalived replay`. Mode 0600.",
     }
     parser = argparse.ArgumentParser(prog=f"pykeepalived {command}", description=about[command])
     if command == "why":
         parser.add_argument("object", nargs="?", default="", help="name of an instance, group, server, session, script")
     elif command == "plan":
         parser.add_argument("file", nargs="?", default="/etc/keepalived/keepalived.conf")
+    elif command == "record":
+        parser.add_argument("file")
+        parser.add_argument("--process", choices=("vrrp", "bfd"), default="vrrp", help="default vrrp")
+        parser.add_argument(
+            "--secrets", action="store_true", help="with passwords and keys: AH and auth_hmac can then be replayed too"
+        )
     parser.add_argument("--json", action="store_true", help="the answer as JSON")
     parser.add_argument("--socket", default="", help="control socket of the daemon")
     parser.add_argument("-p", "--pid", default="", help="pid file the daemon was given with -p")
@@ -84,6 +97,26 @@ def _parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--main-pid", type=int, default=0, help="process id of the daemon (systemd's $MAINPID)")
     parser.add_argument("-s", "--namespace", default="", help="network namespace of the daemon")
     return parser
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    """What changes when a file is written anew."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _await_file(answer: View, before: tuple[int, int] | None) -> View:
+    """The answer, once the record is there; another process writes it."""
+    path = answer["result"]["path"]
+    end = time.monotonic() + _WRITING_S
+    while _stamp(path) in (None, before):
+        if time.monotonic() > end:
+            return {"ok": False, "error": f"{path} was not written, the daemon's log tells why"}
+        time.sleep(0.02)
+    return answer
 
 
 def _find_socket(options: argparse.Namespace) -> str:
@@ -204,7 +237,17 @@ def _reload(view: View) -> Iterable[str]:
         yield from (f"  {kind}: {line}" for line in summary)
 
 
-_SHOW: dict[str, Callable[[Any], Iterable[str]]] = {"status": _status, "why": _why, "plan": _plan, "reload": _reload}
+def _record(view: View) -> Iterable[str]:
+    yield f"Recorded in {view['path']}"
+
+
+_SHOW: dict[str, Callable[[Any], Iterable[str]]] = {
+    "status": _status,
+    "why": _why,
+    "plan": _plan,
+    "reload": _reload,
+    "record": _record,
+}
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterable[str]:

@@ -49,6 +49,12 @@ def _simulate(argv: Sequence[str]) -> int:
     return simulate(argv)
 
 
+def _replay(argv: Sequence[str]) -> int:
+    from pykeepalived.cli.replay import main as replay
+
+    return replay(argv)
+
+
 SUBCOMMANDS: dict[str, Command] = {
     "check": _config_command("check"),
     "fmt": _config_command("fmt"),
@@ -59,6 +65,8 @@ SUBCOMMANDS: dict[str, Command] = {
     "why": _control_command("why"),
     "plan": _control_command("plan"),
     "reload": _control_command("reload"),
+    "record": _control_command("record"),
+    "replay": _replay,
     "scan": _scan,
     "lab": _lab,
     "simulate": _simulate,

@@ -1,4 +1,7 @@
-"""The operator's commands in the parent: status, why, plan, reload, version. Their socket: observe/control.py."""
+"""The operator's commands in the parent: status, why, plan, reload, record, version.
+
+Their socket is observe/control.py.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,7 @@ class ControlExtension:
             "why": self._why,
             "plan": self._plan,
             "reload": self._reload,
+            "record": self._record,
             "version": self._version,
         }
         try:
@@ -120,6 +124,31 @@ class ControlExtension:
                 reply(failure("\n".join((outcome.reason, *outcome.messages))))
 
         daemon.reloader.request(done)
+
+    def _record(self, arguments: tuple[str, ...], reply: Reply) -> None:
+        """Have a child write its flight record: kind, absolute path, and "secrets" if they are wanted."""
+        children = self._daemon.children
+        kind = next((child.kind for child in children.running if arguments and str(child.kind) == arguments[0]), None)
+        if kind is None:
+            reply(failure("no such process runs"))
+            return
+        loop = self._daemon.loop
+        asked: list[int] = []
+        finished = False
+
+        def finish(body: dict[str, Any] | None) -> None:
+            nonlocal finished
+            if finished:
+                return
+            finished = True
+            timer.cancel()
+            for number in asked:
+                children.forget(number)
+            path = (body or {}).get("path")
+            reply(result({"path": path}) if path else failure((body or {}).get("error", f"{kind} does not answer")))
+
+        timer = loop.call_at(loop.now() + ANSWER_NS, lambda: finish(None))
+        asked.append(children.ask(kind, ("record", *arguments[1:]), finish))
 
     def _collect(self, done: Collected) -> None:
         """Ask every child for its snapshot; those that do not answer in time are named instead."""

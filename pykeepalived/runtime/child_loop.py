@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import traceback
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from pykeepalived.config.model import Config
@@ -98,6 +99,8 @@ class ChildService:
         self._stopping = False
         self._reloads = 0
         self._errors: list[int] = []
+        self.on_internal_error: Callable[[], object] | None = None
+        """Called after an internal error was told."""
         self._reader: DeltaReader | None = None
         self._waiting: list[ConfigDelta] = []
         self._channel = Channel(context.channel)
@@ -279,6 +282,8 @@ class ChildService:
         self._log.error(f"Internal error{where}: {type(error).__name__}: {error}")
         for line in traceback.format_exception(error):
             self._log.info(line.rstrip("\n"), detail=1)
+        if self.on_internal_error is not None:
+            self.on_internal_error()
 
     def _tell_stopped(self) -> None:
         if self._log.detail:

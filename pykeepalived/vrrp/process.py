@@ -21,6 +21,7 @@ from pykeepalived.notify.notifier import Notifier
 from pykeepalived.notify.scripts import ScriptResult, ScriptRun, ScriptRunner
 from pykeepalived.observe.cause import LogLine, Priority
 from pykeepalived.observe.dump.vrrp import vrrp_lines
+from pykeepalived.observe.record_files import RecordWriter
 from pykeepalived.observe.snapshot import Taken, VrrpSnapshot
 from pykeepalived.runtime.bfd_pipe import BfdPipeError, BfdPipeReader
 from pykeepalived.runtime.child import ChildContext
@@ -35,6 +36,7 @@ from pykeepalived.vrrp.dumps import VrrpDumps, with_descriptors, with_links
 from pykeepalived.vrrp.forecast import forecast
 from pykeepalived.vrrp.host import Host
 from pykeepalived.vrrp.processes import ProcessWatcher
+from pykeepalived.vrrp.recording import Recorder
 from pykeepalived.vrrp.router import Router
 from pykeepalived.vrrp.sockets import AdvertSockets, FrameSocket, PoolSockets
 from pykeepalived.vrrp.watchers import FileWatcher, LinkbeatPoller, write_initial
@@ -146,15 +148,14 @@ class VrrpProcess:
             write_initial(file, self._log.write)
         self._configure_sync(context.config)
         view = self._host.adopt(context.config)
+        now, adopt = self._now(), context.respawned
+        self._recorder = Recorder(context.config, view, now, time.time_ns(), adopt=adopt)
         self._router = Router(
-            context.config,
-            view,
-            self._now(),
-            time.time_ns,
-            adopt=context.respawned,
-            log_detail=context.options.log_detail,
+            context.config, view, now, time.time_ns, adopt=adopt, log_detail=context.options.log_detail
         )
-        self._sockets = AdvertSockets(self._now, self._router.hear, self._log.write)
+        self._records = RecordWriter(context.log, self._recorder.text, "vrrp")
+        self._service.on_internal_error = self._records.write_once
+        self._sockets = AdvertSockets(self._now, self._recorder.hear(self._router), self._log.write)
 
     def run(self) -> int:
         """Take over the addresses and run until told to stop."""
@@ -195,6 +196,7 @@ class VrrpProcess:
     def _reap(self) -> None:
         self._runner.reap()
         self._dumps.reap()
+        self._records.reap()
         self._bus.reap()
         self._snmp.reap()
 
@@ -211,13 +213,17 @@ class VrrpProcess:
     # the core
 
     def _tick(self) -> None:
-        self._router.tick(self._now())
+        now = self._now()
+        self._recorder.tick(now)
+        self._router.tick(now)
         self._settle()
 
     def _feed(self, messages: Iterable[inputs.Input]) -> None:
         """Tell the core, then do what it wants."""
         for message in messages:
-            self._router.receive(message, self._now())
+            now = self._now()
+            self._recorder.message(message, now)
+            self._router.receive(message, now)
         if not self._settling:
             self._settle()
 
@@ -292,6 +298,7 @@ class VrrpProcess:
 
     def _read_adverts(self, sockets: PoolSockets) -> None:
         self._sockets.read(sockets)
+        self._recorder.ring.trim()
         self._settle()
 
     def _send_adverts(self, effect: effects.SendAdverts) -> None:
@@ -343,10 +350,12 @@ class VrrpProcess:
     # telling
 
     def _notify_instance(self, effect: effects.NotifyInstance) -> None:
+        self._recorder.shown(effect, self._now())
         settings = self._config.globals
         self._notifier.send(instance_event(settings, effect.instance, effect.state, effect.priority, effect.fifo_only))
 
     def _notify_group(self, effect: effects.NotifyGroup) -> None:
+        self._recorder.shown(effect, self._now())
         self._notifier.send(group_event(self._config.globals, effect.group, effect.state, effect.fifo_only))
 
     def _send_garp(self, instance: str) -> None:
@@ -458,7 +467,9 @@ class VrrpProcess:
         self._dumps.save(path, self._config)
 
     def on_query(self, words: tuple[str, ...]) -> dict[str, Any]:
-        """`snapshot`: the whole process as data."""
+        """`snapshot`: the whole process as data. `record`: write the last inputs to a file."""
+        if words[:1] == ("record",):
+            return self._records.write(words[1:])
         return {"snapshot": self.snapshot()} if words == ("snapshot",) else {}
 
     def snapshot(self) -> VrrpSnapshot:

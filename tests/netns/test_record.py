@@ -1,0 +1,75 @@
+"""The flight recorder of a running daemon: what it writes down comes about again when it is replayed."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pykeepalived.cli.replay import replay_text
+from pykeepalived.lab.node import OURS, Node
+from pykeepalived.observe.recorder import Replay, Shown
+from tests.netns.conftest import Lan, has, instance
+
+pytestmark = [pytest.mark.netns, pytest.mark.timeout(120)]
+VIP = "192.0.2.100"
+
+
+def record(node: Node, path: Path, *options: str) -> Replay:
+    assert node.process is not None
+    command = [*OURS, "record", "--main-pid", str(node.process.pid), *options, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    return replay_text(path.read_text())
+
+
+def states(replay: Replay, name: str = "VI_1") -> list[str]:
+    return [each.what.state for each in replay.replayed if isinstance(each.what, Shown) and each.what.name == name]
+
+
+def test_record_of_takeover_replays_the_same(lan: Lan, tmp_path: Path) -> None:
+    lines = "authentication {\n    auth_type PASS\n    auth_pass s3cr3t-x\n  }\n  version 2\n  advert_int 1"
+    a, b = lan.host(instance(150, lines)), lan.host(instance(100, lines))
+    a.start()
+    lan.wait(lambda: lan.is_master(a) and has(a, VIP))
+    b.start()
+    lan.wait(lambda: b.states.get("VI_1") == "BACKUP")
+    lan.pause(3)
+    a.namespace.carrier("eth0", False)
+    lan.wait(lambda: lan.is_master(b) and has(b, VIP))
+    lan.pause(2)
+    a.namespace.carrier("eth0", True)
+    lan.wait(lambda: lan.is_master(a) and b.states["VI_1"] == "BACKUP")
+    lan.pause(1)
+    for node, path, expected in (
+        (a, tmp_path / "a.record", ["BACKUP", "MASTER", "FAULT", "BACKUP", "MASTER"]),
+        (b, tmp_path / "b.record", ["BACKUP", "MASTER", "BACKUP"]),
+    ):
+        replay = record(node, path)
+        assert replay.exact
+        assert replay.same, (replay.recorded, replay.replayed)
+        assert states(replay) == expected
+        # to the nanosecond: the clock of the replay is the recorded one
+        assert [each.at for each in replay.recorded] == pytest.approx(
+            [each.at for each in replay.replayed if isinstance(each.what, Shown)], abs=20_000_000
+        )
+        text = path.read_bytes()
+        assert b"s3cr3t-x" not in text
+        assert b"s3cr3t-x".hex().encode() not in text
+        assert record(node, path, "--secrets").same
+        assert b"s3cr3t-x".hex().encode() in path.read_bytes()
+
+
+def test_record_needs_a_running_process(lan: Lan, tmp_path: Path) -> None:
+    a = lan.host(instance(150))
+    a.start()
+    lan.wait(lambda: lan.is_master(a))
+    assert a.process is not None
+    command = [*OURS, "record", "--main-pid", str(a.process.pid), "--process", "bfd", str(tmp_path / "x")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, "no such process runs\n")
+    assert not os.path.exists(tmp_path / "x")
