@@ -374,7 +374,7 @@ class CheckerProcess:
     def _watch_bfd(self) -> None:
         if self._context.bfd_in is None:
             return
-        reader = BfdPipeReader(self._context.bfd_in)
+        reader = BfdPipeReader(self._context.bfd_in, self._context.forked_ns)
 
         def readable() -> None:
             try:

@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 import socket
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,13 +16,21 @@ from typing import Protocol
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.globals import Scheduling
+from pykeepalived.parent.namespace import in_initial_network_namespace
 from pykeepalived.runtime.channel import Channel, channel_pair
 from pykeepalived.runtime.child import ChildContext, DaemonOptions
 from pykeepalived.runtime.child_loop import EXIT_INTERNAL
 from pykeepalived.runtime.log import IDENT_BFD, IDENT_CHECKER, IDENT_VRRP, Log
 from pykeepalived.runtime.messages import ChildKind, Leaving
 from pykeepalived.runtime.pidfile import AlreadyRunningError, PidFile
-from pykeepalived.runtime.privileges import BFD_CAPABILITIES, keep_only
+from pykeepalived.runtime.privileges import (
+    BFD_CAPABILITIES,
+    CHECKER_CAPABILITIES,
+    NAMESPACE_CAPABILITIES,
+    VRRP_CAPABILITIES,
+    keep_only,
+    refuse_others,
+)
 from pykeepalived.runtime.scheduling import set_parent_death_signal, set_process_name
 
 RunChild = Callable[[ChildContext], int]
@@ -100,9 +109,9 @@ class ForkLauncher:
         self._make_pipes()
         ours, theirs = channel_pair()
         gc.freeze()
-        parent = os.getpid()
+        parent, begin = os.getpid(), time.monotonic_ns()
         try:
-            pid = fork(lambda: self._child(kind, config, generation, respawned, theirs, parent))
+            pid = fork(lambda: self._child(kind, config, generation, respawned, theirs, parent, begin))
         except OSError:
             ours.close()
             raise
@@ -128,6 +137,7 @@ class ForkLauncher:
         respawned: bool,
         channel: socket.socket,
         parent: int,
+        begin: int,
     ) -> int:
         set_parent_death_signal(signal.SIGTERM)
         if os.getppid() != parent:
@@ -150,7 +160,9 @@ class ForkLauncher:
                 log.error(f"Unable to write pid file {pid_file.path} - {error}")
         if kind is ChildKind.BFD:
             os.chdir("/")
-            keep_only(BFD_CAPABILITIES, log)
+            refuse_others(BFD_CAPABILITIES, log)
+        else:
+            keep_only(_capabilities(kind, config), log)
         context = ChildContext(
             kind=kind,
             config=config,
@@ -161,6 +173,7 @@ class ForkLauncher:
             bfd_out=bfd_out,
             respawned=respawned,
             generation=generation,
+            forked_ns=begin,
         )
         try:
             status = self.runs[kind](context)
@@ -187,6 +200,13 @@ def _out_of_the_way(channel: socket.socket) -> socket.socket:
         return channel
     channel.close()
     return socket.socket(fileno=fd)
+
+
+def _capabilities(kind: ChildKind, config: Config) -> frozenset[int]:
+    """What a child that runs scripts keeps. Which namespaces there are cannot change at a reload."""
+    wanted = VRRP_CAPABILITIES if kind is ChildKind.VRRP else CHECKER_CAPABILITIES
+    abroad = config.globals.net_namespace_ipvs is not None or not in_initial_network_namespace()
+    return wanted | NAMESPACE_CAPABILITIES if abroad else wanted
 
 
 def _process_name(kind: ChildKind, config: Config) -> str:

@@ -43,7 +43,8 @@ class ChildContext:
 
     `channel` is the child's end of the socketpair to the parent. `bfd_in` is where a VRRP or checker child reads
     BfdEvents; `bfd_out` is where the BFD child writes them, by receiver. `respawned` tells that a predecessor died:
-    what it left in the kernel is to be adopted or removed.
+    what it left in the kernel is to be adopted or removed. `forked_ns` (monotonic) is when the child began: what was
+    sent before that was meant for a predecessor.
     """
 
     kind: ChildKind
@@ -55,3 +56,4 @@ class ChildContext:
     bfd_out: dict[ChildKind, int] = field(default_factory=dict)
     respawned: bool = False
     generation: int = 0
+    forked_ns: int = 0

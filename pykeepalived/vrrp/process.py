@@ -155,7 +155,7 @@ class VrrpProcess:
         )
         self._records = RecordWriter(context.log, self._recorder.text, "vrrp")
         self._service.on_internal_error = self._records.write_once
-        self._sockets = AdvertSockets(self._now, self._recorder.hear(self._router), self._log.write)
+        self._sockets = AdvertSockets(self._now, self._router.hear, self._log.write, self._recorder.ring)
 
     def run(self) -> int:
         """Take over the addresses and run until told to stop."""
@@ -298,7 +298,6 @@ class VrrpProcess:
 
     def _read_adverts(self, sockets: PoolSockets) -> None:
         self._sockets.read(sockets)
-        self._recorder.ring.trim()
         self._settle()
 
     def _send_adverts(self, effect: effects.SendAdverts) -> None:
@@ -406,7 +405,7 @@ class VrrpProcess:
     def _watch_bfd(self) -> None:
         if self._context.bfd_in is None:
             return
-        reader = BfdPipeReader(self._context.bfd_in)
+        reader = BfdPipeReader(self._context.bfd_in, self._context.forked_ns)
 
         def readable() -> None:
             try:

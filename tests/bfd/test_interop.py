@@ -290,3 +290,22 @@ def test_vrrp_follows_the_session_whoever_is_killed(lan: Line) -> None:
     told = "Received BFD event: instance b1 is in state Up"
     assert lan.wait(lambda: any(told in text for _, text in node.lines[before:])), lan.log()
     assert not any("in state Down" in text for _, text in node.lines[before:]), lan.log()
+
+
+def test_a_successor_passes_over_what_its_predecessor_left_in_the_pipe(lan: Line) -> None:
+    neighbor = lan.start_bird(bird())
+    node = lan.daemon("a", ours() + TRACKING)
+    assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
+    assert lan.wait(lambda: node.said("Received BFD event: instance b1 is in state Up")), lan.log()
+    predecessor = node.pid_of("vrrp")
+    os.kill(predecessor, signal.SIGSTOP)
+    lan.cut()
+    assert lan.wait(lambda: state(node) == "Down"), lan.log()
+    lan.heal()
+    assert lan.wait(lambda: state(node) == "Up"), lan.log()
+    before = len(node.lines)
+    os.kill(predecessor, signal.SIGKILL)
+    told = "Received BFD event: instance b1 is in state "
+    assert lan.wait(lambda: any(told in text for _, text in node.lines[before:])), lan.log()
+    lan.pause(0.5)
+    assert not any(f"{told}Down" in text for _, text in node.lines[before:]), lan.log()
