@@ -5,7 +5,7 @@ Pure: the ring of entries and the text are observe/recorder.py, files and clocks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
@@ -49,20 +49,32 @@ class Base:
     adopt: bool = False
     exact: bool = True
     told: dict[object, Entry] = field(default_factory=dict)
+    heard: dict[object, Entry] = field(default_factory=dict)
 
-    def fold(self, entries: Iterable[Entry]) -> None:
+    def before(self) -> list[Entry]:
+        """What a Router is told before the first entry, in this order."""
+        return [*self.told.values(), *self.heard.values()]
+
+    def fold(self, entries: list[Entry]) -> None:
         """Take in what is no longer kept one by one."""
         self.exact = False
+        heard: dict[object, Entry] = {}
         links = {each.name: each for each in self.view.interfaces}
         addresses = {_place(each): each for each in self.view.addresses}
         for entry in entries:
-            if entry[0] > self.at:
-                self.wall += entry[0] - self.at
-                self.at = entry[0]
             if len(entry) > 2:
-                self.told["heard", _pool_key(entry[1]), _origin(entry)] = entry
+                # of repetitions only the last one; IPv4 from the addresses on, as identification and sum differ
+                heard[entry[1], entry[2] if entry[3] else entry[2][12:]] = entry
             elif len(entry) == 2:
+                if isinstance(entry[1], Shown) and entry[1].state == "MASTER":
+                    # whoever was master before is not any more
+                    heard.clear()
+                    self.heard.clear()
                 self._fold(entry, links, addresses)
+        self.wall += entries[-1][0] - self.at
+        self.at = entries[-1][0]
+        for entry in heard.values():
+            self.heard[_pool_key(entry[1]), _origin(entry)] = entry
         self.view = replace(self.view, interfaces=tuple(links.values()), addresses=tuple(addresses.values()))
 
     def _fold(self, entry: Entry, links: dict[str, inputs.Interface], addresses: dict[object, inputs.Address]) -> None:
@@ -97,30 +109,14 @@ class Base:
                 self.told[type(message), name] = entry
             case inputs.ProcessCount(name) | inputs.BfdChanged(name):
                 self.told[type(message), name] = entry
-            case Shown("instance", _, "MASTER"):
-                # whoever was master before is not any more
-                for key in [key for key in self.told if isinstance(key, tuple) and key[0] == "heard"]:
-                    del self.told[key]
 
 
 class Recorder:
-    """Keeps the last inputs of one Router. The shell notes everything that goes in, and calls `trim` now and then."""
+    """Keeps the last inputs of one Router. The shell notes everything that goes in; datagrams go right into `ring`."""
 
     def __init__(self, config: Config, view: inputs.View, now: int, wall: int, *, adopt: bool) -> None:
         self.base = Base(config, view, now, wall, adopt)
         self.ring = Ring(self.base.fold)
-
-    def hear(self, router: Router) -> Callable[..., None]:
-        """Router.hear that also notes what it hears."""
-        take, ring = router.hear, self.ring
-
-        def hear(
-            pool: effects.Pool, data: bytes, now: int, source: bytes = b"", destination: bytes = b"", limit: int = -1
-        ) -> None:
-            ring.append((now, pool, data, source, destination, limit))
-            take(pool, data, now, source, destination, limit)
-
-        return hear
 
     def message(self, message: inputs.Input, now: int) -> None:
         self.ring.append((now, message))
@@ -161,7 +157,7 @@ def encode(base: Base, entries: Iterable[Entry], secrets: bool = False) -> str:
         "config": codec.encode(_own_part(base.config), secrets),
         "view": codec.encode(base.view),
     }
-    told = ({"before": True, **_line(codec, entry, hidden, secrets)} for entry in base.told.values())
+    told = ({"before": True, **_line(codec, entry, hidden, secrets)} for entry in base.before())
     return write_lines(header, (*told, *(_line(codec, entry, hidden, secrets) for entry in entries)))
 
 
@@ -269,7 +265,7 @@ def replay(base: Base, entries: list[Entry]) -> Replay:
     What happens before the first entry of a record that is not exact is left out.
     """
     player = _Player(base)
-    for entry in base.told.values():
+    for entry in base.before():
         player.play((base.at, *entry[1:]))
     if not base.exact:
         player.moments.clear()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pykeepalived.config.model.values import Ip
 from pykeepalived.netlink import bpf
 from pykeepalived.observe.cause import LogLine
+from pykeepalived.observe.recorder import Ring
 from pykeepalived.vrrp.effects import Flow, Frame, Pool
 from pykeepalived.vrrp.mmsg import SENDER
 
@@ -168,11 +169,12 @@ class _Way:
 
 
 class AdvertSockets:
-    """All open pools. What arrives goes to `hear`; `log` gets what could not be sent."""
+    """All open pools. What arrives is noted in `ring` and goes to `hear`; `log` gets what could not be sent."""
 
-    def __init__(self, now: Callable[[], int], hear: Hear, log: Callable[[LogLine], object]) -> None:
+    def __init__(self, now: Callable[[], int], hear: Hear, log: Callable[[LogLine], object], ring: Ring) -> None:
         self._now = now
         self._hear = hear
+        self._ring = ring
         self._log = log
         self._open: dict[Pool, PoolSockets] = {}
         self._ways: dict[Flow, _Way] = {}
@@ -253,23 +255,27 @@ class AdvertSockets:
     # receiving
 
     def read(self, sockets: PoolSockets) -> None:
-        """Hand over what has arrived on a pool, at most _READS datagrams."""
+        """Note and hand over what has arrived on a pool, at most _READS datagrams."""
         if sockets.pool.family == 4:
             self._read4(sockets)
         else:
             self._read6(sockets)
+        self._ring.trim()
 
     def _read4(self, sockets: PoolSockets) -> None:
         pool, receive, hear, now = sockets.pool, sockets.receive.recv, self._hear, self._now
+        note = self._ring.append
         for _ in range(_READS):
             try:
                 data = receive(_READ_SIZE)
             except OSError:
                 return
-            hear(pool, data, now(), b"", b"", -1)
+            moment = now()
+            note((moment, pool, data, b"", b"", -1))
+            hear(pool, data, moment, b"", b"", -1)
 
     def _read6(self, sockets: PoolSockets) -> None:
-        pool, receive = sockets.pool, sockets.receive.recvmsg
+        pool, receive, note = sockets.pool, sockets.receive.recvmsg, self._ring.append
         for _ in range(_READS):
             try:
                 data, ancillary, _flags, address = receive(_READ_SIZE, _ANCILLARY)
@@ -284,7 +290,9 @@ class AdvertSockets:
             source = self._sources.get(address[0])
             if source is None:
                 source = self._remember_source(address[0])
-            self._hear(pool, data, self._now(), source, destination, hop_limit)
+            moment = self._now()
+            note((moment, pool, data, source, destination, hop_limit))
+            self._hear(pool, data, moment, source, destination, hop_limit)
 
     def _remember_source(self, text: str) -> bytes:
         if len(self._sources) >= 1024:

@@ -16,6 +16,7 @@ import pytest
 
 from pykeepalived.config.model.values import Ip
 from pykeepalived.observe.cause import LogLine
+from pykeepalived.observe.recorder import Ring
 from pykeepalived.vrrp.effects import Flow, Frame, Pool
 from pykeepalived.vrrp.mmsg import SLOTS, BatchSender
 from pykeepalived.vrrp.sockets import AdvertSockets, FrameSocket
@@ -120,7 +121,7 @@ def read(sockets: AdvertSockets, pool: Pool, heard: Heard, count: int) -> None:
 @pytest.mark.parametrize("count", [1, 7, 8, 200])
 def test_ipv4_multicast_in_order_and_in_any_number(cable: dict[str, int], count: int) -> None:
     heard = Heard()
-    sockets = AdvertSockets(lambda: 0, heard.hear, heard.lines.append)
+    sockets = AdvertSockets(lambda: 0, heard.hear, heard.lines.append, Ring(len))
     out = Pool(family=4, protocol=112, interface="eth0", group=GROUP4)
     back = Pool(family=4, protocol=112, interface="eth1", group=GROUP4, receive_buffer=1 << 20)
     sockets.open(out, cable["eth0"])
@@ -141,7 +142,7 @@ def test_ipv4_multicast_in_order_and_in_any_number(cable: dict[str, int], count:
 @pytest.mark.parametrize("count", [1, 40])
 def test_ipv6_multicast_has_source_hop_limit_and_checksum(cable: dict[str, int], count: int) -> None:
     heard = Heard()
-    sockets = AdvertSockets(lambda: 0, heard.hear, heard.lines.append)
+    sockets = AdvertSockets(lambda: 0, heard.hear, heard.lines.append, Ring(len))
     out = Pool(family=6, protocol=112, interface="eth0", group=GROUP6)
     back = Pool(family=6, protocol=112, interface="eth1", group=GROUP6, receive_buffer=1 << 20)
     sockets.open(out, cable["eth0"])
@@ -161,7 +162,7 @@ def test_ipv6_multicast_has_source_hop_limit_and_checksum(cable: dict[str, int],
 @pytest.mark.netns
 def test_own_adverts_are_not_heard(cable: dict[str, int]) -> None:
     heard = Heard()
-    sockets = AdvertSockets(lambda: 0, heard.hear, heard.lines.append)
+    sockets = AdvertSockets(lambda: 0, heard.hear, heard.lines.append, Ring(len))
     pool = Pool(family=4, protocol=112, interface="eth0", group=GROUP4)
     opened = sockets.open(pool, cable["eth0"])
     flow = Flow(pool=pool, instance="VI_1", source=ip("192.0.2.1"), destination=GROUP4, hop_limit=255)
@@ -172,7 +173,7 @@ def test_own_adverts_are_not_heard(cable: dict[str, int]) -> None:
 @pytest.mark.netns
 def test_flood_is_read_in_portions(cable: dict[str, int]) -> None:
     heard = Heard()
-    sockets = AdvertSockets(lambda: 0, heard.hear, heard.lines.append)
+    sockets = AdvertSockets(lambda: 0, heard.hear, heard.lines.append, Ring(len))
     out = Pool(family=4, protocol=112, interface="eth0", group=GROUP4)
     back = Pool(family=4, protocol=112, interface="eth1", group=GROUP4, receive_buffer=1 << 20)
     sockets.open(out, cable["eth0"])
@@ -187,7 +188,7 @@ def test_flood_is_read_in_portions(cable: dict[str, int]) -> None:
 @pytest.mark.netns
 @pytest.mark.keyword("vrrp_instance/unicast_src_ip")
 def test_unicast_binds_an_address_that_is_not_there_yet(cable: dict[str, int]) -> None:
-    sockets = AdvertSockets(lambda: 0, Heard().hear, lambda line: None)
+    sockets = AdvertSockets(lambda: 0, Heard().hear, lambda line: None, Ring(len))
     pool = Pool(family=4, protocol=112, interface="", source=ip("203.0.113.9"))
     opened = sockets.open(pool, 0)
     assert opened.receive.getsockname()[0] == "203.0.113.9"
@@ -200,7 +201,7 @@ def test_unicast_binds_an_address_that_is_not_there_yet(cable: dict[str, int]) -
 @pytest.mark.netns
 def test_what_cannot_be_sent_is_logged_except_goodbyes(cable: dict[str, int]) -> None:
     heard = Heard()
-    sockets = AdvertSockets(lambda: 0, heard.hear, heard.lines.append)
+    sockets = AdvertSockets(lambda: 0, heard.hear, heard.lines.append, Ring(len))
     pool = Pool(family=4, protocol=112, interface="eth0", group=GROUP4)
     sockets.open(pool, cable["eth0"])
     flow = Flow(pool=pool, instance="VI_1", source=ip("192.0.2.1"), destination=GROUP4, hop_limit=255)
@@ -215,7 +216,7 @@ def test_what_cannot_be_sent_is_logged_except_goodbyes(cable: dict[str, int]) ->
 
 @pytest.mark.netns
 def test_vmac_parent_passes_the_group(cable: dict[str, int]) -> None:
-    sockets = AdvertSockets(lambda: 0, Heard().hear, lambda line: None)
+    sockets = AdvertSockets(lambda: 0, Heard().hear, lambda line: None, Ring(len))
     pool = Pool(family=4, protocol=112, interface="eth1", group=GROUP4, join_parent="eth0")
     sockets.open(pool, cable["eth1"], cable["eth0"])
     shown = ["ip", "maddress", "show", "dev", "eth0"]
