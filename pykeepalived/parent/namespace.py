@@ -33,6 +33,14 @@ def enter(name: str) -> None:
         os.close(fd)
 
 
+def in_initial_network_namespace() -> bool:
+    """Whether this process is in the network namespace of process 1; False where that cannot be seen."""
+    try:
+        return os.path.samefile("/proc/self/ns/net", "/proc/1/ns/net")
+    except OSError:
+        return False
+
+
 class PrivateRunDirectory:
     """/run/keepalived/NAME mounted on /run/keepalived, for this process and its children only."""
 

@@ -1,7 +1,8 @@
-"""Least privilege: what a child will never need is taken from its capability bounding set (capabilities(7)).
+"""Least privilege: a child keeps the capabilities its work needs and gives up the others (capabilities(7)).
 
-Nothing here may break a script: a child that may run scripts of other users keeps what setuid programs and the root
-user's scripts need, which is everything. So only the BFD child, which runs no scripts, is bounded.
+Nothing here may break a script. Scripts of the root user get back at their exec what the bounding set holds, and may
+call sudo; so a child that runs scripts keeps its bounding set and gives up only what it holds itself. The BFD child
+runs none and gives up both, and the chance of getting anything by executing a program.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from pykeepalived.runtime.log import Log
 _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 23, 24, 38
 _CAPABILITY_VERSION_3 = 0x20080522
 
-CAP_DAC_OVERRIDE, CAP_NET_BIND_SERVICE, CAP_NET_ADMIN, CAP_NET_RAW = 1, 10, 12, 13
-CAP_IPC_LOCK, CAP_SYS_NICE, CAP_SYS_RESOURCE = 14, 23, 24
+CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_KILL, CAP_SETGID, CAP_SETUID = 0, 1, 3, 5, 6, 7
+CAP_NET_BIND_SERVICE, CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK = 10, 12, 13, 14
+CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE = 19, 21, 23, 24
 
 BFD_CAPABILITIES = frozenset(
     {
         CAP_DAC_OVERRIDE,
+        CAP_FOWNER,
         CAP_NET_BIND_SERVICE,
         CAP_NET_ADMIN,
         CAP_NET_RAW,
@@ -28,7 +31,17 @@ BFD_CAPABILITIES = frozenset(
         CAP_SYS_RESOURCE,
     }
 )
-"""Sockets bound to an interface, scheduling class, locked memory; pid and dump files in directories of others."""
+"""Sockets, low ports and kernel tables; scheduling class and locked memory; pid and dump files beside those of others
+(in a sticky directory too)."""
+
+CHECKER_CAPABILITIES = BFD_CAPABILITIES | {CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_CHOWN}
+"""And scripts of other users, their end, and FIFOs that belong to them."""
+
+VRRP_CAPABILITIES = CHECKER_CAPABILITIES | {CAP_SYS_PTRACE}
+"""And the processes of others for vrrp_track_process, where /proc hides them (hidepid)."""
+
+NAMESPACE_CAPABILITIES = frozenset({CAP_SYS_ADMIN, CAP_SYS_PTRACE})
+"""What entering another network namespace takes."""
 
 
 class _Header(ctypes.Structure):
@@ -40,6 +53,22 @@ class _Data(ctypes.Structure):
 
 
 def keep_only(capabilities: frozenset[int], log: Log) -> None:
+    """Give up every other capability that this process holds; a program it executes may get it back."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = _Header(_CAPABILITY_VERSION_3, 0)
+    data = (_Data * 2)()
+    if libc.capget(ctypes.byref(header), data) == 0:
+        for word in range(2):
+            mask = sum(1 << (bit - 32 * word) for bit in capabilities if 0 <= bit - 32 * word < 32)
+            data[word].effective &= mask
+            data[word].permitted &= mask
+            data[word].inheritable &= mask
+        if libc.capset(ctypes.byref(header), data) == 0:
+            return
+    log.warning(f"Unable to drop capabilities - {os.strerror(ctypes.get_errno())}")
+
+
+def refuse_others(capabilities: frozenset[int], log: Log) -> None:
     """Give up every other capability for good, and the chance of getting one by executing a setuid program."""
     libc = ctypes.CDLL(None, use_errno=True)
     zero = ctypes.c_ulong(0)
@@ -49,14 +78,4 @@ def keep_only(capabilities: frozenset[int], log: Log) -> None:
             libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(number), zero, zero, zero)
         number += 1
     libc.prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), zero, zero, zero)
-    header = _Header(_CAPABILITY_VERSION_3, 0)
-    data = (_Data * 2)()
-    if libc.capget(ctypes.byref(header), data) == 0:
-        for word in range(2):
-            mask = sum(1 << (bit - 32 * word) for bit in capabilities if 0 <= bit - 32 * word < 32)
-            data[word].effective &= mask
-            data[word].permitted &= mask
-            data[word].inheritable = 0
-        if libc.capset(ctypes.byref(header), data) == 0:
-            return
-    log.warning(f"Unable to drop capabilities - {os.strerror(ctypes.get_errno())}")
+    keep_only(capabilities, log)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pykeepalived.parent.namespace import in_initial_network_namespace
 from tests.parent.running import ROOT, alive, wait_for
 
 ALL = {"wants": ["vrrp", "checker", "bfd"]}
@@ -572,18 +573,32 @@ def test_the_children_hold_no_descriptors_of_others(daemon):
         assert sum("eventpoll" in target for target in targets) == 1
 
 
+BFD_NEEDS = 1 << 1 | 1 << 3 | 1 << 10 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 23 | 1 << 24
+SCRIPTS_NEED = 1 << 0 | 1 << 5 | 1 << 6 | 1 << 7
+TRACKED_PROCESSES_NEED = 1 << 19
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_the_bfd_child_has_only_the_capabilities_it_needs(daemon):
+def test_the_children_hold_only_the_capabilities_they_need(daemon):
     running = daemon(ALL)
     running.wait_line("Startup complete")
-    status = dict(
-        line.split(":\t", 1)
-        for line in Path(f"/proc/{running.pid('b')}/status").read_text().splitlines()
-        if "\t" in line
-    )
-    assert status["NoNewPrivs"] == "1"
+    full = int(process_status(os.getpid())["CapBnd"], 16)
+    bfd = process_status(running.pid("b"))
+    assert bfd["NoNewPrivs"] == "1"
     for name in ("CapEff", "CapPrm", "CapBnd"):
-        assert int(status[name], 16) & ~(1 << 1 | 1 << 10 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 23 | 1 << 24) == 0
+        assert int(bfd[name], 16) & ~BFD_NEEDS == 0
+    needs = BFD_NEEDS | SCRIPTS_NEED
+    if not in_initial_network_namespace():
+        needs |= 1 << 19 | 1 << 21
+    for child, needed in (("c", needs), ("v", needs | TRACKED_PROCESSES_NEED)):
+        status = process_status(running.pid(child))
+        assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == full & needed
+        assert int(status["CapBnd"], 16) == full, "scripts of the root user get everything"
+
+
+def process_status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines if "\t" in line)
 
 
 def test_systemd_hears_of_everything(daemon, tmp_path):

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import struct
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from pykeepalived.config.model.globals import Scheduling
 from pykeepalived.runtime.log import Log
-from pykeepalived.runtime.privileges import BFD_CAPABILITIES, keep_only
+from pykeepalived.runtime.privileges import BFD_CAPABILITIES, VRRP_CAPABILITIES, keep_only, refuse_others
 from pykeepalived.runtime.scheduling import (
     ChildScheduling,
     exact_timers,
@@ -241,7 +242,7 @@ def test_death_of_the_parent():
 def test_privileges_are_given_up_for_good():
     def work():
         lines = Lines()
-        keep_only(BFD_CAPABILITIES, Log([lines]))
+        refuse_others(BFD_CAPABILITIES, Log([lines]))
         assert lines.lines == []
         status = Path("/proc/self/status").read_text()
         allowed = sum(1 << number for number in BFD_CAPABILITIES)
@@ -253,3 +254,27 @@ def test_privileges_are_given_up_for_good():
             os.setuid(65534)
 
     in_child(work)
+
+
+@needs_root
+def test_what_a_child_gives_up_its_scripts_get_back():
+    def work():
+        lines = Lines()
+        before = capability_sets(Path("/proc/self/status").read_text())
+        keep_only(VRRP_CAPABILITIES, Log([lines]))
+        assert lines.lines == []
+        after = capability_sets(Path("/proc/self/status").read_text())
+        allowed = sum(1 << number for number in VRRP_CAPABILITIES)
+        assert after["CapEff"] == after["CapPrm"] == before["CapPrm"] & allowed
+        assert after["CapBnd"] == before["CapBnd"]
+        script = subprocess.run(["cat", "/proc/self/status"], capture_output=True, text=True, check=True, timeout=60)
+        assert capability_sets(script.stdout)["CapEff"] == before["CapBnd"]
+        os.setgid(65534)
+        os.setuid(65534)
+
+    in_child(work)
+
+
+def capability_sets(status: str) -> dict[str, int]:
+    lines = (line.split(":\t") for line in status.splitlines() if line.startswith("Cap"))
+    return {name: int(value, 16) for name, value in lines}
