@@ -11,9 +11,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import pyparsing as pp
-
 from pykeepalived.config.statement import CLOSE, OPEN, Statement
+from pykeepalived.deferred import defer
+
+defer("pyparsing")
+
+import pyparsing.core as pp  # noqa: E402
 
 LONGEST_LINE = 1022
 """Bytes of a physical line without its newline (keepalived reads longer ones in pieces)."""

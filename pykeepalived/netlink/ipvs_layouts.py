@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pykeepalived.netlink import library
+from pykeepalived.deferred import defer
 
-library.defer()
+defer("pyroute2")
 
 from pyroute2.netlink import genlmsg, nla  # noqa: E402
 

@@ -10,9 +10,9 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pykeepalived.netlink import library
+from pykeepalived.deferred import defer
 
-library.defer()
+defer("pyroute2")
 
 from pyroute2.netlink import nla, nlmsg  # noqa: E402
 from pyroute2.netlink.rtnl.fibmsg import fibmsg  # noqa: E402
