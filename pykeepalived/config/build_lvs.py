@@ -41,6 +41,7 @@ from pykeepalived.config.schema.checker_drafts import (
     HttpDraft,
     MiscDraft,
     SmtpDraft,
+    TcpDraft,
     UdpDraft,
     UrlDraft,
 )
@@ -183,9 +184,8 @@ class _Builder:
     def checker(self, real: RealDraft, draft: CheckerDraft) -> Checker | None:
         """The finished checker; None when its script is dropped."""
         common = self.common(real, draft)
-        kind = draft.kind
-        if kind is kinds.TCP:
-            return TcpCheck(connection=self.connection(real, draft), **common)
+        if isinstance(draft, TcpDraft):
+            return TcpCheck(connection=self.connection(real, draft), send=draft.send, expect=draft.expect, **common)
         if isinstance(draft, HttpDraft):
             return self.http(real, draft, common)
         if isinstance(draft, MiscDraft):

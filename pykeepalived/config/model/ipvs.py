@@ -89,7 +89,11 @@ class Checker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TcpCheck(Checker):
+    """`send` goes out first and `expect` must come back; b"" = no such word."""
+
     connection: Connection
+    send: bytes = b""
+    expect: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from pykeepalived.config.values import Fault
 
 
+OURS: Final = "pykeepalived"
+"""`since` of the keywords that keepalived does not have."""
+
+
 class Rejected:
     """The type of REJECTED: the words gave no value, the keyword is ignored and the old value stays."""
 
@@ -113,6 +117,12 @@ class Reading:
         """Record what keepalived only writes to its log: a warning that leaves the exit status alone."""
         self.report(at, code, message, word=word, kind=FindingClass.NONE, severity=Severity.WARNING)
 
+    def ours(self, statement: Statement, word: int = 0) -> None:
+        """Record, once, that keepalived does not know this word: a hint for files that are to serve both."""
+        text = f"keepalived does not know {' '.join(statement.words[: word + 1])}"
+        if not any(finding.message == text for finding in self.findings):
+            self.report(statement, "keyword-ours", text, word=word, kind=FindingClass.NONE, severity=Severity.HINT)
+
     def missing(self, statement: Statement, what: str = "") -> None:
         """Record a missing word that makes keepalived end at once with status 2."""
         name = statement.words[0]
@@ -195,9 +205,9 @@ class Keyword:
     """One keyword. Give `type` and `target` (the attribute of the draft that takes the value), or a `take` of its own.
 
     `once`: a second use is ignored with an error (the attribute must start as None). `process` is who acts on it.
-    `since` is the first release that has it, `deprecated` what to write instead, `deprecated_status` the class a use
-    of it counts as (NONE for a log line only). `secret`: the words are never shown. `starts` (root keywords): the
-    process that runs because of this keyword (vrrp, checker, bfd).
+    `since` is the first release that has it (OURS: keepalived has not), `deprecated` what to write instead,
+    `deprecated_status` the class a use of it counts as (NONE for a log line only). `secret`: the words are never shown.
+    `starts` (root keywords): the process that runs because of this keyword (vrrp, checker, bfd).
     """
 
     name: str

@@ -72,6 +72,11 @@ class CheckerDraft:
         return self.address if self.address is not None else self.real.address
 
 
+class TcpDraft(CheckerDraft):
+    send = b""
+    expect = b""
+
+
 class UdpDraft(CheckerDraft):
     payload: bytes | None = None
     require_reply = False

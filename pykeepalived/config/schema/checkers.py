@@ -5,117 +5,27 @@ from __future__ import annotations
 from pykeepalived.config.findings import FindingClass
 from pykeepalived.config.schema import checker_drafts as drafts
 from pykeepalived.config.schema import checker_handlers as handlers
+from pykeepalived.config.schema import extra_checkers as extra
 from pykeepalived.config.schema.base import Block, Keyword, table
 from pykeepalived.config.schema.checker_drafts import CheckerKind
+from pykeepalived.config.schema.checker_words import CHECKER, LENGTH, RETRY, SWITCH, connecting, switch, timing
 from pykeepalived.config.schema.lvs_handlers import text_setting
-from pykeepalived.config.schema.types import Flag, Integer, Switch, seconds
-from pykeepalived.config.values import U16, U32, U64
-
-CHECKER = "checker"
-TIMER_MAX = (U64 - 1) / 1_000_000
-DELAY = seconds(0, TIMER_MAX)
-PERIOD = seconds(0.000001, TIMER_MAX)
-CONNECT_TIMEOUT = seconds(0.000001, 4294.967295)
-RETRY = Integer(0, U32, notation="U32")
-PORT = Integer(1, U16)
-MARK = Integer(0, U32, notation="U32")
-LENGTH = Integer(0, U16, notation="U16", strict=True)
-SWITCH = Switch()
-
-
-def _switch(name: str, *, inherits: str = "", since: str = "", default: str = "no") -> Keyword:
-    take = handlers.stored(name, SWITCH)
-    return Keyword(name=name, process=CHECKER, type=SWITCH, take=take, default=default, inherits=inherits, since=since)
-
-
-def _timing(kind: CheckerKind) -> tuple[Keyword, ...]:
-    """The words of every checker that runs in periods."""
-    delay = kind.delay_before_retry_us
-    before = "delay_loop" if delay is None else str(delay // 1_000_000)
-    words = (
-        ("retry", "retry", RETRY, f"real server, else {kind.retry}", "real_server/retry"),
-        (
-            "delay_before_retry",
-            "delay_before_retry_us",
-            DELAY,
-            f"real server, else {before}",
-            "real_server/delay_before_retry",
-        ),
-        ("warmup", "warmup_us", DELAY, "real server, else delay_loop", "real_server/warmup"),
-        ("delay_loop", "delay_loop_us", PERIOD, "real server", "real_server/delay_loop"),
-    )
-    return (
-        *(
-            Keyword(
-                name=name,
-                process=CHECKER,
-                type=argument,
-                take=handlers.stored(target, argument),
-                default=default,
-                inherits=inherits,
-            )
-            for name, target, argument, default, inherits in words
-        ),
-        _switch("alpha", inherits="real_server/alpha", default="real server"),
-        _switch("log_all_failures", inherits="checker_log_all_failures"),
-    )
-
-
-_CONNECTION = (
-    Keyword(
-        name="connect_ip",
-        process=CHECKER,
-        take=handlers.connect_ip,
-        values="IP",
-        default="real server",
-        inherits="real_server",
-    ),
-    Keyword(
-        name="connect_port",
-        process=CHECKER,
-        type=PORT,
-        take=handlers.connection("port", PORT),
-        default="real server",
-        inherits="real_server",
-    ),
-    Keyword(name="bindto", process=CHECKER, take=handlers.bindto, values="IP", default="none"),
-    Keyword(name="bind_port", process=CHECKER, type=PORT, take=handlers.connection("bind_port", PORT), default="none"),
-    Keyword(
-        name="bind_if",
-        process=CHECKER,
-        take=handlers.bind_interface,
-        values="IFNAME, up to 15 characters",
-        default="none",
-        note="required for an IPv6 link-local destination",
-    ),
-    Keyword(
-        name="connect_timeout",
-        process=CHECKER,
-        type=CONNECT_TIMEOUT,
-        take=handlers.connection("connect_timeout_us", CONNECT_TIMEOUT),
-        default="real server",
-        inherits="real_server/connect_timeout",
-    ),
-    Keyword(name="fwmark", process=CHECKER, type=MARK, take=handlers.connection("fwmark", MARK), default="0"),
-)
-
-
-def _connecting(kind: CheckerKind) -> tuple[Keyword, ...]:
-    return (*_CONNECTION, *_timing(kind))
-
+from pykeepalived.config.schema.types import Flag, Integer
 
 _TCP = Keyword(
     name="TCP_CHECK",
     process=CHECKER,
     since="~0.5.8",
-    block=Block(table(_connecting(drafts.TCP)), handlers.begin(drafts.TCP), handlers.end),
+    block=Block(
+        table((*connecting(drafts.TCP), *extra.TCP_WORDS)), handlers.begin(drafts.TCP, drafts.TcpDraft), handlers.end
+    ),
 )
 
 _PING = Keyword(
     name="PING_CHECK",
     process=CHECKER,
     since="~2.1.0",
-    block=Block(table(_connecting(drafts.PING)), handlers.begin(drafts.PING), handlers.end),
+    block=Block(table(connecting(drafts.PING)), handlers.begin(drafts.PING), handlers.end),
 )
 
 _UDP = Keyword(
@@ -125,7 +35,7 @@ _UDP = Keyword(
     block=Block(
         table(
             (
-                *_connecting(drafts.UDP),
+                *connecting(drafts.UDP),
                 Keyword(
                     name="payload",
                     process=CHECKER,
@@ -158,7 +68,7 @@ _DNS = Keyword(
     block=Block(
         table(
             (
-                *_connecting(drafts.DNS),
+                *connecting(drafts.DNS),
                 Keyword(
                     name="type",
                     process=CHECKER,
@@ -181,7 +91,7 @@ _SMTP = Keyword(
     block=Block(
         table(
             (
-                *_connecting(drafts.SMTP),
+                *connecting(drafts.SMTP),
                 Keyword(
                     name="helo_name",
                     process=CHECKER,
@@ -193,7 +103,7 @@ _SMTP = Keyword(
                 Keyword(
                     name="host",
                     process=CHECKER,
-                    block=Block(table(_connecting(drafts.SMTP)), handlers.begin_host),
+                    block=Block(table(connecting(drafts.SMTP)), handlers.begin_host),
                     deprecated="write more SMTP_CHECK blocks",
                     note="adds a checker for the real server; its words land on the enclosing block",
                 ),
@@ -213,7 +123,7 @@ _MISC = Keyword(
     block=Block(
         table(
             (
-                *_timing(drafts.MISC),
+                *timing(drafts.MISC),
                 Keyword(name="misc_path", process=CHECKER, take=handlers.misc_path, values="QSTR", since="~1.3.7"),
                 Keyword(
                     name="misc_timeout",
@@ -286,7 +196,7 @@ _BFD = Keyword(
                 Keyword(
                     name="name", process=CHECKER, take=handlers.bfd_name, values="STR", note="must be defined earlier"
                 ),
-                _switch("alpha", inherits="real_server/alpha", default="real server"),
+                switch("alpha", inherits="real_server/alpha", default="real server"),
             )
         ),
         handlers.begin(drafts.BFD, drafts.BfdDraft),
@@ -351,7 +261,7 @@ def _web(kind: CheckerKind, tls: tuple[Keyword, ...], url: tuple[Keyword, ...]) 
         block=Block(
             table(
                 (
-                    *_connecting(kind),
+                    *connecting(kind),
                     *tls,
                     Keyword(
                         name="nb_get_retry",
@@ -386,7 +296,7 @@ def _web(kind: CheckerKind, tls: tuple[Keyword, ...], url: tuple[Keyword, ...]) 
                         default="virtualhost or address",
                         since="debian2.2.7=no",
                     ),
-                    _switch("fast_recovery"),
+                    switch("fast_recovery"),
                     Keyword(
                         name="url",
                         process=CHECKER,
@@ -403,7 +313,7 @@ def _web(kind: CheckerKind, tls: tuple[Keyword, ...], url: tuple[Keyword, ...]) 
 _HTTP = _web(drafts.HTTP, (), ())
 _SSL = _web(
     drafts.SSL,
-    (_switch("tls_compliant", since=_TLS_SINCE),),
+    (switch("tls_compliant", since=_TLS_SINCE),),
     (
         Keyword(
             name="tls_compliant",

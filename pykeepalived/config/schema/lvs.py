@@ -5,7 +5,8 @@ from __future__ import annotations
 from pykeepalived.config.model.ipvs import Protocol
 from pykeepalived.config.schema import lvs_handlers as handlers
 from pykeepalived.config.schema.base import REJECTED, ArgumentType, Block, Keyword, Reading, Take, ValueBlock, table
-from pykeepalived.config.schema.checkers import CHECKER, CHECKERS, CONNECT_TIMEOUT, DELAY, PERIOD
+from pykeepalived.config.schema.checker_words import CHECKER, CONNECT_TIMEOUT, DELAY, PERIOD
+from pykeepalived.config.schema.checkers import CHECKERS
 from pykeepalived.config.schema.script_words import take_script
 from pykeepalived.config.schema.types import Flag, Integer, Switch, Word
 from pykeepalived.config.statement import Statement

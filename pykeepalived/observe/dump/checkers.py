@@ -79,6 +79,10 @@ def _kind(checker: Checker, now: CheckerSnapshot, virtual: VirtualServer, moment
     match checker:
         case TcpCheck():
             yield "Keepalive method = TCP_CHECK"
+            if checker.send:
+                yield f"  Send len = {len(checker.send)}"
+            if checker.expect:
+                yield f"  Expect len = {len(checker.expect)}"
         case HttpCheck():
             yield from _http(checker)
         case SmtpCheck():
