@@ -1,4 +1,4 @@
-"""Real neighbors for the tests in namespaces: our daemon or keepalived on host a, BIRD or keepalived on host b."""
+"""Real neighbors for the tests in namespaces: our daemon or keepalived on host a; BIRD, FRR or keepalived on b."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pykeepalived.lab.net import Namespace, Network, network
 from pykeepalived.lab.node import OURS, Node
+from tests.bfd.frr import Frr
 
 C_DAEMON = ("keepalived",)
 _numbers = iter(range(1_000_000))
@@ -86,6 +87,7 @@ class Line:
     b: Namespace
     nodes: dict[str, Node] = field(default_factory=dict)
     bird: Bird | None = None
+    frr: Frr | None = None
 
     def daemon(self, host: str, config: str, program: tuple[str, ...] = OURS) -> Node:
         """Start a daemon with keepalived's command line on a host."""
@@ -106,11 +108,16 @@ class Line:
         assert self.wait(control.exists, 10)
         return self.bird
 
+    def start_frr(self, config: str) -> Frr:
+        """Start FRR on host b."""
+        self.frr = Frr.start(self.b, config)
+        return self.frr
+
     def wait(self, condition: Callable[[], object], seconds: float = 20) -> bool:
         """Read all logs until the condition holds (True) or the time is over (False)."""
         end = time.monotonic() + seconds
         with selectors.DefaultSelector() as selector:
-            for reader in [*self.nodes.values(), *([self.bird] if self.bird else [])]:
+            for reader in [*self.nodes.values(), *(other for other in (self.bird, self.frr) if other)]:
                 selector.register(reader.fileno(), selectors.EVENT_READ, reader)
             while not condition():
                 left = end - time.monotonic()
@@ -136,6 +143,8 @@ class Line:
         lines = [(at, f"{node.name}: {line}") for node in self.nodes.values() for at, line in node.lines]
         if self.bird:
             lines += [(at, f"bird: {line}") for at, line in self.bird.lines]
+        if self.frr:
+            lines += [(at, f"frr: {line}") for at, line in self.frr.lines]
         return "\n".join(f"{at / 1e9:.3f} {line}" for at, line in sorted(lines))
 
 
@@ -167,6 +176,8 @@ def line(directory: Path) -> Iterator[Line]:
             if made.bird is not None:
                 made.bird.process.send_signal(signal.SIGKILL)
                 made.bird.process.wait(10)
+            if made.frr is not None:
+                made.frr.kill()
 
 
 def ours(neighbor: str = "10.99.0.2", source: str = "10.99.0.1", interval: float = 100, extra: str = "") -> str:
