@@ -86,9 +86,9 @@ def _load(path: str, environment: Environment, options: LoadOptions) -> LoadResu
             include_checks=ALL_CHECKS if options.all_config else NO_CHECKS,
         ),
     )
-    paths, findings = _main_files(path, options.files)
+    paths, findings = _main_files(path, options)
     if not paths:
-        status = EXIT_OK if options.config_test else EXIT_NO_CONFIG
+        status = exit_status(findings) if options.config_test else EXIT_NO_CONFIG
         return LoadResult(config=None, findings=tuple(findings), exit_status=status)
     for name in paths:
         source.read_file(name)
@@ -105,20 +105,22 @@ def _load(path: str, environment: Environment, options: LoadOptions) -> LoadResu
     return _read(source, findings, environment, options)
 
 
-def _main_files(pattern: str, files: ConfigFiles) -> tuple[list[str], list[Finding]]:
-    """The main files a pattern names; several are read, but that is an error."""
+def _main_files(pattern: str, options: LoadOptions) -> tuple[list[str], list[Finding]]:
+    """The main files a pattern names; several are read, but that is an error. None counts as one with -e only."""
+    files = options.files
+    absent = FindingClass.FILE_NOT_FOUND if options.all_config else FindingClass.NONE
     findings: list[Finding] = []
     found: list[str] = []
     for name in alternatives(pattern):
         for path in files.find(name):
             objection = files.objection(path)
             if objection:
-                findings.append(Finding("file-unusable", objection, None, Severity.ERROR, FindingClass.NONE))
+                findings.append(Finding("file-unusable", objection, None, Severity.ERROR, absent))
             else:
                 found.append(path)
     if not found and not findings:
         text = f"Config files missing '{pattern}'."
-        findings.append(Finding("file-missing", text, None, Severity.ERROR, FindingClass.NONE))
+        findings.append(Finding("file-missing", text, None, Severity.ERROR, absent))
     if len(found) > 1:
         text = f"More than one file matches the configuration file {pattern}: all are read"
         findings.append(Finding("files-several", text, None, Severity.ERROR, FindingClass.MULTIPLE_FILES))

@@ -26,8 +26,11 @@ def run(*words, **more):
 def test_version_goes_to_standard_error_and_can_be_parsed():
     result = run("-v")
     assert (result.returncode, result.stdout) == (0, "")
-    first = result.stderr.splitlines()[0]
-    assert first.startswith("Keepalived v2.4.3 (")
+    paragraphs = result.stderr.split("\n\n")
+    assert paragraphs[0].startswith("Keepalived v2.4.3 (")
+    assert [paragraph.split()[0] for paragraph in paragraphs[1:]] == [
+        *("Copyright(C)", "Built", "configure", "Config", "System"),
+    ]
     assert "Config options:  NFTABLES LVS REGEX VRRP " in result.stderr
 
 
@@ -53,6 +56,12 @@ def test_a_missing_configuration_file_is_status_6(tmp_path):
     result = run("-n", "-l", "-G", "-f", str(tmp_path / "none"), "-p", str(tmp_path / "p"))
     assert result.returncode == 6
     assert f"Config files missing '{tmp_path}/none'." in result.stderr
+
+
+@pytest.mark.parametrize(("words", "status"), [((), 0), (("-e",), 4)])
+def test_a_config_test_without_a_file_fails_only_where_files_are_checked(tmp_path, words, status):
+    result = run("-t", *words, "-f", str(tmp_path / "none.conf"))
+    assert (result.returncode, result.stderr) == (status, f"Config files missing '{tmp_path}/none.conf'.\n")
 
 
 def test_a_small_config_test_is_quiet_and_0(tmp_path):
