@@ -16,6 +16,7 @@ from pykeepalived.config.model.values import Ip
 from pykeepalived.observe.codec import Codec, CodecError, placeholder
 from pykeepalived.observe.recorder import Entry, Moment, Replay, Ring, Shown, read_lines, replay_of, write_lines
 from pykeepalived.vrrp import effects, inputs
+from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND
 from pykeepalived.vrrp.packet import AUTH_DATA_LENGTH, AUTH_PASS, PROTOCOL_VRRP, seal
 from pykeepalived.vrrp.router import Router
 
@@ -25,6 +26,9 @@ _MODULES: tuple[ModuleType, ...] = (
     *(inputs, effects),
 )
 _UNUSED = {"virtual_servers": (), "virtual_server_groups": (), "ssl": None}
+
+_MISSED = 4
+"""A master that has missed so many adverts is gone (RFC 9568 section 6.1: three and a part)."""
 
 _PoolKey = tuple[int, int, str, str, Ip | None, Ip | None]
 
@@ -52,8 +56,10 @@ class Base:
     heard: dict[object, Entry] = field(default_factory=dict)
 
     def before(self) -> list[Entry]:
-        """What a Router is told before the first entry, in this order."""
-        return [*self.told.values(), *self.heard.values()]
+        """What a Router is told before the first entry, in this order. Masters that fell silent are not heard of."""
+        longest_us = max((instance.advert_int_us for instance in self.config.vrrp_instances), default=0)
+        since = self.at - _MISSED * longest_us * NANOSECONDS_PER_MICROSECOND
+        return [*self.told.values(), *(entry for entry in self.heard.values() if entry[0] >= since)]
 
     def fold(self, entries: list[Entry]) -> None:
         """Take in what is no longer kept one by one."""
@@ -286,17 +292,21 @@ class _Player:
             config = replace(config, globals=replace(config.globals, vrrp_defaults=still))
         self._router = Router(config, base.view, base.at, self._wall, adopt=base.adopt or not base.exact, log_detail=1)
         self._drain()
+        if not base.exact:
+            self._router.tick(base.at)
+            self._drain()
 
     def _wall(self) -> int:
         return self._base.wall + self._now - self._base.at
 
     def play(self, entry: Entry) -> None:
         router = self._router
-        if not self._base.exact and len(entry) > 1:
-            self._catch_up(entry[0])
         self._now = now = entry[0]
         if len(entry) == 1:
             router.tick(now)
+            if not self._base.exact and (router.deadline() or now + 1) <= now:
+                # a made-up beginning gives timers a phase of their own: what is late here was in time there
+                router.tick(now)
         elif len(entry) > 2:
             pool = self._pools.get(_pool_key(entry[1]))
             if pool is not None:
@@ -304,13 +314,6 @@ class _Player:
         elif not isinstance(entry[1], Shown):
             router.receive(self._with_pool(entry[1]), now)
         self._drain()
-
-    def _catch_up(self, until: int) -> None:
-        """Timers of a made-up beginning have a phase of their own: they run when they are due."""
-        while (due := self._router.deadline()) is not None and due < until:
-            self._now = max(due, self._now)
-            self._router.tick(self._now)
-            self._drain()
 
     def _with_pool(self, message: inputs.Input) -> inputs.Input:
         if isinstance(message, inputs.PoolFailed | inputs.PoolOpened):
