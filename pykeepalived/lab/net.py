@@ -106,8 +106,8 @@ class Network:
     def namespace(self, name: str) -> Namespace:
         """A new host."""
         full = f"{self.prefix}-{name}"
-        run("ip", "netns", "add", full)
         made = self.namespaces[name] = Namespace(full, self.lan)
+        run("ip", "netns", "add", full)
         ip_batch(full, ["link set lo up"])
         return made
 
