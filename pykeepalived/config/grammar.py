@@ -21,8 +21,8 @@ import pyparsing.core as pp  # noqa: E402
 LONGEST_LINE = 1022
 """Bytes of a physical line without its newline (keepalived reads longer ones in pieces)."""
 
-_FIRST = r"[^\x00-\x20\"#!$@~{}\\\x7f-\U0010ffff]"
-_OTHER = r"[^\x00-\x20\"#!${}\\\x7f-\U0010ffff]"
+_FIRST = r"[%-?A-\[\]-z|]"
+_OTHER = r"[%-\[\]-z|~]"
 _PLAIN = re.compile(
     rf"[ \t]*(?!include)(?:({_FIRST}{_OTHER}*)((?:[ \t]+{_OTHER}+)*))?[ \t]*([{{}}]?)[ \t]*(?:[#!][^\n\x00]*)?\r*"
 )

@@ -11,6 +11,7 @@ from pykeepalived.config.model.bfd import BfdInstance
 from pykeepalived.config.model.globals import GlobalDefs
 from pykeepalived.config.model.ipvs import SslContext, VirtualServer, VirtualServerGroup
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
+from pykeepalived.config.model.values import Value
 from pykeepalived.config.model.vrrp import (
     GarpGroup,
     InterfaceDelays,
@@ -24,8 +25,8 @@ from pykeepalived.config.model.vrrp import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Config(Value):
     """A whole configuration, completed and checked.
 
     `wants_vrrp`, `wants_checker` and `wants_bfd` tell whether a keyword that starts the process was seen, even if

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pykeepalived.config.model.values import Ip, Span
+from pykeepalived.config.model.values import Ip, Span, Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BfdInstance:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class BfdInstance(Value):
     """One BFD session: intervals in microseconds, `max_hops` 255 = no check of the received TTL."""
 
     name: str

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pykeepalived.config.model.values import Account, Fifo, Ip, Script, Span
+from pykeepalived.config.model.values import Account, Fifo, Ip, Script, Span, Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scheduling:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Scheduling(Value):
     """How one child is scheduled: nice value, SCHED_RR priority (0 = none), CPU list, memory lock."""
 
     process_name: str = ""
@@ -22,16 +22,16 @@ class Scheduling:
     cpu_affinity: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceiveBuffer:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class ReceiveBuffer(Value):
     """Size of a netlink receive buffer in bytes (0 = kernel default) and whether to override the system limit."""
 
     size: int = 0
     force: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Smtp:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Smtp(Value):
     """The mail server and the sender's identity. `server` None means that no mail is ever sent."""
 
     server: Ip | None = None
@@ -42,8 +42,8 @@ class Smtp:
     recipients: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LvsSyncDaemon:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class LvsSyncDaemon(Value):
     """lvs_sync_daemon: the IPVS connection synchronisation threads. `instance` "" = run by the checker at start."""
 
     interface: str
@@ -55,8 +55,8 @@ class LvsSyncDaemon:
     group: Ip | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LvsTimeouts:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class LvsTimeouts(Value):
     """lvs_timeouts in seconds; None leaves the kernel's value."""
 
     tcp_s: int | None = None
@@ -64,8 +64,8 @@ class LvsTimeouts:
     udp_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Garp:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Garp(Value):
     """Gratuitous ARP and unsolicited NA: seconds between blocks, frames a block. Global, then per instance."""
 
     master_delay_s: int = 5
@@ -78,8 +78,8 @@ class Garp:
     extra_if_all: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Firewall:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Firewall(Value):
     """Which firewall drops traffic to VIPs that are not accepted: nftables (default) or iptables with ipsets.
 
     `nftables_table` / `iptables_chains` "" or () mean "not configured": nftables with table `keepalived` is then used
@@ -97,8 +97,8 @@ class Firewall:
     nftables_ipvs_start_fwmark: int = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snmp:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Snmp(Value):
     """AgentX: which MIBs are served. `socket` "" = the library's default."""
 
     socket: str = ""
@@ -111,8 +111,8 @@ class Snmp:
     rs_stats_update_interval_us: int = 5_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VrrpDefaults:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class VrrpDefaults(Value):
     """Global VRRP settings: the values instances inherit, and those of the whole VRRP process."""
 
     version: int = 2
@@ -142,8 +142,8 @@ class VrrpDefaults:
     disable_local_igmp: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GlobalDefs:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class GlobalDefs(Value):
     """Everything of global_defs and of the root keywords of the parent (instance, net_namespace, ...)."""
 
     # identity and processes

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pykeepalived.config.model.values import Ip, Script, Span
+from pykeepalived.config.model.values import Ip, Script, Span, Value
 
 
 class Protocol(StrEnum):
@@ -28,8 +28,8 @@ class Forwarding(StrEnum):
     TUN = "TUN"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LvsMethod:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class LvsMethod(Value):
     """Forwarding with the tunnel words: `tunnel` is ipip, gue or gre; `checksum` nocsum, csum or remcsum."""
 
     forwarding: Forwarding = Forwarding.NAT
@@ -38,8 +38,8 @@ class LvsMethod:
     checksum: str = "nocsum"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupEntry:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class GroupEntry(Value):
     """One line of a virtual_server_group: an address range with a port, or a fwmark.
 
     `first` and `last` are both set for addresses (equal for a single one); `fwmark` otherwise, with `family` 0 when
@@ -54,15 +54,15 @@ class GroupEntry:
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VirtualServerGroup:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class VirtualServerGroup(Value):
     name: str
     entries: tuple[GroupEntry, ...]
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Connection(Value):
     """Where and from where a checker connects; `port` 0 only for PING_CHECK or a port-less real server."""
 
     address: Ip
@@ -74,8 +74,8 @@ class Connection:
     fwmark: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checker:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Checker(Value):
     """What every checker has. Subclasses add the words of their block; the class name tells the kind."""
 
     delay_loop_us: int = 60_000_000
@@ -87,7 +87,7 @@ class Checker:
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class TcpCheck(Checker):
     """`send` goes out first and `expect` must come back; b"" = no such word."""
 
@@ -96,12 +96,12 @@ class TcpCheck(Checker):
     expect: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class PingCheck(Checker):
     connection: Connection
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class UdpCheck(Checker):
     """`payload` None = random data. `reply` None = any; else octets, with `reply_mask` 0 bits as wildcards."""
 
@@ -114,7 +114,7 @@ class UdpCheck(Checker):
     max_reply_length: int = 255
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class DnsCheck(Checker):
     """`type` is the upper-case name of the record type; `name` "." = the root."""
 
@@ -123,14 +123,14 @@ class DnsCheck(Checker):
     name: str = "."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class SmtpCheck(Checker):
     connection: Connection
     helo_name: str = "smtpchecker.keepalived.org"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Regex:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Regex(Value):
     """A PCRE2 pattern with its option names and the window of start offsets; `stack` is (start, maximum) bytes."""
 
     pattern: str
@@ -141,8 +141,8 @@ class Regex:
     stack: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Url:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Url(Value):
     """One url of HTTP_GET / SSL_GET: `status_codes` are inclusive ranges; `digest` the MD5 of the body."""
 
     path: str
@@ -154,9 +154,12 @@ class Url:
     tls_compliant: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class HttpCheck(Checker):
-    """HTTP_GET, or SSL_GET when `tls`. `sni_name` "" with `sni` = the virtual host or address."""
+    """HTTP_GET, or SSL_GET when `tls`. `sni_name` "" with `sni` = the virtual host or address.
+
+    `cert_min_days`: days the certificate must still be good for, None = any certificate will do.
+    """
 
     connection: Connection
     urls: tuple[Url, ...]
@@ -167,9 +170,10 @@ class HttpCheck(Checker):
     sni_name: str = ""
     fast_recovery: bool = False
     tls_compliant: bool = False
+    cert_min_days: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MiscCheck(Checker):
     """`timeout_us` already has its default (delay_loop of the virtual server)."""
 
@@ -178,7 +182,7 @@ class MiscCheck(Checker):
     dynamic: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class FileCheck(Checker):
     """`track_file` names a TrackFile; weight and reverse are those in force."""
 
@@ -187,13 +191,13 @@ class FileCheck(Checker):
     reverse: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class BfdCheck(Checker):
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RealServer:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class RealServer(Value):
     """One real_server. Identity on reload: address, port and family.
 
     Its timing words, inherited from the virtual server, are kept for dumps; checkers have their own.
@@ -221,8 +225,8 @@ class RealServer:
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SorryServer:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class SorryServer(Value):
     address: Ip
     port: int = 0
     method: LvsMethod = LvsMethod()
@@ -230,8 +234,8 @@ class SorryServer:
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VirtualServer:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class VirtualServer(Value):
     """One virtual_server: exactly one of `address`, `fwmark`, `group` is set.
 
     `flags` are IP_VS_SVC_F_* scheduler bits (0x08 0x10 0x20) and one-packet 0x04. `persistence_timeout_s` 0 = off;
@@ -275,8 +279,8 @@ class VirtualServer:
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SslContext:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class SslContext(Value):
     """The SSL block: client certificate, key with its password, and CA file."""
 
     password: str = field(default="", repr=False)

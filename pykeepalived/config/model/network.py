@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pykeepalived.config.model.values import Ip, Span
+from pykeepalived.config.model.values import Ip, Span, Value
 
 RTPROT_KEEPALIVED = 18
 """Protocol number of our routes and rules (rtnetlink(7), registered for keepalived)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IpAddress:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class IpAddress(Value):
     """One line of virtual_ipaddress, virtual_ipaddress_excluded or static_ipaddress.
 
     `interface` is the `dev` word or what stands for it (the instance's interface, default_interface).
@@ -44,8 +44,8 @@ class IpAddress:
         return self.address.family
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Encap:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Encap(Value):
     """A lightweight tunnel of a route or nexthop: `kind` is ip, ip6, mpls or ila; the rest by iproute2's words."""
 
     kind: str
@@ -59,8 +59,8 @@ class Encap:
     locator: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NextHop:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class NextHop(Value):
     """One nexthop of a multipath route; `weight` 1..256."""
 
     via: Ip | None = None
@@ -71,8 +71,8 @@ class NextHop:
     realms: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IpRoute:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class IpRoute(Value):
     """One line of virtual_routes or static_routes, in the words of ip-route(8).
 
     `destination` None = default. `metrics` maps RTAX_* numbers to values (names of congestion control are str),
@@ -108,8 +108,8 @@ class IpRoute:
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IpRule:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class IpRule(Value):
     """One line of virtual_rules or static_rules, in the words of ip-rule(8); `action` is an FR_ACT_* number."""
 
     family: int

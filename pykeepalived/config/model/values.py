@@ -6,10 +6,46 @@ Nothing here reads files or knows a keyword; parsing of words into these values 
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from functools import cache, lru_cache
+from operator import attrgetter
+from typing import Any
 
 MICROSECONDS_PER_SECOND = 1_000_000
+
+
+class Value:
+    """What all parts of the model share: equality, hash and representation by the fields that count for them.
+
+    Written once, because compiling them anew for each of the model's classes would take a tenth of a config test.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        if other is self:
+            return True
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        kind: Any = self.__class__
+        values = _compared(kind)
+        return bool(values(self) == values(other))
+
+    def __hash__(self) -> int:
+        kind: Any = self.__class__
+        return hash(_compared(kind)(self))
+
+    def __repr__(self) -> str:
+        kind: Any = self.__class__
+        shown = (f"{one.name}={getattr(self, one.name)!r}" for one in fields(kind) if one.repr)
+        return f"{kind.__qualname__}({', '.join(shown)})"
+
+
+@cache
+def _compared(kind: type[Any]) -> Callable[[Any], Any]:
+    """A function that returns the values which count for equality."""
+    return attrgetter(*(one.name for one in fields(kind) if one.compare))
 
 
 class Ip(bytes):
@@ -77,8 +113,8 @@ class Span:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Account(Value):
     """The user and group a script runs as. `supplementary` also sets all other groups of the user."""
 
     uid: int
@@ -87,8 +123,8 @@ class Account:
     user: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Script(Value):
     """A command ready to run: words, the account, and what the security check made of it.
 
     `path` is the file to execute (resolved unless use_symlink_paths). `shell` means that the first word cannot
@@ -109,8 +145,8 @@ class Script:
         return " ".join(self.words)
 
 
-@dataclass(frozen=True, slots=True)
-class Fifo:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Fifo(Value):
     """A notify FIFO: its path, owner, and the script that reads it (which gets the path as last argument)."""
 
     path: str

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from pykeepalived.config.model.globals import Garp
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
-from pykeepalived.config.model.values import Ip, Script, Span
+from pykeepalived.config.model.values import Ip, Script, Span, Value
 
 
 class State(StrEnum):
@@ -37,16 +37,16 @@ class UnicastChecksum(StrEnum):
     OLD = "old"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HmacKey:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class HmacKey(Value):
     """One key of auth_hmac: id 1..255, secret of 32..64 bytes. The secret never appears in repr."""
 
     id: int
     secret: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthHmac:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class AuthHmac(Value):
     """auth_hmac of an instance; `mode` is enforce, permissive or receive-only; `anti_replay` time or monotonic."""
 
     keys: tuple[HmacKey, ...]
@@ -56,8 +56,8 @@ class AuthHmac:
     mode: str = "enforce"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnicastPeer:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class UnicastPeer(Value):
     """One line of unicast_peer; -1 = no limit given."""
 
     address: Ip
@@ -66,8 +66,8 @@ class UnicastPeer:
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tracker:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Tracker(Value):
     """One line of a track_* block: the tracked object's name, the weight in force (0 = fault), the sign reversal."""
 
     name: str
@@ -76,8 +76,8 @@ class Tracker:
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trackers:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Trackers(Value):
     """All track_* blocks of an instance or a sync group."""
 
     interfaces: tuple[Tracker, ...] = ()
@@ -87,8 +87,8 @@ class Trackers:
     bfds: tuple[Tracker, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notify:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Notify(Value):
     """Notify scripts of an instance or sync group (keepalived.conf(5), notify scripts)."""
 
     backup: Script | None = None
@@ -102,8 +102,8 @@ class Notify:
     """notify_deleted was given: a deleted instance reports DELETED instead of FAULT."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vmac:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Vmac(Value):
     """use_vmac: `name` "" = generated; `mac` None = the VRRP virtual MAC; `group` None = the parent's."""
 
     name: str = ""
@@ -113,8 +113,8 @@ class Vmac:
     xmit_base: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ipvlan:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Ipvlan(Value):
     """use_ipvlan: `mode_flag` is bridge, private or vepa."""
 
     name: str = ""
@@ -124,8 +124,8 @@ class Ipvlan:
     group: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VrrpInstance:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class VrrpInstance(Value):
     """One vrrp_instance, completed. Identity on reload: VRID, family, interface, not the name.
 
     `config_fault` names why the instance must stay in FAULT ("" = it need not): unusable interface, no peers, ...
@@ -198,8 +198,8 @@ class VrrpInstance:
         return self.priority == 255
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VrrpSyncGroup:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class VrrpSyncGroup(Value):
     """One vrrp_sync_group; `members` are names of existing instances in the order of the file."""
 
     name: str
@@ -212,8 +212,8 @@ class VrrpSyncGroup:
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VrrpScript:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class VrrpScript(Value):
     """One vrrp_script that at least one instance or group tracks."""
 
     name: str
@@ -229,8 +229,8 @@ class VrrpScript:
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackFile:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class TrackFile(Value):
     """One track_file; `init_value` None = not created; `overwrite` writes it even if the file exists."""
 
     name: str
@@ -242,8 +242,8 @@ class TrackFile:
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackProcess:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class TrackProcess(Value):
     """One vrrp_track_process; `param_match` is "" (not compared), exact, partial or initial."""
 
     name: str
@@ -260,8 +260,8 @@ class TrackProcess:
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackGroup:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class TrackGroup(Value):
     """track_group: instances that fault together with the static entries naming the group."""
 
     name: str
@@ -269,8 +269,8 @@ class TrackGroup:
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GarpGroup:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class GarpGroup(Value):
     """garp_group: interfaces sharing one pace of GARP (`garp_interval_us`) and NA (`gna_interval_us`) frames."""
 
     interfaces: tuple[str, ...]
@@ -279,8 +279,8 @@ class GarpGroup:
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InterfaceDelays:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class InterfaceDelays(Value):
     """interface_up_down_delays of one interface."""
 
     interface: str
@@ -289,8 +289,8 @@ class InterfaceDelays:
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Linkbeat:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Linkbeat(Value):
     """linkbeat_interfaces of one interface; `method` is "", MII, ETHTOOL or IOCTL."""
 
     interface: str
