@@ -256,6 +256,7 @@ class _Builder:
             sni_name=draft.sni_name,
             fast_recovery=draft.fast_recovery,
             tls_compliant=draft.tls_compliant,
+            cert_min_days=draft.cert_min_days,
             **common,
         )
 

@@ -11,11 +11,13 @@ import os
 import select
 import socket
 import struct
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from pykeepalived.config.model.ipvs import Connection
+from pykeepalived.ipvs.checks import certificate
 from pykeepalived.ipvs.checks.attempt import SUCCESS, Attempt, Exchange, Outcome, Reason, Transport
 from pykeepalived.ipvs.tls import TlsClient, TlsError, TlsFactory
 from pykeepalived.runtime.loop import Loop, Timer
@@ -265,9 +267,19 @@ class Dialler:
         finished = call.tls.shake()
         self._send(call, call.tls.outgoing())
         if finished and call.sock is not None:
+            self._look_at_certificate(call, call.tls)
+        if finished and call.sock is not None:
             self._connected(call)
             if call.sock is not None:
                 self._hear_plain(call, *call.tls.decrypt())
+
+    def _look_at_certificate(self, call: _Call, tls: TlsClient) -> None:
+        """End the call when the server's certificate is not good for as long as is wanted."""
+        wish = call.attempt.tls
+        if wish is not None and wish.min_days is not None:
+            fault = certificate.judge(tls.certificate(), wish.min_days, time.time())
+            if fault is not None:
+                self._end(call, fault)
 
     def _read(self, call: _Call) -> None:
         while call.sock is not None:

@@ -84,6 +84,11 @@ class TlsClient:
             raise TlsError(str(error)) from error
         return True
 
+    def certificate(self) -> bytes:
+        """The certificate of the server in DER, b"" without one; known after the handshake."""
+        found: bytes | None = self._object.getpeercert(binary_form=True)
+        return found or b""
+
     def feed(self, data: bytes) -> None:
         self._incoming.write(data)
 

@@ -6,7 +6,7 @@ import pytest
 
 from pykeepalived.config.describe import explain, json_schema, paths
 from pykeepalived.config.findings import EXIT_ERRORS, EXIT_OK, Severity
-from pykeepalived.config.model.ipvs import TcpCheck
+from pykeepalived.config.model.ipvs import HttpCheck, TcpCheck
 from pykeepalived.config.schema.base import OURS
 from pykeepalived.config.schema.root import ROOT
 from tests.config_lvs.loading import checker, errors, finding, notes, real, the_checker
@@ -31,6 +31,20 @@ def test_tcp_faults(words: str) -> None:
     found = the_checker(result)
     assert isinstance(found, TcpCheck)
     assert (found.send, found.expect) == (b"", b"")
+
+
+URL = "url {\npath /\n}\n"
+
+
+@pytest.mark.keyword(f"{PREFIX}/SSL_GET/cert_min_days")
+def test_cert_min_days() -> None:
+    result = checker("SSL_GET", URL + "cert_min_days 30\n")
+    assert (errors(result), notes(result), result.exit_status) == ([], ["keyword-ours"], EXIT_OK)
+    found = the_checker(result)
+    assert isinstance(found, HttpCheck)
+    assert found.cert_min_days == 30
+    assert errors(checker("SSL_GET", URL + "cert_min_days 99999\n")) == ["number-range"]
+    assert errors(checker("HTTP_GET", URL + "cert_min_days 1\n")) == ["keyword-unknown"]
 
 
 def test_the_hint_comes_once() -> None:

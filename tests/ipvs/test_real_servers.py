@@ -84,3 +84,34 @@ def test_tcp_send_and_expect(tmp_path: Path) -> None:
         assert wrong.text.startswith("unexpected reply: -ERR unknown command")
         assert check("TCP_CHECK", "send \\r\\nPING\\r\\n", port).ok
     assert not check("TCP_CHECK", "send x", port).ok
+
+
+# --- HTTP/2 and certificates ------------------------------------------------------------------------------------------
+
+URL = "url {\npath /\n}\n"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a certificate that is good for nine days, its key, and a page."""
+    folder = tmp_path_factory.mktemp("tls")
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9", "-subj", "/CN=rs.example"]
+    words += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run(words, check=True, capture_output=True)
+    (folder / "index.html").write_bytes(PAGE)
+    return folder
+
+
+PAGE = b"a line of the page\n" * 20_000
+
+
+def test_certificate_expiry(certificate: Path) -> None:
+    port = unused_port()
+    words = ["s_server", "-accept", f"127.0.0.1:{port}", "-cert", "cert.pem", "-key", "key.pem", "-www", "-quiet"]
+    with running([program("openssl"), *words], cwd=certificate):
+        assert until("SSL_GET", URL, port).ok
+        assert check("SSL_GET", URL + "cert_min_days 8", port).ok
+        soon = check("SSL_GET", URL + "cert_min_days 10", port)
+        assert not soon.ok
+        assert soon.text.startswith("Certificate expires in 8 days at ")
+        assert check("SSL_GET", URL + "cert_min_days 0", port).ok

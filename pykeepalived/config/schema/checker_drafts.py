@@ -161,6 +161,7 @@ class HttpDraft(CheckerDraft):
     sni_name = ""
     fast_recovery = False
     tls_compliant = False
+    cert_min_days: int | None = None
 
     def __init__(self, kind: CheckerKind, real: RealDraft, statement: Statement) -> None:
         super().__init__(kind, real, statement)

@@ -313,7 +313,7 @@ def _web(kind: CheckerKind, tls: tuple[Keyword, ...], url: tuple[Keyword, ...]) 
 _HTTP = _web(drafts.HTTP, (), ())
 _SSL = _web(
     drafts.SSL,
-    (switch("tls_compliant", since=_TLS_SINCE),),
+    (switch("tls_compliant", since=_TLS_SINCE), *extra.SSL_WORDS),
     (
         Keyword(
             name="tls_compliant",

@@ -80,10 +80,14 @@ class Exchange(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """A TLS client without verification. `name` is sent as SNI unless ""; `compliant` = send close_notify."""
+    """A TLS client without verification. `name` is sent as SNI unless ""; `compliant` = send close_notify.
+
+    `min_days`: the server certificate must be good for so many more days; None = it is not looked at.
+    """
 
     name: str = ""
     compliant: bool = False
+    min_days: int | None = None
 
 
 @dataclass(slots=True)

@@ -167,7 +167,7 @@ class HttpState(CheckState[HttpCheck]):
         tls = None
         if model.tls:
             name = model.sni_name or url.virtualhost or model.virtualhost or service_host if model.sni else ""
-            tls = Tls(name, model.tls_compliant or url.tls_compliant)
+            tls = Tls(name, model.tls_compliant or url.tls_compliant, model.cert_min_days)
         return _Place(url, request(url.path, host, model.http_protocol), tls)
 
     @property

@@ -119,6 +119,8 @@ def _http(checker: HttpCheck) -> Iterator[str]:
     yield f"Fast recovery {is_set(checker.fast_recovery)}"
     if checker.tls:
         yield f"tls_compliant {is_set(checker.tls_compliant)}"
+    if checker.cert_min_days is not None:
+        yield f"Certificate min days = {checker.cert_min_days}"
     for url in checker.urls:
         yield from _url(url)
 
