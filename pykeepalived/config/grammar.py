@@ -30,18 +30,19 @@ _NEARLY_LONG = LONGEST_LINE // 4
 
 
 class Progress:
-    """How far a file has been read: `line` is the number of the next physical line.
+    """How far a file has been read: `line` is the number of the next physical line, `lines` are all of them.
 
     `suspended` is set while a definition over several lines is collected: no line is plain then. `known` remembers what
     a line of this text consists of: configurations repeat themselves. `alone`: an opening brace stood on a line of its
     own.
     """
 
-    __slots__ = ("alone", "file", "known", "line", "suspended")
+    __slots__ = ("alone", "file", "known", "line", "lines", "suspended")
 
     def __init__(self, file: str) -> None:
         self.file = file
         self.line = 1
+        self.lines: list[str] = []
         self.suspended = False
         self.alone = False
         self.known: dict[str, Plain | None] = {}
@@ -62,31 +63,31 @@ class PlainRun(pp.Token):
     def parseImpl(self, instring: str, loc: int, do_actions: bool = True) -> Any:  # noqa: N802 (pyparsing's name)
         statements: list[Statement] = []
         if not self.progress.suspended:
-            loc = self._run(instring, loc, statements)
+            loc = self._run(loc, statements)
         if not statements:
             raise pp.ParseException(instring, loc, "plain statement expected", self)
         return loc, [statements]
 
-    def _run(self, text: str, loc: int, statements: list[Statement]) -> int:
+    def _run(self, loc: int, statements: list[Statement]) -> int:
         progress = self.progress
-        append, find, known, file, line = statements.append, text.find, progress.known, progress.file, progress.line
-        start = loc
-        while (end := find("\n", loc)) >= 0:
-            physical = text[loc:end]
+        append, known, file, physical_lines = statements.append, progress.known, progress.file, progress.lines
+        start, index, count = loc, progress.line - 1, len(physical_lines)
+        while index < count:
+            physical = physical_lines[index]
             plain = known.get(physical, _UNSEEN)
             if plain is _UNSEEN:
                 plain = known[physical] = _plain_line(physical)
             if plain is None:
                 break
+            index += 1
             words, raw, column, brace = plain
             if words:
-                append(Statement(words, raw, file, line, column, brace == OPEN))
+                append(Statement(words, raw, file, index, column, brace == OPEN))
             elif brace:
-                append(Statement((brace,), brace, file, line, column, False, brace))
+                append(Statement((brace,), brace, file, index, column, False, brace))
                 progress.alone |= brace == OPEN
-            loc = end + 1
-            line += 1
-        progress.line = line
+            loc += len(physical) + 1
+        progress.line = index + 1
         if not statements and loc > start:
             # Empty lines and comments only: take them, with a statement list that says nothing.
             statements.append(_NOTHING)
@@ -120,6 +121,7 @@ def lines(text: str, progress: Progress) -> Iterator[list[Statement] | str]:
     """Split a file into runs of plain statements and single physical lines (with their newline), in order."""
     if not text.endswith("\n"):
         text += "\n"
+    progress.lines = text[:-1].split("\n")
     other = pp.Regex(r"[^\n]*\n").leave_whitespace().set_name("line")
     document = (PlainRun(progress) | other).leave_whitespace().parse_with_tabs()
     for tokens, start, end in document.scan_string(text, always_skip_whitespace=False):

@@ -18,15 +18,8 @@ Acts = Callable[[Keyword], bool]
 _MOST_SUGGESTIONS = 50
 
 
-class _Level:
-    """A block being read."""
-
-    __slots__ = ("draft", "keyword", "keywords")
-
-    def __init__(self, keyword: Keyword, keywords: Mapping[str, Keyword], draft: Any) -> None:
-        self.keyword = keyword
-        self.keywords = keywords
-        self.draft = draft
+_Level = tuple[Keyword, Block, Any]
+"""A block being read: its keyword, the block, and its draft."""
 
 
 class Reader:
@@ -53,13 +46,13 @@ class Reader:
         while index < count:
             statement = statements[index]
             index += 1
+            if statement.brace == CLOSE and stack:
+                reading.last = statement
+                keywords, draft = self._close(stack)
+                continue
             keyword = keywords.get(statement.words[0])
             if keyword is None or statement.brace:
-                if statement.brace == CLOSE and stack:
-                    reading.last = statement
-                    keywords, draft = self._close(stack)
-                else:
-                    self._odd(statement, keywords)
+                self._odd(statement, keywords)
                 continue
             if not stack and keyword.starts:
                 reading.draft.started.add(keyword.starts)
@@ -84,19 +77,22 @@ class Reader:
                 continue
             if not statement.opens:
                 self._missing_open(statement)
-            stack.append(_Level(keyword, block.keywords, inner))
+            stack.append((keyword, block, inner))
             keywords, draft = block.keywords, inner
         self._finish(stack, statements)
 
     # --- ends -------------------------------------------------------------------------------------------------------
 
     def _close(self, stack: list[_Level]) -> tuple[Mapping[str, Keyword], Any]:
-        level = stack.pop()
-        outer = stack[-1].draft if stack else self._reading.draft
-        block = level.keyword.block
-        if isinstance(block, Block) and block.end is not None:
-            block.end(level.draft, outer, self._reading)
-        return (stack[-1].keywords, outer) if stack else (self._root, outer)
+        _, block, draft = stack.pop()
+        if stack:
+            _, around, outer = stack[-1]
+            keywords = around.keywords
+        else:
+            keywords, outer = self._root, self._reading.draft
+        if block.end is not None:
+            block.end(draft, outer, self._reading)
+        return keywords, outer
 
     def _finish(self, stack: list[_Level], statements: Sequence[Statement]) -> None:
         """The end of the input ends all blocks; what was read so far exists."""
@@ -108,7 +104,7 @@ class Reader:
         if stack or missing > 0:
             number = max(missing, len(stack))
             at = statements[-1] if statements else None
-            names = ", ".join(level.keyword.name for level in stack)
+            names = ", ".join(keyword.name for keyword, _, _ in stack)
             self._reading.report(
                 at,
                 "brace-missing-close",
