@@ -71,23 +71,24 @@ class PlainRun(pp.Token):
     def _run(self, loc: int, statements: list[Statement]) -> int:
         progress = self.progress
         append, known, file, physical_lines = statements.append, progress.known, progress.file, progress.lines
-        start, index, count = loc, progress.line - 1, len(physical_lines)
-        while index < count:
-            physical = physical_lines[index]
+        start = loc
+        for number in range(progress.line, len(physical_lines) + 1):
+            physical = physical_lines[number - 1]
             plain = known.get(physical, _UNSEEN)
             if plain is _UNSEEN:
                 plain = known[physical] = _plain_line(physical)
             if plain is None:
+                progress.line = number
                 break
-            index += 1
             words, raw, column, brace = plain
             if words:
-                append(Statement(words, raw, file, index, column, brace == OPEN))
+                append(Statement(words, raw, file, number, column, brace == OPEN))
             elif brace:
-                append(Statement((brace,), brace, file, index, column, False, brace))
+                append(Statement((brace,), brace, file, number, column, False, brace))
                 progress.alone |= brace == OPEN
             loc += len(physical) + 1
-        progress.line = index + 1
+        else:
+            progress.line = len(physical_lines) + 1
         if not statements and loc > start:
             # Empty lines and comments only: take them, with a statement list that says nothing.
             statements.append(_NOTHING)
