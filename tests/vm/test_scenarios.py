@@ -51,13 +51,25 @@ def allowed(scenario: Path) -> list[dict[str, Any]]:
     return json.loads(file.read_text()) if file.exists() else []
 
 
-@pytest.mark.timeout(1000)
+ATTEMPTS = 3
+"""The recordings are in real time, and a guest loses some tenths of a second when the host is busy: a difference that
+is ours is there every time."""
+
+
+def complaints(different: list[str], rules: list[dict[str, Any]]) -> list[str]:
+    """Lines that differ without a reason, and required differences that are missing."""
+    found = [line for line in different if not any(re.search(rule["pattern"], line) for rule in rules)]
+    required = [rule["pattern"] for rule in rules if rule.get("required")]
+    missing = [pattern for pattern in required if not any(re.search(pattern, line) for line in different)]
+    return found + [f"expected: {pattern}" for pattern in missing]
+
+
+@pytest.mark.timeout(2000)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[path.name for path in SCENARIOS])
 def test_scenario(scenario: Path, tmp_path: Path) -> None:
-    different = replay(scenario, tmp_path, machine(scenario))
-    rules = allowed(scenario)
-    unexplained = [line for line in different if not any(re.search(rule["pattern"], line) for rule in rules)]
-    assert not unexplained, "\n".join(unexplained)
-    for rule in rules:
-        if rule.get("required"):
-            assert any(re.search(rule["pattern"], line) for line in different), f"expected: {rule['pattern']}"
+    kind, rules = machine(scenario), allowed(scenario)
+    for attempt in range(ATTEMPTS):
+        found = complaints(replay(scenario, tmp_path / str(attempt), kind), rules)
+        if not found:
+            return
+    pytest.fail("\n".join(found))

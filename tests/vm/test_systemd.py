@@ -23,7 +23,9 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], list
     share = tmp_path_factory.mktemp("share")
     words = ["make", "-C", str(PROJECT), "install", f"DESTDIR={share}/tree", "PREFIX=/usr"]
     subprocess.run(words, check=True, capture_output=True, timeout=400)
-    script = ["bash", str(HERE / "systemd_life.sh"), "/mnt/share/tree"]
+    # systemd covers the guest's /tmp: everything comes through the share
+    shutil.copy(HERE / "systemd_life.sh", share)
+    script = ["bash", "/mnt/share/systemd_life.sh", "/mnt/share/tree"]
     guest = [str(HERE / "machine/vm.sh"), "-s", "-t", "200", "-d", str(share), "--", *script]
     for _ in range(2):
         done = subprocess.run(["bash", *guest], capture_output=True, text=True, timeout=400)
