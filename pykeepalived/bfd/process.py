@@ -52,13 +52,6 @@ finds the socket empty costs more than coming back for a rare second datagram.""
 READ_BEFORE_GIVING_UP = 1024
 """Datagrams read before a session is declared lost: more than all neighbors send during a stall that they survive."""
 
-BUSY_AT_MOST_NS = 1_000_000
-NAP_SECONDS = 0.00005
-"""A flood keeps the process from ever sleeping, and the kernel kills a real-time process that does not sleep for
-bfd_rlimit_rttime. So it naps after each millisecond of reading; queued packets wait in the socket meanwhile."""
-
-_NO_SLEEP_NS = 20_000
-
 
 def run(context: ChildContext) -> int:
     """The BFD child: returns its exit status."""
@@ -82,8 +75,6 @@ class BfdProcess:
         self._transmitters: dict[str, Transmitter] = {}
         self._pipes = {kind: BfdPipeWriter(fd, loop) for kind, fd in context.bfd_out.items()}
         self._lines: list[LogLine | StateChanged] = []
-        self._busy_since = 0
-        self._read_until = 0
         self._timer = loop.idle_timer(self._tick)
         self._retry = loop.idle_timer(self._open_missing)
         self._config = context.config
@@ -111,19 +102,7 @@ class BfdProcess:
         begin = self._loop.now()
         receiver.read(self.speaker.hear, self._loop.now, min(READ_AT_ONCE, len(self.speaker.sessions) or 1))
         self._perform()
-        self._rest(begin)
-
-    def _rest(self, begin: int) -> None:
-        """Nap if reading, begun at this moment, has followed reading without a pause for too long."""
-        if not self._config.globals.bfd.rt_priority and not self._config.globals.max_auto_priority:
-            return
-        if begin - self._read_until > _NO_SLEEP_NS:
-            self._busy_since = begin
-        now = self._loop.now()
-        if now - self._busy_since > BUSY_AT_MOST_NS:
-            time.sleep(NAP_SECONDS)
-            now = self._busy_since = self._loop.now()
-        self._read_until = now
+        self._service.rest.after(begin)
 
     def _tick(self) -> None:
         self.speaker.tick(self._loop.now())
@@ -197,7 +176,7 @@ class BfdProcess:
         for receiver in self._receivers.values():
             begin = self._loop.now()
             receiver.read(self.speaker.hear, self._loop.now, READ_BEFORE_GIVING_UP)
-            self._rest(begin)
+            self._service.rest.after(begin)
         self.speaker.receive(SocketsDrained(), self._loop.now())
 
     # sockets

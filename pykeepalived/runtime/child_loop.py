@@ -35,6 +35,7 @@ from pykeepalived.runtime.messages import (
     ReloadRequest,
     WriteDump,
 )
+from pykeepalived.runtime.rest import Rest
 from pykeepalived.runtime.scheduling import ChildScheduling
 
 EXIT_OK, EXIT_FATAL, EXIT_CONFIG, EXIT_PERMISSION, EXIT_INTERNAL = 0, 1, 2, 4, 70
@@ -105,6 +106,8 @@ class ChildService:
         self._waiting: list[ConfigDelta] = []
         self._channel = Channel(context.channel)
         self._channel.attach(loop, self._receive, self.stop)
+        self.rest = Rest(loop.now)
+        """For work that may follow work for long: naps where the kernel would end a busy process."""
         self._scheduling = self._make_scheduling(context.config)
         self._scheduling.apply_at_start()
         self._install_signals()
@@ -247,10 +250,11 @@ class ChildService:
         }[self._context.kind]
 
     def _make_scheduling(self, config: Config) -> ChildScheduling:
-        wanted = config.globals
+        wanted, settings = config.globals, self._settings(config)
+        self.rest.needed = bool(settings.rt_priority or wanted.max_auto_priority)
         return ChildScheduling(
             str(self._context.kind),
-            self._settings(config),
+            settings,
             self._log,
             wanted.max_auto_priority,
             wanted.min_auto_priority_delay_us,

@@ -22,6 +22,10 @@ _SCHED_ATTR = struct.Struct("=IIQiIQQQ")
 TURN_NS = 100_000
 """The shortest turn that the kernel grants."""
 
+LEAST_RTTIME_US = 500_000
+"""A lower limit would kill a process in the middle of a takeover of hundreds of instances: this program works longer
+between two sleeps than one in C, for which limits are usually chosen."""
+
 _libc: ctypes.CDLL | None = None
 _started_with: dict[int, tuple[int, int]] = {}
 
@@ -139,7 +143,7 @@ class ChildScheduling:
             self._set_real_time(self._real_time)
 
     def _limit(self) -> None:
-        hard = max(self._settings.rlimit_rttime_us, 2)
+        hard = max(self._settings.rlimit_rttime_us, LEAST_RTTIME_US)
         self._attempt(
             "Unable to set rlimit_rttime",
             lambda: resource.setrlimit(resource.RLIMIT_RTTIME, (hard // 2, hard)),

@@ -236,6 +236,7 @@ class VrrpProcess:
         self._settling = True
         try:
             while wanted := router.drain():
+                begin = self._now()
                 for effect in wanted:
                     try:
                         perform[type(effect)](effect)
@@ -244,6 +245,7 @@ class VrrpProcess:
                         if self._loop.on_error is None:
                             raise
                         self._loop.on_error(error)
+                self._service.rest.after(begin)
         finally:
             self._settling = False
         deadline = router.deadline()
@@ -297,8 +299,10 @@ class VrrpProcess:
                 self._feed([inputs.PoolOpened(pool)])
 
     def _read_adverts(self, sockets: PoolSockets) -> None:
+        begin = self._now()
         self._sockets.read(sockets)
         self._settle()
+        self._service.rest.after(begin)
 
     def _send_adverts(self, effect: effects.SendAdverts) -> None:
         self._sockets.send(effect.packets)

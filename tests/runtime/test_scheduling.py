@@ -17,6 +17,7 @@ from pykeepalived.config.model.globals import Scheduling
 from pykeepalived.runtime.log import Log
 from pykeepalived.runtime.privileges import BFD_CAPABILITIES, VRRP_CAPABILITIES, keep_only, refuse_others
 from pykeepalived.runtime.scheduling import (
+    LEAST_RTTIME_US,
     ChildScheduling,
     exact_timers,
     raise_open_files_limit,
@@ -70,14 +71,24 @@ def test_nice_value():
 @pytest.mark.keyword("global_defs/vrrp_rlimit_rttime")
 def test_real_time_class_with_its_limit_and_without_nice():
     def work():
-        scheduling = make(Scheduling(priority=7, rt_priority=20, rlimit_rttime_us=50_000))
+        scheduling = make(Scheduling(priority=7, rt_priority=20, rlimit_rttime_us=2_000_000))
         scheduling.apply_at_start()
         assert os.sched_getscheduler(0) == os.SCHED_OTHER
         scheduling.apply_real_time()
         assert os.sched_getscheduler(0) == os.SCHED_RR | os.SCHED_RESET_ON_FORK
         assert os.sched_getparam(0).sched_priority == 20
-        assert resource.getrlimit(resource.RLIMIT_RTTIME) == (25_000, 50_000)
+        assert resource.getrlimit(resource.RLIMIT_RTTIME) == (1_000_000, 2_000_000)
         assert os.getpriority(os.PRIO_PROCESS, 0) == 0
+
+    in_child(work)
+
+
+@needs_root
+@pytest.mark.keyword("global_defs/vrrp_rlimit_rttime")
+def test_limits_made_for_programs_in_c_are_raised():
+    def work():
+        make(Scheduling(rt_priority=20, rlimit_rttime_us=10_000)).apply_real_time()
+        assert resource.getrlimit(resource.RLIMIT_RTTIME) == (LEAST_RTTIME_US // 2, LEAST_RTTIME_US)
 
     in_child(work)
 
