@@ -45,6 +45,7 @@ from pykeepalived.config.schema.checker_drafts import (
     UdpDraft,
     UrlDraft,
 )
+from pykeepalived.config.schema.extra_drafts import ExtraDraft
 from pykeepalived.config.schema.lvs_drafts import RealDraft, VirtualDraft
 from pykeepalived.config.schema.lvs_handlers import FLAG_OPS
 from pykeepalived.config.statement import Statement
@@ -188,6 +189,8 @@ class _Builder:
             return TcpCheck(connection=self.connection(real, draft), send=draft.send, expect=draft.expect, **common)
         if isinstance(draft, HttpDraft):
             return self.http(real, draft, common)
+        if isinstance(draft, ExtraDraft):
+            return draft.model(self.connection(real, draft), common)
         if isinstance(draft, MiscDraft):
             return self.misc(draft, common)
         if isinstance(draft, UdpDraft):

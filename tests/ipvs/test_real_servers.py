@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,6 +86,92 @@ def test_tcp_send_and_expect(tmp_path: Path) -> None:
         assert wrong.text.startswith("unexpected reply: -ERR unknown command")
         assert check("TCP_CHECK", "send \\r\\nPING\\r\\n", port).ok
     assert not check("TCP_CHECK", "send x", port).ok
+
+
+def test_redis(tmp_path: Path) -> None:
+    with redis(tmp_path) as first, redis(tmp_path, "--replicaof", "127.0.0.1", str(first)) as second:
+        assert until("REDIS_CHECK", "role primary", first).ok
+        assert until("REDIS_CHECK", "role replica", second).ok
+        assert check("REDIS_CHECK", "", second).ok
+        assert check("REDIS_CHECK", "role replica", first).text == "role is primary"
+        assert check("REDIS_CHECK", "role primary", second).text == "role is replica"
+        assert not check("REDIS_CHECK", "password x", first).ok
+    assert check("REDIS_CHECK", "", first).text == "Connection refused"
+
+
+def test_redis_with_a_password(tmp_path: Path) -> None:
+    with redis(tmp_path, "--requirepass", "a b") as port:
+        assert until("REDIS_CHECK", 'password "a b"\nrole primary', port).ok
+        assert check("REDIS_CHECK", "", port).text == "NOAUTH Authentication required."
+        assert check("REDIS_CHECK", "password ab", port).text.startswith("WRONGPASS ")
+    with redis(tmp_path, "--replicaof", "127.0.0.1", str(port)) as alone:
+        assert until("REDIS_CHECK", "", alone).ok
+        assert check("REDIS_CHECK", "role replica", alone).text.startswith("replica without its primary (connect")
+
+
+# --- PostgreSQL -------------------------------------------------------------------------------------------------------
+
+
+def test_pgsql() -> None:
+    newest = sorted(str(place) for place in Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
+    options: dict[str, Any] = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+    with tempfile.TemporaryDirectory(prefix="pkex-") as name:  # one that the account of the server can enter
+        folder = Path(name)
+        if options:
+            shutil.chown(folder, "postgres", "postgres")
+        data = str(folder / "data")
+        words = [program("initdb", *newest), "-D", data, "-A", "trust", "-U", "keepalived", "--no-sync"]
+        subprocess.run(words, check=True, capture_output=True, cwd=folder, **options)
+        rules = folder / "data" / "pg_hba.conf"
+        rules.write_text("host all locked 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
+        port = unused_port()
+        server = [program("postgres", *newest), "-D", data, "-p", str(port), "-k", name, "-h", "127.0.0.1", "-F"]
+        with running(server, cwd=folder, **options):
+            assert until("PGSQL_CHECK", "role primary", port).ok
+            assert check("PGSQL_CHECK", "", port).ok
+            assert check("PGSQL_CHECK", "role replica", port).text == "role is primary"
+            assert check("PGSQL_CHECK", "user locked", port).ok
+            assert check("PGSQL_CHECK", "user locked\nrole primary", port).text == "the server asks for a password"
+            assert check("PGSQL_CHECK", "database none", port).text == 'database "none" does not exist (3D000)'
+            assert check("PGSQL_CHECK", "user other", port).text == 'role "other" does not exist (28000)'
+        (folder / "data" / "standby.signal").touch()
+        with running(server, cwd=folder, **options):
+            assert until("PGSQL_CHECK", "role replica", port).ok
+            assert check("PGSQL_CHECK", "role primary", port).text == "role is replica"
+    assert check("PGSQL_CHECK", "", port).text == "Connection refused"
+
+
+# --- MariaDB ----------------------------------------------------------------------------------------------------------
+
+
+def test_mysql(tmp_path: Path) -> None:
+    server = program("mariadbd", "/usr/sbin")
+    data = tmp_path / "data"
+    words = [program("mariadb-install-db"), "--no-defaults", f"--datadir={data}", "--skip-test-db"]
+    as_root = ["--user=root"] if os.geteuid() == 0 else []
+    subprocess.run([*words, *as_root], check=True, capture_output=True)
+    accounts = tmp_path / "accounts.sql"
+    accounts.write_text(
+        "create user if not exists keepalived@'127.0.0.1';\n"
+        "create user if not exists guarded@'127.0.0.1' identified by 'p w';\n"
+    )
+    log = tmp_path / "server.err"
+    port = unused_port()
+    words = [server, "--no-defaults", *as_root, f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1"]
+    words += [f"--socket={tmp_path}/s", f"--init-file={accounts}", "--skip-name-resolve", f"--log-error={log}"]
+    words += ["--max-connect-errors=1", "--log-warnings=4"]
+    with running(words):
+        assert until("MYSQL_CHECK", "role primary", port).ok
+        for _ in range(3):
+            assert check("MYSQL_CHECK", "", port).ok
+        assert check("MYSQL_CHECK", 'user guarded\npassword "p w"', port).ok
+        assert check("MYSQL_CHECK", "user guarded", port).text.endswith("(1045)")
+        assert check("MYSQL_CHECK", "user guarded\npassword x", port).text.endswith("(1045)")
+        assert check("MYSQL_CHECK", "role replica", port).text == "role is primary"
+    assert "Aborted connection" not in log.read_text()
+    with running([*words, "--read-only=1"]):
+        assert until("MYSQL_CHECK", "role replica", port).ok
+        assert check("MYSQL_CHECK", "role primary", port).text == "role is replica"
 
 
 # --- HTTP/2 and certificates ------------------------------------------------------------------------------------------

@@ -327,4 +327,4 @@ _SSL = _web(
     ),
 )
 
-CHECKERS = (_MISC, _SMTP, _TCP, _PING, _UDP, _HTTP, _SSL, _DNS, _FILE, _BFD)
+CHECKERS = (_MISC, _SMTP, _TCP, _PING, _UDP, _HTTP, _SSL, _DNS, _FILE, _BFD, *extra.CHECKERS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pykeepalived.config.model.extra_checks import MysqlCheck, PgsqlCheck, RoleCheck
 from pykeepalived.config.model.ipvs import (
     BfdCheck,
     Checker,
@@ -99,6 +100,8 @@ def _kind(checker: Checker, now: CheckerSnapshot, virtual: VirtualServer, moment
             yield f"  ICMP seq no = {now.sequence}"
         case MiscCheck():
             yield from _misc(checker, now, virtual, moments)
+        case RoleCheck():
+            yield from _role(checker)
         case FileCheck():
             yield "Keepalive method = FILE_CHECK"
             yield f"  Tracked file = {checker.track_file}"
@@ -107,6 +110,15 @@ def _kind(checker: Checker, now: CheckerSnapshot, virtual: VirtualServer, moment
             yield "Keepalive method = BFD_CHECK"
             yield f"Name = {checker.name}"
             yield f"Alpha is {on_off(checker.alpha)}"
+
+
+def _role(checker: RoleCheck) -> Iterator[str]:
+    yield f"Keepalive method = {type(checker).__name__.removesuffix('Check').upper()}_CHECK"
+    yield f"Role = {checker.role}"
+    if isinstance(checker, (PgsqlCheck, MysqlCheck)):
+        yield f"User = {checker.user}"
+    if isinstance(checker, PgsqlCheck):
+        yield f"Database = {checker.database}"
 
 
 def _http(checker: HttpCheck) -> Iterator[str]:

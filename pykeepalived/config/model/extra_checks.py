@@ -1,0 +1,36 @@
+"""The checkers that keepalived does not have, after completion (docs/checkers.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pykeepalived.config.model.ipvs import Checker, Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class RoleCheck(Checker):
+    """A database: `role` is the one it must have, primary or replica; any = it need only answer."""
+
+    connection: Connection
+    role: str = "any"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class RedisCheck(RoleCheck):
+    """`password` "" = no authentication."""
+
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class PgsqlCheck(RoleCheck):
+    """The account must be let in without a password (`trust`)."""
+
+    user: str = "keepalived"
+    database: str = "postgres"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class MysqlCheck(RoleCheck):
+    user: str = "keepalived"
+    password: str = field(default="", repr=False)
