@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import bfd, checkers, config, failover, reload, start, vrrp
+from bench import bfd, bfd_failover, bfd_soak, checkers, config, failover, reload, start, vrrp
 from bench.figures import Row, markdown
 
 SUBJECTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
@@ -19,7 +19,9 @@ SUBJECTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "start": ("Start and memory", lambda: start.measure(5)),
     "reload": ("Reload", lambda: reload.measure(6)),
     "vrrp": ("VRRP at scale", lambda: vrrp.measure(10)),
-    "bfd": ("BFD, facing BIRD", lambda: bfd.measure(10)),
+    "bfd": ("BFD, facing BIRD", lambda: bfd.measure(30)),
+    "bfd-failover": ("VRRP with BFD", lambda: bfd_failover.measure(10)),
+    "bfd-soak": ("BFD on a busy machine", lambda: bfd_soak.measure(600)),
     "checkers": ("Checkers and IPVS, in the test machine", lambda: checkers.measure(10)),
     "config": ("Configuration test", lambda: config.measure(3)),
 }

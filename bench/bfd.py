@@ -1,6 +1,7 @@
 """BFD: how long beyond the detection time until a silent cut is reported, and CPU per packet. `python -m bench.bfd`.
 
-The neighbor is BIRD in every run, so that only the measured daemon differs. BIRD's own detection is measured too.
+The neighbor is BIRD in every run, so that only the measured daemon differs. BIRD's own detection is measured too, and
+FRR's facing our daemon.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from bench.processes import cpu_ns
 from bench.rig import PROGRAMS, read_pcap
 from pykeepalived.lab.net import Namespace, Network, network
 from pykeepalived.lab.node import Node
+from tests.bfd.frr import INSTALLED, Frr, frr_config
 
 MULTIPLIER = 3
 _BIRD_STATE = re.compile(r"changed state from (\w+) to (\w+)")
@@ -71,9 +73,16 @@ class Bird:
     changes: list[tuple[int, str]] = field(default_factory=list)
     _rest: bytes = b""
 
-    def read(self) -> None:
+    def fileno(self) -> int:
         assert self.process.stderr is not None
-        data = os.read(self.process.stderr.fileno(), 65536)
+        return self.process.stderr.fileno()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(10)
+
+    def read(self) -> None:
+        data = os.read(self.fileno(), 65536)
         now = time.monotonic_ns()
         *whole, self._rest = (self._rest + data).split(b"\n")
         for line in whole:
@@ -83,12 +92,12 @@ class Bird:
 
 @dataclass
 class Sessions:
-    """A running pair: the measured daemon on host a, BIRD on host b."""
+    """A running pair: the measured daemon on host a, BIRD or FRR on host b."""
 
     net: Network
     a: Node
     b: Namespace
-    bird: Bird
+    other: Bird | Frr
     directory: Path
 
     def pause(self, seconds: float) -> None:
@@ -97,9 +106,8 @@ class Sessions:
     def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         end = time.monotonic() + seconds
         with selectors.DefaultSelector() as selector:
-            selector.register(self.a.fileno(), selectors.EVENT_READ, self.a)
-            assert self.bird.process.stderr is not None
-            selector.register(self.bird.process.stderr, selectors.EVENT_READ, self.bird)
+            for reader in (self.a, self.other):
+                selector.register(reader.fileno(), selectors.EVENT_READ, reader)
             while not condition():
                 left = end - time.monotonic()
                 if left <= 0:
@@ -114,9 +122,18 @@ class Sessions:
         return ups - sum("Entering Down state" in line for _, line in self.a.lines)
 
 
+def start_bird(host: Namespace, scratch: Path, config: str) -> Bird:
+    file = scratch / "bird.conf"
+    file.write_text(config)
+    words = ["bird", "-f", "-c", str(file), "-s", f"{scratch}/bird.ctl", "-P", f"{scratch}/bird.pid"]
+    return Bird(host.spawn(words, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL))
+
+
 @contextlib.contextmanager
-def sessions(make: str, count: int, interval_ms: float, multiplier: int = MULTIPLIER) -> Iterator[Sessions]:
-    """Both daemons started and all sessions up."""
+def sessions(
+    make: str, count: int, interval_ms: float, multiplier: int = MULTIPLIER, other: str = "bird", extra: str = ""
+) -> Iterator[Sessions]:
+    """Both daemons started and all sessions up. FRR has one session at most; `extra` precedes the measured one's."""
     with (
         tempfile.TemporaryDirectory(prefix="pykeepalived-bench-") as scratch,
         network(f"pkbf{os.getpid() % 10000}x{random.randrange(10000)}") as net,
@@ -124,22 +141,23 @@ def sessions(make: str, count: int, interval_ms: float, multiplier: int = MULTIP
         host_a, host_b = net.namespace("a"), net.namespace("b")
         net.attach(host_a, "eth0", "lan", [f"{source(number)}/16" for number in range(count)])
         net.attach(host_b, "eth0", "lan", [f"{neighbor(number)}/16" for number in range(count)])
-        config, bird_file = Path(scratch) / "a.conf", Path(scratch) / "bird.conf"
-        config.write_text(keepalived_config(count, interval_ms, multiplier))
-        bird_file.write_text(bird_config(count, interval_ms, multiplier))
-        words = ["bird", "-f", "-c", str(bird_file), "-s", f"{scratch}/bird.ctl", "-P", f"{scratch}/bird.pid"]
-        bird = Bird(host_b.spawn(words, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL))
+        config = Path(scratch) / "a.conf"
+        config.write_text(extra + keepalived_config(count, interval_ms, multiplier))
+        facing: Bird | Frr
+        if other == "frr":
+            facing = Frr.start(host_b, frr_config(source(0), neighbor(0), interval_ms))
+        else:
+            facing = start_bird(host_b, Path(scratch), bird_config(count, interval_ms, multiplier))
         node = Node("a", host_a, config, Path(scratch) / "a", PROGRAMS[make])
         try:
             node.start()
-            pair = Sessions(net, node, host_b, bird, Path(scratch))
+            pair = Sessions(net, node, host_b, facing, Path(scratch))
             if not pair.wait(lambda: pair.up() == count, 30):
                 raise RuntimeError(f"{pair.up()} of {count} sessions are up")
             yield pair
         finally:
             node.kill()
-            bird.process.kill()
-            bird.process.wait(10)
+            facing.kill()
 
 
 def last_packets(pair: Sessions, cut: Callable[[], None], seconds: float) -> dict[str, int]:
@@ -177,21 +195,23 @@ def last_packets(pair: Sessions, cut: Callable[[], None], seconds: float) -> dic
     return {name: max(times, default=offset) - offset for name, times in seen.items()}
 
 
-def detection(make: str, interval_ms: float, rounds: int, own: list[float], birds: list[float]) -> None:
+def detection(
+    make: str, interval_ms: float, rounds: int, own: list[float], others: list[float], other: str = "bird"
+) -> None:
     """Cut the line `rounds` times; append by how many ms the report came after the detection time."""
     limit = MULTIPLIER * interval_ms
-    with sessions(make, 1, interval_ms) as pair:
+    with sessions(make, 1, interval_ms, other=other) as pair:
         for _ in range(rounds):
             pair.pause(1.2 + random.random() * interval_ms / 1000)
-            seen, changes = len(pair.a.lines), len(pair.bird.changes)
+            seen, changes = len(pair.a.lines), len(pair.other.changes)
             last = last_packets(pair, lambda: pair.b.forward("eth0", False), limit * 1.5 / 1000 + 0.2)
             down = [at for at, line in pair.a.lines[seen:] if "Entering Down state" in line and at > last["a"]]
-            bird_down = [at for at, state in pair.bird.changes[changes:] if state == "Down" and at > last["b"]]
-            if down and bird_down and all(last.values()):
+            facing = [at for at, state in pair.other.changes[changes:] if state == "Down" and at > last["b"]]
+            if down and facing and all(last.values()):
                 own.append((down[0] - last["a"]) / 1e6 - limit)
-                birds.append((bird_down[0] - last["b"]) / 1e6 - limit)
+                others.append((facing[0] - last["b"]) / 1e6 - limit)
             pair.b.forward("eth0", True)
-            if not pair.wait(lambda: pair.up() == 1 and pair.bird.changes[-1][1] == "Up", 20):
+            if not pair.wait(lambda: pair.up() == 1 and pair.other.changes[-1][1] == "Up", 20):
                 raise RuntimeError("the session did not come back")
 
 
@@ -202,9 +222,9 @@ def datagrams(host: Namespace) -> int:
     return int(named["InDatagrams"]) + int(named["OutDatagrams"])
 
 
-def cpu_per_packet(make: str, count: int, seconds: float) -> float:
-    """Microseconds of CPU of the BFD process per packet, sent or received, 50 ms x 5."""
-    with sessions(make, count, 50, 5) as pair:
+def cpu_per_packet(make: str, count: int, interval_ms: float, seconds: float) -> float:
+    """Microseconds of CPU of the BFD process per packet, sent or received, x 5."""
+    with sessions(make, count, interval_ms, 5) as pair:
         pair.pause(2)
         pid = pair.a.pid_of("bfd")
         used, packets = cpu_ns(pid), datagrams(pair.a.namespace)
@@ -212,22 +232,15 @@ def cpu_per_packet(make: str, count: int, seconds: float) -> float:
         return (cpu_ns(pid) - used) / 1000 / (datagrams(pair.a.namespace) - packets)
 
 
-def losses(make: str, seconds: float, spinners: int) -> float:
-    """Sessions lost at 10 ms x 3 while other processes want the processors."""
-    with sessions(make, 1, 10) as pair:
-        busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(spinners)]
-        try:
-            before = sum("Entering Down state" in line for _, line in pair.a.lines)
-            pair.pause(seconds)
-            return sum("Entering Down state" in line for _, line in pair.a.lines) - before
-        finally:
-            for process in busy:
-                process.kill()
-                process.wait()
+def with_p99(row: Row) -> list[Row]:
+    return [
+        row,
+        Row(f"{row.what}, p99", row.unit, *([quantile(each, 0.99)] for each in (row.ours, row.theirs) if each)),
+    ]
 
 
-def measure(rounds: int, load_seconds: float = 0) -> list[Row]:
-    """All rows. `load_seconds` > 0 also counts sessions lost on a loaded machine."""
+def measure(rounds: int) -> list[Row]:
+    """Detection, then CPU. BIRD and FRR stand in the column of ours or theirs, whichever they faced."""
     rows = []
     for interval in (10, 50, 300):
         limit = MULTIPLIER * interval
@@ -235,21 +248,20 @@ def measure(rounds: int, load_seconds: float = 0) -> list[Row]:
         if interval == 10:
             row.budget = "median <= 0.5, worst <= 2"
         bird = Row(f"{interval} ms x {MULTIPLIER}: BIRD facing it", "ms")
+        frr = Row(f"{interval} ms x {MULTIPLIER}: FRR facing it", "ms")
         detection("ours", interval, rounds, row.ours, bird.ours)
         detection("theirs", interval, rounds, row.theirs, bird.theirs)
-        rows += [row, Row("the same, p99", "ms", [quantile(row.ours, 0.99)], [quantile(row.theirs, 0.99)]), bird]
-    for count in (1, 64, 256):
-        cpu = Row(f"CPU per packet, {count} sessions at 50 ms", "us")
-        cpu.ours.append(cpu_per_packet("ours", count, 5))
-        cpu.theirs.append(cpu_per_packet("theirs", count, 5))
-        rows.append(cpu)
-    if load_seconds:
-        lost = Row(f"sessions lost at 10 ms x 3 in {load_seconds:.0f} s, 2 spinning processes a core", "")
-        lost.ours.append(losses("ours", load_seconds, 2 * (os.cpu_count() or 1)))
-        lost.theirs.append(losses("theirs", load_seconds, 2 * (os.cpu_count() or 1)))
-        rows.append(lost)
+        if INSTALLED:
+            detection("ours", interval, rounds, [], frr.ours, "frr")
+        rows += [item for each in (row, bird, frr) if each.ours for item in with_p99(each)]
+    for interval in (10, 50):
+        for count in (1, 64, 256):
+            cpu = Row(f"CPU per packet, {count} sessions at {interval} ms", "us")
+            cpu.ours.append(cpu_per_packet("ours", count, interval, 5))
+            cpu.theirs.append(cpu_per_packet("theirs", count, interval, 5))
+            rows.append(cpu)
     return rows
 
 
 if __name__ == "__main__":
-    print(markdown(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 20)))
+    print(markdown(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 30)))
