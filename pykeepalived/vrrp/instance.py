@@ -502,10 +502,11 @@ class Instance:
     # telling
 
     def _log(self, text: str, *, detail: int = 0) -> None:
-        self.context.outbox.log(text, detail=detail, INSTANCE=self.name)
+        self.context.outbox.log(text, detail=detail, INSTANCE=self.name, VRID=str(self.config.virtual_router_id))
 
     def _log_state(self, text: str, state: str, cause: Cause) -> None:
-        self.context.outbox.log(text % (self.name, state), INSTANCE=self.name, STATE=state, CAUSE=str(cause))
+        vrid = str(self.config.virtual_router_id)
+        self.context.outbox.log(text % (self.name, state), INSTANCE=self.name, VRID=vrid, STATE=state, CAUSE=str(cause))
 
     def _notify(self, state: str, cause: Cause) -> None:
         self.context.outbox.later(NotifyInstance(self.config, state, self.effective, cause))

@@ -96,6 +96,17 @@ def test_becoming_master_in_order() -> None:
     assert moments == {lan.start + 3_609_375_000}
 
 
+def test_the_journal_learns_who_became_what_and_why() -> None:
+    lan = Lan()
+    node = start(lan, "A")
+    lan.run(4)
+    lines = [effect.line for _, effect in node.history if isinstance(effect, fx.WriteLog)]
+    fields = next(line.fields for line in lines if line.text == "(VI_1) Entering MASTER STATE")
+    cause = fields.pop("CAUSE")
+    assert fields == {"INSTANCE": "VI_1", "VRID": "51", "STATE": "MASTER"}
+    assert cause == str(node.snapshot().cause)
+
+
 def test_adverts_of_many_takeovers_leave_before_anything_else() -> None:
     """One batch with the adverts of all, and only then the rest of the work."""
     lan = Lan()
