@@ -31,6 +31,8 @@ def build(reading: Reading, *, detailed: bool = False, findings_only: bool = Fal
     groups, servers, ssl = ((), (), None) if findings_only else build_lvs(reading)
     if findings_only:
         check_lvs_scripts(reading)
+    elif reading.memo is not None:
+        reading.memo.keep(draft.virtual_servers, servers, reading.findings)
     vrrp = complete_vrrp(reading, globals_, detailed=detailed)
     config = Config(
         globals=sync_daemon(globals_, vrrp, reading),

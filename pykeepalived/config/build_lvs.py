@@ -63,7 +63,9 @@ def build_lvs(
     """
     draft = reading.draft
     scripts = scripts or Scripts(reading)
-    servers = tuple(_Builder(virtual, reading, scripts).build() for virtual in draft.virtual_servers)
+    servers = tuple(
+        virtual.finished or _Builder(virtual, reading, scripts).build() for virtual in draft.virtual_servers
+    )
     if servers:
         scripts.security("check scripts")
     groups = tuple(
@@ -187,10 +189,10 @@ class _Builder:
         common = self.common(real, draft)
         if isinstance(draft, TcpDraft):
             return TcpCheck(connection=self.connection(real, draft), send=draft.send, expect=draft.expect, **common)
-        if isinstance(draft, HttpDraft):
-            return self.http(real, draft, common)
         if isinstance(draft, ExtraDraft):
             return draft.model(self.connection(real, draft), common)
+        if isinstance(draft, HttpDraft):
+            return self.http(real, draft, common)
         if isinstance(draft, MiscDraft):
             return self.misc(draft, common)
         if isinstance(draft, UdpDraft):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pykeepalived.config.environment import Environment
 from pykeepalived.config.findings import (
@@ -24,6 +25,9 @@ from pykeepalived.config.model import Config
 from pykeepalived.config.model.values import Span
 from pykeepalived.config.source import Source, SourceOptions
 
+if TYPE_CHECKING:
+    from pykeepalived.config.memo import BlockMemo
+
 EXIT_NO_CONFIG = 6
 """Status of the daemon without a configuration file, and of anything that violated an include check."""
 
@@ -33,6 +37,7 @@ class LoadOptions:
     """What the command line says about loading: -t, -e (all include checks), the number of -D, -s.
 
     `findings_only`: the caller looks at findings and exit status, not at the model, which then has no virtual servers.
+    `memo` remembers blocks from one loading to the next; the file system may change in between, other options may not.
     """
 
     config_test: bool = False
@@ -41,6 +46,7 @@ class LoadOptions:
     log_detail: int = 0
     net_namespace: str = ""
     files: ConfigFiles = field(default_factory=DiskFiles)
+    memo: BlockMemo | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +156,9 @@ def _read(source: Source, findings: list[Finding], environment: Environment, opt
         reading.environment = dataclasses.replace(environment, interfaces=interfaces)
     if options.net_namespace:
         reading.draft.globals.net_namespace = options.net_namespace
+    if options.memo is not None and not options.findings_only:
+        options.memo.begin(reading)
+        reading.memo = options.memo
     read_children(ROOT, PARENT_KEYWORDS, reading, source.statements)
     built = build(reading, detailed=options.log_detail > 0, findings_only=options.findings_only)
     status = exit_status(reading.findings)

@@ -67,6 +67,9 @@ class Reader:
             if not stack and not acts(keyword):
                 index = self._skip(statements, index) if statement.opens else index
                 continue
+            if not stack and statement.opens and self._recalled(block, statements, index):
+                index = self._skip(statements, index)
+                continue
             reading.last = statement
             if isinstance(block, ValueBlock):
                 index = self._value_block(block, draft, statements, index)
@@ -130,6 +133,13 @@ class Reader:
                 if not depth:
                     break
         return index
+
+    def _recalled(self, block: Block | ValueBlock, statements: Sequence[Statement], index: int) -> bool:
+        """Whether the block whose opening brace has been seen is known from an earlier loading."""
+        if self._reading.memo is None or not isinstance(block, Block) or block.recall is None:
+            return False
+        end = self._skip(statements, index)
+        return block.recall(statements[index - 1 : end], self._reading)
 
     # --- value blocks -----------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pykeepalived.config.environment import gather
 from pykeepalived.config.findings import FindingClass
 from pykeepalived.config.load import LoadOptions, LoadResult, load
+from pykeepalived.config.memo import BlockMemo
 from pykeepalived.config.messages import line
 from pykeepalived.observe.cause import LogLine, Priority
 from pykeepalived.parent.loaded import Loaded, Loader
@@ -18,6 +19,7 @@ from pykeepalived.runtime.child_loop import EXIT_CONFIG
 def make_loader(options: Options) -> Loader:
     """A function that reads the file of these options afresh, each time it is called."""
     path = os.path.abspath(options.config_file or DEFAULT_CONFIG_FILE)
+    memo = BlockMemo()
 
     def read() -> Loaded:
         result = load(
@@ -27,6 +29,7 @@ def make_loader(options: Options) -> Loader:
                 all_config=options.include_check,
                 log_detail=options.log_detail,
                 net_namespace=options.namespace,
+                memo=memo,
             ),
         )
         return judge(result, options.namespace)

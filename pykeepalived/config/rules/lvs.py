@@ -16,8 +16,9 @@ def complete_lvs(reading: Reading) -> None:
     """Complete all virtual servers of the draft; those that cannot be used are taken out of it."""
     servers = link_groups(reading)
     for virtual in servers:
-        for rule in RULES:
-            rule(virtual, reading)
+        if virtual.finished is None:
+            for rule in RULES:
+                rule(virtual, reading)
     reading.draft.virtual_servers = servers
 
 

@@ -8,7 +8,7 @@ live in types.py, the sections in files of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +19,7 @@ from pykeepalived.config.statement import Statement
 if TYPE_CHECKING:
     from pykeepalived.config.environment import Environment
     from pykeepalived.config.iproute_names import IprouteNames
+    from pykeepalived.config.memo import BlockMemo
     from pykeepalived.config.schema.draft import ConfigDraft
     from pykeepalived.config.values import Fault
 
@@ -44,6 +45,9 @@ Begin = Callable[[Any, Statement, "Reading"], Any]
 End = Callable[[Any, Any, "Reading"], None]
 """Closes a block: (draft of the block, draft of the enclosing block, reading). Also run at the end of the input."""
 
+Recall = Callable[[Sequence[Statement], "Reading"], bool]
+"""Puts in place what an earlier loading made of the same block; False when it has to be read."""
+
 Entry = Callable[[Any, Statement, "Reading"], None]
 """Reads one line of a value block: (what `begin` returned, entry line, reading)."""
 
@@ -56,15 +60,17 @@ class Reading:
     """What is known while one configuration is read, and the place where findings are collected.
 
     `draft` is the root draft, `environment` the machine. `lenient`: numbers with trailing garbage are used with a
-    warning (not in a config test). `last` is the statement being read: block ends report there.
+    warning (not in a config test). `memo` knows blocks of an earlier loading. `last` is the statement being read:
+    block ends report there.
     """
 
-    __slots__ = ("_iproute", "_seen", "draft", "environment", "findings", "last", "lenient", "source_directory")
+    __slots__ = ("_iproute", "_seen", "draft", "environment", "findings", "last", "lenient", "memo", "source_directory")
 
     def __init__(self, draft: ConfigDraft, environment: Environment, *, lenient: bool = False) -> None:
         self.draft = draft
         self.environment = environment
         self.lenient = lenient
+        self.memo: BlockMemo | None = None
         self.findings: list[Finding] = []
         self.last: Statement | None = None
         self.source_directory: Callable[[str], str] = _directory_of
@@ -120,6 +126,8 @@ class Reading:
     def ours(self, statement: Statement, word: int = 0) -> None:
         """Record, once, that keepalived does not know this word: a hint for files that are to serve both."""
         text = f"keepalived does not know {' '.join(statement.words[: word + 1])}"
+        if self.memo is not None:
+            self.memo.doubt(statement)
         if not any(finding.message == text for finding in self.findings):
             self.report(statement, "keyword-ours", text, word=word, kind=FindingClass.NONE, severity=Severity.HINT)
 
@@ -177,11 +185,15 @@ class ArgumentType:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block of keywords. `begin` returns the draft the keywords work on; None skips the block, braces balanced."""
+    """A block of keywords. `begin` returns the draft the keywords work on; None skips the block, braces balanced.
+
+    `recall` gets all statements of a root block before it is read and tells whether that can be spared.
+    """
 
     keywords: Mapping[str, Keyword]
     begin: Begin
     end: End | None = None
+    recall: Recall | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,6 +239,8 @@ KEYWORDS = (
         starts=CHECKER,
         values="IP PORT? | fwmark U32 | group STR",
         since="~1.0.0",
-        block=Block(table(_VIRTUAL_SERVER), handlers.begin_virtual, handlers.end_virtual),
+        block=Block(
+            table(_VIRTUAL_SERVER), handlers.begin_virtual, handlers.end_virtual, recall=handlers.recall_virtual
+        ),
     ),
 )

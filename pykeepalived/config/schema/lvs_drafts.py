@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pykeepalived.config.model.ipvs import Forwarding, GroupEntry, LvsMethod, Protocol
+from pykeepalived.config.model.ipvs import Forwarding, GroupEntry, LvsMethod, Protocol, VirtualServer
 from pykeepalived.config.model.values import Ip, Span
 from pykeepalived.config.schema.checker_drafts import CheckerDraft
 from pykeepalived.config.schema.script_words import ScriptWords
@@ -137,6 +137,8 @@ class VirtualDraft(MethodDraft):
     virtualhost = ""
     snmp_name = ""
     sorry_server: SorryDraft | None = None
+    finished: VirtualServer | None = None
+    """What an earlier loading made of the same block (config/memo.py); nothing else of the draft is filled in then."""
 
     def __init__(self, statement: Statement) -> None:
         self.statement = statement

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pykeepalived.config import values
@@ -122,6 +123,14 @@ def end_virtual(virtual: VirtualDraft, parent: Any, reading: Reading) -> None:
             families.add(sorry.address.family)
         virtual.family = families.pop() if len(families) == 1 else 4
     reading.draft.virtual_servers.append(virtual)
+
+
+def recall_virtual(block: Sequence[Statement], reading: Reading) -> bool:
+    """Take over what an earlier loading made of the same block."""
+    virtual = reading.memo.recall(block) if reading.memo is not None else None
+    if virtual is not None:
+        reading.draft.virtual_servers.append(virtual)
+    return virtual is not None
 
 
 def ip_family(virtual: VirtualDraft, statement: Statement, reading: Reading) -> None:
