@@ -8,6 +8,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+SEEDS ?= 100000
+FIRST ?= 0
+ROUNDS ?= 500
+TARGET ?= vrrp bfd pipe control agentx record config
+SECONDS ?= 60
 # guests mostly wait: more of them than there are processors
 GUESTS ?= 4
 
@@ -17,7 +22,7 @@ TEST_PACKAGES := keepalived bird2 frr ipvsadm nftables iputils-ping tcpdump proc
     redis-server postgresql mariadb-server
 MACHINE_PACKAGES := qemu-system-x86 linux-image-amd64 busybox-static cpio
 
-.PHONY: help run test lint unit bench venv install uninstall clean format
+.PHONY: help run test lint unit soak faults fuzz bench venv install uninstall clean format
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -48,6 +53,17 @@ test: venv lint ## all tests
 	@.ci/packages $(TEST_PACKAGES) $(MACHINE_PACKAGES)
 	$(BIN)/pytest -q -n $(WORKERS) -m 'not vm'
 	$(BIN)/pytest -q -n $(GUESTS) -m vm
+
+soak: venv ## random clusters in virtual time: SEEDS=100000 FIRST=0
+	WORKERS=$(WORKERS) $(BIN)/python -m tests.sim.soak $(SEEDS) $(FIRST)
+
+faults: venv ## kill, starve and flood real daemons: ROUNDS=500, root
+	@.ci/packages $(TEST_PACKAGES)
+	PK_FAULT_ROUNDS=$(ROUNDS) $(BIN)/pytest -q -s tests/netns/test_faults.py
+
+fuzz: venv ## coverage-guided fuzzing: TARGET=vrrp bfd pipe control agentx record config, SECONDS=60 each
+	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet atheris
+	for target in $(TARGET); do $(BIN)/python -m tests.fuzz.by_hand $$target $(SECONDS) || exit 1; done
 
 bench: venv ## figures beside Debian's keepalived
 	@.ci/packages $(TEST_PACKAGES) $(MACHINE_PACKAGES)
