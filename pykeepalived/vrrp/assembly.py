@@ -145,7 +145,7 @@ class Assembly:
             owned = (*config.virtual_addresses, *config.excluded_addresses)
             for name in dict.fromkeys((config.interface, *(address.interface for address in owned))):
                 self.by_interface_or_address.setdefault(name, []).append(instance)
-            for placed in instance.holdings.all_addresses:
+            for placed in instance.estate.holdings.all_addresses:
                 self.places.setdefault(placed.place, []).append((instance, placed))
             for name in {instance.interface, instance.config.interface} - {""}:
                 self.by_interface.setdefault(name, []).append(instance)
@@ -175,7 +175,7 @@ class Assembly:
         routes, rules = set(view.leftover_routes), set(view.leftover_rules)
         for instance in instances:
             if instance not in adopted:
-                instance.holdings.clean(self._is_present, routes, rules)
+                instance.estate.holdings.clean(self._is_present, routes, rules)
         self.refresh_sources(instances, now)
         self._judge_configurations(now)
         self.tracking.configure(config, instances, now, unknown=adopt)
@@ -183,7 +183,7 @@ class Assembly:
             self._tell_faults(instance)
         for instance in adopted:
             if not self._adopt(instance, now):
-                instance.holdings.clean(self._is_present, routes, rules)
+                instance.estate.holdings.clean(self._is_present, routes, rules)
         for group in self.groups:
             if all(member.state is State.MASTER for member in group.members):
                 group.adopt(now)
@@ -258,7 +258,7 @@ class Assembly:
 
     def _was_master(self, instance: Instance) -> bool:
         """Whether all addresses are in place: only a MASTER leaves that behind."""
-        owned = instance.holdings.all_addresses
+        owned = instance.estate.holdings.all_addresses
         return bool(owned) and all(self._is_present(placed) for placed in owned)
 
     def _adopt(self, instance: Instance, now: int) -> bool:
@@ -376,12 +376,12 @@ class Assembly:
         if instance.interface != self.interface_of(config):
             return True
         place = self.place_of(config)
-        return any(placed.interface != place(placed.config) for placed in instance.holdings.all_addresses)
+        return any(placed.interface != place(placed.config) for placed in instance.estate.holdings.all_addresses)
 
     def _delete(self, instance: Instance, cause: Cause, change: Change, now: int) -> None:
         was_fault = instance.state is State.FAULT
         state = "DELETED" if instance.config.notify.deleted_as_deleted else "FAULT"
-        instance.holdings.surrender(change)
+        instance.estate.holdings.surrender(change)
         instance.stop(cause, now, release=False)
         self.pools.release(instance)
         if not was_fault or state == "DELETED":

@@ -197,6 +197,12 @@ class Holdings:
         placed.is_set = False
         return True
 
+    def withdraw(self, placed: PlacedAddress) -> None:
+        """Take one address off again."""
+        placed.is_set = False
+        placed.removals += 1
+        self._outbox.operation(RemoveAddress(placed.config, placed.interface, self._config.name))
+
     def place(self) -> bool:
         """Add what is not in place; returns whether there was an address among it."""
         name = self._config.name
@@ -232,9 +238,7 @@ class Holdings:
         self._tell(messages.REMOVING_EVIPS, self.excluded)
         for address in self.all_addresses:
             if address.is_set:
-                address.is_set = False
-                address.removals += 1
-                self._outbox.operation(RemoveAddress(address.config, address.interface, name))
+                self.withdraw(address)
         if self.filtered:
             self.filtered = False
             for operation in self._filter(AllowTraffic):

@@ -1,6 +1,7 @@
 """One VRRP instance: its state, its timer, its faults, its priority, and what is done when the state changes.
 
-What a received advert means is election.py; sync groups are group.py; where faults come from is track.py.
+What a received advert means is election.py; what a MASTER owns is estate.py; sync groups are group.py; where faults
+come from is track.py.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from pykeepalived.config.model.vrrp import State as Wish
 from pykeepalived.observe.cause import Cause
 from pykeepalived.vrrp import election, messages
 from pykeepalived.vrrp.advertiser import Advertiser
-from pykeepalived.vrrp.announce import Announced, Schedule
+from pykeepalived.vrrp.announce import Announced
 from pykeepalived.vrrp.auth import AhSequence
 from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
 from pykeepalived.vrrp.counters import Counters
-from pykeepalived.vrrp.effects import NotifyInstance, Operation, SyncDaemon
+from pykeepalived.vrrp.effects import NotifyInstance, SyncDaemon
 from pykeepalived.vrrp.election import Rogue
-from pykeepalived.vrrp.holdings import Change, Holdings, InterfaceOf
+from pykeepalived.vrrp.estate import Estate
+from pykeepalived.vrrp.holdings import Change, InterfaceOf
 from pykeepalived.vrrp.packet import VrrpPacketError
 from pykeepalived.vrrp.receive import Datagram, Heard, Receiver
 from pykeepalived.vrrp.table import Event, State, follow
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
 
 OWNER = 255
 SKEW_DENOMINATOR = 256
-FIRST_RETRY_NS = 1_000_000_000
-LAST_RETRY_NS = 600_000_000_000
 
 FaultKey = tuple[str, str]
 """Kind (interface, base, missing, source, config, vrid, pool, script, file, process, bfd) and subject of a fault."""
@@ -47,7 +47,6 @@ class Instance:
     """
 
     __slots__ = (
-        "added",
         "advertiser",
         "ah",
         "answered_batch",
@@ -58,10 +57,10 @@ class Instance:
         "counters",
         "down_ns",
         "effective",
+        "estate",
         "faults",
         "group",
         "highest_other",
-        "holdings",
         "interface",
         "last_heard",
         "last_sent",
@@ -77,10 +76,7 @@ class Instance:
         "repeat_key",
         "repeats",
         "resigned",
-        "retry",
-        "retry_ns",
         "rogue",
-        "schedule",
         "state",
         "timer",
         "total",
@@ -108,13 +104,8 @@ class Instance:
         self.ah = AhSequence()
         self.receiver = Receiver(config, self.counters, self.ah, self._group4)
         self.advertiser = Advertiser(config, self.ah, self._group4)
-        by_name = not context.globals.firewall.nftables_ifindex
-        self.holdings = Holdings(config, interface_of, context.outbox, by_name)
-        self.schedule = Schedule(config.name, config.garp, context.announcer, context.timers)
-        self.schedule.configure(config.name, config.garp, self.holdings.all_addresses, interface)
+        self.estate = Estate(config, context, interface, interface_of)
         self.timer = Timer(context.timers, self._expired)
-        self.retry = Timer(context.timers, self._try_again)
-        self.retry_ns = FIRST_RETRY_NS
         self.master_source: Ip | None = None
         self.master_priority = 0
         self.master_interval_us = config.advert_int_us
@@ -128,7 +119,6 @@ class Instance:
         self.repeats: dict[object, Instance] | None = None
         self.repeat_key: object = None
         self.resigned = False
-        self.added = False
         self.down_ns = 0
         self.compute_down()
 
@@ -290,9 +280,7 @@ class Instance:
         self._log_state(messages.ENTERING, "MASTER", cause)
         self.counters.become_master += 1
         self.rogue.became_master()
-        self.retry_ns = FIRST_RETRY_NS
-        self.holdings.take()
-        self.schedule.start(now)
+        self.estate.take(now)
         self._notify("MASTER", cause)
         self._sync_daemon("MASTER")
 
@@ -358,29 +346,14 @@ class Instance:
             self.send_zero(now)
         self.move(Event.STOP, event_cause, now)
         self.timer.cancel()
-        self.retry.cancel()
         self.rogue.stop()
-        self.schedule.stop()
-        if was_master and release:
-            self.holdings.give_up()
+        self.estate.give_up(release=was_master and release)
         if was_master:
             self._sync_daemon("BACKUP")
 
-    def refused(self, operation: Operation, now: int) -> None:
-        """The kernel refused something a MASTER must own: it stays MASTER and tries again, less and less often."""
-        if self.holdings.refused(operation) and self.retry.when is None:
-            self.retry.set(now + self.retry_ns)
-            self.retry_ns = min(2 * self.retry_ns, LAST_RETRY_NS)
-
-    def _try_again(self, now: int, due: int) -> None:
-        if self.holdings.place():
-            self.schedule.block(self.config.garp.master_repeat, now)
-
     def _release(self) -> None:
-        self.retry.cancel()
         self.rogue.stop()
-        self.schedule.stop()
-        self.holdings.give_up()
+        self.estate.give_up()
         self.counters.release_master += 1
         self.limits.clear()
 
@@ -468,15 +441,13 @@ class Instance:
         own_interval = self.master_interval_us == self.config.advert_int_us
         self.config = config
         self.interface = interface
-        receiver, advertiser, holdings = self.receiver, self.advertiser, self.holdings
+        receiver, advertiser = self.receiver, self.advertiser
         self.receiver = Receiver(config, self.counters, self.ah, self._group4)
         if self.receiver.verifier is not None and receiver.verifier is not None:
             self.receiver.verifier.inherit(receiver.verifier)
         self.advertiser = Advertiser(config, self.ah, self._group4)
         self.advertiser.inherit(advertiser)
-        self.holdings = Holdings(config, interface_of, self.context.outbox, holdings.by_name)
-        self.added = self.holdings.replace(holdings, change)
-        self.schedule.configure(config.name, config.garp, self.holdings.all_addresses, interface)
+        self.estate.reconfigure(config, interface, interface_of, change)
         if own_interval or self.state is State.MASTER or config.version == 2:
             self.master_interval_us = config.advert_int_us
         self.total = config.priority + sum(self.contributions.values())
@@ -490,7 +461,7 @@ class Instance:
         self.update_priority(Cause("reload", "", "", now, self.config.at), now)
         if self.state is State.MASTER:
             self.send_extra_advert(now)
-            self.schedule.reloaded(now, self.added)
+            self.estate.reloaded(now)
         elif self.state is State.BACKUP and self.timer.when is not None:
             self.timer.set(max(self.timer.when, now))
 

@@ -77,7 +77,7 @@ def _shown(state: State, waiting: bool) -> VrrpState:
 
 
 def _instance(assembly: Assembly, instance: Instance) -> VrrpInstanceSnapshot:
-    config, holdings = instance.config, instance.holdings
+    config, holdings = instance.config, instance.estate.holdings
     link = assembly.context.machine.link(instance.interface)
     made = assembly.attachments.get((config.name, config.interface, config.family), "")
     vmac = assembly.context.machine.link(made) if made else None

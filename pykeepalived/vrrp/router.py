@@ -18,7 +18,7 @@ from pykeepalived.vrrp.assembly import Assembly
 from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
 from pykeepalived.vrrp.effects import CreateLink, Effect, Pool
 from pykeepalived.vrrp.instance import Instance
-from pykeepalived.vrrp.machine import Link, Machine
+from pykeepalived.vrrp.machine import IFA_F_DADFAILED, Link, Machine
 from pykeepalived.vrrp.outbox import Outbox
 from pykeepalived.vrrp.packet import VrrpPacketError
 from pykeepalived.vrrp.pools import PoolState
@@ -99,7 +99,7 @@ class Router:
             case inputs.OperationFailed(operation):
                 master = self._assembly.instances.get(operation.instance)
                 if master is not None and master.state is State.MASTER:
-                    master.refused(operation, now)
+                    master.estate.refused(operation, now)
             case inputs.ScriptFinished(name):
                 self._script_finished(name, message, now)
             case inputs.FileChanged(name, content):
@@ -313,9 +313,11 @@ class Router:
         new = self._machine.add_address(address)
         place = ("address", address.interface, address.address, address.prefix_length)
         ours = False
-        for _, placed in self._assembly.places.get(place, ()):
+        for instance, placed in self._assembly.places.get(place, ()):
             placed.removals = 0
             ours = ours or placed.is_set
+            if address.flags & IFA_F_DADFAILED and placed.is_set and instance.state is State.MASTER:
+                instance.estate.duplicated(placed, now)
         if address.address in self._assembly.virtual_ips:
             if new and not ours:
                 self._outbox.log(messages.IP_ADDED % address.address, detail=messages.DETAIL)
@@ -365,7 +367,7 @@ class Router:
         if self._assembly.statics.route_removed(message):
             return
         for instance in self._assembly.instances.values():
-            for placed in instance.holdings.routes:
+            for placed in instance.estate.holdings.routes:
                 if placed.is_set and placed.config == message.route and not placed.config.no_track:
                     placed.is_set = False
                     subject = str(message.route.destination or "default")
@@ -377,7 +379,7 @@ class Router:
         if self._assembly.statics.rule_removed(message):
             return
         for instance in self._assembly.instances.values():
-            for placed in instance.holdings.rules:
+            for placed in instance.estate.holdings.rules:
                 if placed.is_set and placed.config == message.rule and not placed.config.no_track:
                     placed.is_set = False
                     self._outbox.log(messages.RULE_REMOVED, INSTANCE=instance.name)
@@ -415,7 +417,7 @@ class Router:
     def _send_garp(self, name: str, now: int) -> None:
         instance = self._assembly.instances.get(name)
         if instance is not None and instance.state is State.MASTER:
-            instance.schedule.block(1, now)
+            instance.estate.schedule.block(1, now)
 
     def _script_finished(self, name: str, message: inputs.ScriptFinished, now: int) -> None:
         script = self._assembly.tracking.scripts.get(name)

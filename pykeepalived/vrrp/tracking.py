@@ -208,7 +208,7 @@ def _implicit_interfaces(instance: Instance) -> Iterator[tuple[str, str]]:
         if parent is not None:
             yield ("base", parent.name)
     names: list[str] = []
-    for placed in instance.holdings.all_addresses:
+    for placed in instance.estate.holdings.all_addresses:
         if not placed.config.no_track:
             names.append(placed.interface)
     for route in config.virtual_routes:

@@ -136,7 +136,7 @@ def check(lan: Lan, node: Node) -> None:
         live = items[item.name]
         master = item.state.name == "MASTER"
         assert set(item.addresses_set) <= {master}, item.name
-        assert live.holdings.taken is master
+        assert live.estate.holdings.taken is master
         assert (live.timer.when is not None) is (item.state.name in ("MASTER", "BACKUP"))
         assert item.cause is not None
         assert item.cause.fact
@@ -151,7 +151,7 @@ def check(lan: Lan, node: Node) -> None:
         (placed.interface, placed.address)
         for item in items.values()
         if item.state.name == "MASTER"
-        for placed in item.holdings.all_addresses
+        for placed in item.estate.holdings.all_addresses
     }
     assert masters <= node.addresses
     for group in node.router.snapshot().groups:

@@ -467,3 +467,44 @@ def test_sync_daemon_follows_its_instance() -> None:
     lan.run(4)
     node.receive(inputs.Stop())
     assert [effect.state for _, effect in node.effects(fx.SyncDaemon)] == ["BACKUP", "MASTER", "BACKUP"]  # type: ignore[attr-defined]
+
+
+DAD_FAILED = 0x08
+SIX = vip("2001:db8::100/64", dad=True)
+
+
+@pytest.mark.keyword("virtual_ipaddress/-nodad")
+def test_address_that_another_host_has() -> None:
+    """Told with its cause, taken off, and tried again after 1 s, 2 s ...; the instance stays MASTER."""
+    lan = Lan()
+    other = vip("2001:db8::101/64")
+    six = instance(priority=150, family=6, version=3, mcast_dst_ip=ip("ff02::12"), virtual_addresses=(SIX, other))
+    node = lan.node("A", config(six), view(address("fe80::a/64")))
+    lan.run(4)
+    assert node.is_master
+    del node.history[:]
+    moment = lan.now
+    failed = inputs.AddressAdded(address("2001:db8::100/64", flags=DAD_FAILED))
+    node.receive(failed)
+    (line,) = [effect.line for _, effect in node.history if isinstance(effect, fx.WriteLog)]
+    text = "(VI_1) duplicate address detection failed for 2001:db8::100 on eth0 - another host has it"
+    assert (line.text, line.fields["CAUSE"]) == (text, "duplicate_address 2001:db8::100 (on eth0)")
+    assert names(node) == ["RemoveAddress"]
+    assert node.snapshot().addresses_set == (False, True)
+    lan.run(1)
+    assert names(node) == ["RemoveAddress", "AddAddress"]
+    node.receive(failed)
+    lan.run(1.9)
+    assert names(node) == ["RemoveAddress", "AddAddress", "RemoveAddress"]
+    lan.run(0.2)
+    assert [at - moment for at, _ in node.effects(fx.ChangeNetwork)] == [at * 1_000_000_000 for at in (0, 1, 1, 3)]
+    assert node.is_master
+    assert node.snapshot().addresses_set == (True, True)
+
+
+def test_address_of_a_backup_that_another_host_has() -> None:
+    lan = Lan()
+    node = lan.node("A", config(instance(family=6, version=3, virtual_addresses=(SIX,))), view(address("fe80::a/64")))
+    count = len(node.operations())
+    node.receive(inputs.AddressAdded(address("2001:db8::100/64", flags=DAD_FAILED)))
+    assert len(node.operations()) == count
