@@ -89,7 +89,8 @@ def _positions(before: tuple[Any, ...], after: tuple[Any, ...]) -> list[int | No
         position = by_object.get(id(item))
         if position is None:
             if by_key is None:
-                by_key = {_key(old): place for place, old in enumerate(before)}
+                kept = {id(new) for new in after}
+                by_key = {_key(old): place for place, old in enumerate(before) if id(old) not in kept}
             candidate = by_key.get(_key(item))
             if candidate is not None and _same(before[candidate], item):
                 position = candidate
