@@ -1,0 +1,56 @@
+"""A virtual IPv6 address that another host has: duplicate address detection (RFC 4862) finds it, or is left out."""
+
+from __future__ import annotations
+
+import pytest
+
+from pykeepalived.lab.net import Namespace
+from tests.netns.conftest import Lan, instance
+
+pytestmark = [pytest.mark.netns, pytest.mark.timeout(120)]
+SIX = "2001:db8:77::100"
+
+
+def stranger(lan: Lan) -> Namespace:
+    """A host that has the address and knows nothing of VRRP."""
+    host = lan.net.namespace("stranger")
+    lan.net.attach(host, "eth0", "lan", [f"{SIX}/64"], "02:00:00:00:00:99")
+    return host
+
+
+def flags(host: Namespace) -> str:
+    return host.ip("address", "show", "dev", "eth0", "to", SIX)
+
+
+@pytest.mark.keyword("virtual_ipaddress/-nodad")
+def test_address_in_use_is_told_and_taken_when_it_is_free(lan: Lan) -> None:
+    other = stranger(lan)
+    a = lan.host(instance(150, vip=f"fe80::100/64\n    {SIX}/64 -nodad"))
+    a.namespace.run("sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=1")
+    a.start()
+    text = f"(VI_1) duplicate address detection failed for {SIX} on eth0 - another host has it"
+    lan.wait(lambda: a.said(text))
+    assert lan.is_master(a)
+    assert "fe80::100" in a.namespace.ip("address", "show", "dev", "eth0")
+    other.ip("address", "del", f"{SIX}/64", "dev", "eth0")
+
+    def usable() -> bool:
+        return SIX in flags(a.namespace) and "tentative" not in flags(a.namespace)
+
+    lan.wait(usable, 40)
+    assert lan.is_master(a)
+    a.stop()
+    assert flags(a.namespace) == ""
+
+
+@pytest.mark.keyword("virtual_ipaddress/-nodad")
+def test_address_in_use_is_taken_without_detection(lan: Lan) -> None:
+    stranger(lan)
+    a = lan.host(instance(150, vip=f"fe80::100/64\n    {SIX}/64"))
+    a.namespace.run("sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=1")
+    a.start()
+    lan.wait(lambda: lan.is_master(a) and SIX in flags(a.namespace))
+    lan.pause(1.5)
+    assert "dadfailed" not in flags(a.namespace)
+    assert "tentative" not in flags(a.namespace)
+    assert not a.said("duplicate address")
