@@ -4,6 +4,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 LIBRARY := $(PREFIX)/lib/pykeepalived
 UNITS := /lib/systemd/system
+SHARE := $(PREFIX)/share/pykeepalived
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -80,14 +81,16 @@ install: ## into $(DESTDIR)$(PREFIX), with units and default configuration
 	$(DESTDIR)$(LIBRARY)/bin/pip install --quiet '.[dbus]'
 	# scripts must name the interpreter where it will be, not where it is staged
 	sed -i '1s|^#!$(DESTDIR)|#!|' $(DESTDIR)$(LIBRARY)/bin/pykeepalived
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)/etc/keepalived $(DESTDIR)$(UNITS)
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)/etc/keepalived $(DESTDIR)$(UNITS) $(DESTDIR)$(SHARE)/keepalived.service.d
 	ln -sf ../lib/pykeepalived/bin/pykeepalived $(DESTDIR)$(PREFIX)/sbin/pykeepalived
 	for unit in pykeepalived.service pykeepalived-nonroot@.service; do \
 	    sed 's|@SBIN@|$(PREFIX)/sbin|g' "systemd/$$unit" >"$(DESTDIR)$(UNITS)/$$unit"; done
+	sed 's|@SBIN@|$(PREFIX)/sbin|g' systemd/keepalived.service.d/pykeepalived.conf \
+	    >$(DESTDIR)$(SHARE)/keepalived.service.d/pykeepalived.conf
 	test -e $(DESTDIR)/etc/keepalived/keepalived.conf || install -m 644 etc/keepalived.conf $(DESTDIR)/etc/keepalived/keepalived.conf
 
 uninstall: ## remove what install put there; configuration stays
-	rm -rf $(DESTDIR)$(LIBRARY)
+	rm -rf $(DESTDIR)$(LIBRARY) $(DESTDIR)$(SHARE)
 	rm -f $(DESTDIR)$(PREFIX)/sbin/pykeepalived $(DESTDIR)$(UNITS)/pykeepalived.service $(DESTDIR)$(UNITS)/pykeepalived-nonroot@.service
 
 clean: ## remove the environment and caches

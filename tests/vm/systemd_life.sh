@@ -33,6 +33,7 @@ has() { ip -o address show dev eth0 | grep -q " $1/" && echo yes || echo no; }
 until_has() { for _ in $(seq 100); do [ "$(has "$1")" = "$2" ] && break; sleep 0.1; done; has "$1"; }
 main() { systemctl show -P MainPID pykeepalived; }
 
+echo 'DAEMON_ARGS="--all"' >/etc/default/keepalived
 write 192.0.2.100 ""
 systemctl daemon-reload
 systemctl start pykeepalived
@@ -67,10 +68,12 @@ echo "bad_reload_kept=$(has 192.0.2.101)$(has 192.0.2.102)"
 [ "$(main)" = "$before" ] && echo "bad_reload_same_process=yes"
 write 192.0.2.101 ""
 
-child=$(cat /run/vrrp.pid)
-kill -9 "$child"
-for _ in $(seq 50); do [ "$(cat /run/vrrp.pid)" != "$child" ] && break; sleep 0.1; done
-[ "$(cat /run/vrrp.pid)" != "$child" ] && echo "child_replaced=yes"
+for name in vrrp checkers bfd; do
+    child=$(cat /run/$name.pid)
+    kill -9 "$child"
+    for _ in $(seq 50); do [ "$(cat /run/$name.pid)" != "$child" ] && break; sleep 0.1; done
+    [ "$(cat /run/$name.pid)" != "$child" ] && echo "${name}_replaced=yes"
+done
 echo "child_vip=$(until_has 192.0.2.101 yes)"
 
 kill -9 "$before"
@@ -84,11 +87,36 @@ echo "stopped=$(systemctl is-active pykeepalived)"
 echo "left_vip=$(has 192.0.2.101)"
 echo "left_files=$(ls /run/keepalived.pid /run/vrrp.pid /run/checkers.pid /run/bfd.pid /run/keepalived 2>/dev/null | wc -w)"
 echo "left_processes=$(pgrep -cf 'pykeepalived --dont-fork')"
+
+sed 's/priority 255/priority 254/' /etc/keepalived/keepalived.conf >/etc/keepalived/lab.conf
+# the interpreter may live below the home of the user who ran `make install`
+chmod go+x /root
+systemctl start pykeepalived-nonroot@lab
+echo "nonroot_start=$?"
+echo "nonroot_user=$(ps -o user= -p "$(systemctl show -P MainPID pykeepalived-nonroot@lab)")"
+echo "nonroot_vip=$(until_has 192.0.2.101 yes)"
+systemctl reload pykeepalived-nonroot@lab
+echo "nonroot_reload=$?"
+systemctl stop pykeepalived-nonroot@lab
+echo "nonroot_left=$?$(has 192.0.2.101)"
+
+# Debian's unit with our program in it
+install -D /usr/share/pykeepalived/keepalived.service.d/pykeepalived.conf \
+    /etc/systemd/system/keepalived.service.d/pykeepalived.conf
+systemctl daemon-reload
+systemctl start keepalived
+echo "alias_start=$?"
+tr '\0' ' ' <"/proc/$(systemctl show -P MainPID keepalived)/cmdline" | grep -q /usr/sbin/pykeepalived && echo "alias_ours=yes"
+echo "alias_vip=$(until_has 192.0.2.101 yes)"
+systemctl reload keepalived
+echo "alias_reload=$?"
+systemctl stop keepalived
+echo "alias_left=$?$(has 192.0.2.101)"
 echo "--- journal"
 journalctl -u pykeepalived --no-pager -o json | python3 -c '
 import json, sys
 for line in sys.stdin:
     entry = json.loads(line)
     print("|".join(str(entry.get(key, "")) for key in
-        ("SYSLOG_IDENTIFIER", "PRIORITY", "PYKEEPALIVED_INSTANCE", "PYKEEPALIVED_STATE", "PYKEEPALIVED_CAUSE", "MESSAGE")))
+        ("SYSLOG_IDENTIFIER", "PRIORITY", "PYKEEPALIVED_INSTANCE", "PYKEEPALIVED_VRID", "PYKEEPALIVED_STATE", "PYKEEPALIVED_CAUSE", "MESSAGE")))
 '
