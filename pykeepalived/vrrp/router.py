@@ -400,7 +400,7 @@ class Router:
             if place not in there:
                 self._address_removed(address, now)
         for place, address in there.items():
-            if place not in known:
+            if known.get(place) != address:
                 self._address_added(address, now)
 
     # answers

@@ -508,3 +508,14 @@ def test_address_of_a_backup_that_another_host_has() -> None:
     count = len(node.operations())
     node.receive(inputs.AddressAdded(address("2001:db8::100/64", flags=DAD_FAILED)))
     assert len(node.operations()) == count
+
+
+def test_lost_word_of_an_address_that_another_host_has() -> None:
+    lan = Lan()
+    six = instance(priority=150, family=6, version=3, mcast_dst_ip=ip("ff02::12"), virtual_addresses=(SIX,))
+    node = lan.node("A", config(six), view(address("fe80::a/64")))
+    lan.run(4)
+    del node.history[:]
+    failed = address("2001:db8::100/64", flags=DAD_FAILED)
+    node.receive(inputs.Resynced(view(address("fe80::a/64"), failed)))
+    assert names(node) == ["RemoveAddress"]
