@@ -16,7 +16,7 @@ from pykeepalived.config.model import Config
 from pykeepalived.notify.scripts import ScriptRunner
 from pykeepalived.observe.dump_files import DumpWriter, data_path, dump_directory
 from pykeepalived.parent.children import Children
-from pykeepalived.parent.hooks import run_hook
+from pykeepalived.parent.hooks import Hook
 from pykeepalived.parent.launch import Launcher
 from pykeepalived.parent.loaded import Loader
 from pykeepalived.parent.options import Options
@@ -112,8 +112,8 @@ class Daemon:
         if script is None:
             self._start_children()
         else:
-            timeout = self.config.globals.startup_script_timeout_s
-            run_hook(self._scripts, self.log, "startup", script, timeout, self._start_children)
+            hook = Hook(self.loop, self.log, "startup", self._start_children)
+            hook.start(self._scripts, script, self.config.globals.startup_script_timeout_s)
         self.loop.run()
         self._scripts.close()
         if self._reload_timer is not None:
@@ -270,9 +270,8 @@ class Daemon:
         if script is None or self._status:
             self._end()
         else:
-            run_hook(
-                self._scripts, self.log, "shutdown", script, self.config.globals.shutdown_script_timeout_s, self._end
-            )
+            hook = Hook(self.loop, self.log, "shutdown", self._end)
+            hook.start(self._scripts, script, self.config.globals.shutdown_script_timeout_s)
 
     def _end(self) -> None:
         if self.log.detail:

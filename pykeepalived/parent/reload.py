@@ -150,7 +150,7 @@ def reading(path: str) -> Iterator[None]:
         yield
         return
     with contextlib.suppress(OSError):
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(path, flags, 0o644)
         os.fchmod(fd, 0o644)
         os.close(fd)
@@ -164,6 +164,6 @@ def reading(path: str) -> Iterator[None]:
 def write_report(path: str, messages: tuple[str, ...]) -> None:
     """Put the messages of a check into the file of reload_check_config; a failure to write is not worth a reload."""
     with contextlib.suppress(OSError):
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(path, flags, 0o644), "w", encoding="utf-8") as file:
             file.writelines(f"{message}\n" for message in messages)

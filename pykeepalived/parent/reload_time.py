@@ -108,8 +108,7 @@ class ReloadTimer:
     def _read(self) -> None:
         before = self._next
         try:
-            with open(self._path, encoding="utf-8", errors="replace") as file:
-                line = file.readline(64).rstrip("\n")
+            line = _first_line(self._path)
             self._next = read_reload_time(line, self._wall()) if line else None
         except OSError:
             self._next = None
@@ -152,6 +151,15 @@ class ReloadTimer:
             with contextlib.suppress(OSError):
                 os.unlink(self._path)
         self._reload()
+
+
+def _first_line(path: str) -> str:
+    """What stands in the first line, as far as a time can reach; never waits for a writer. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return os.read(fd, 64).decode("utf-8", "replace").partition("\n")[0]
+    finally:
+        os.close(fd)
 
 
 def _tomorrow(at: datetime) -> datetime:

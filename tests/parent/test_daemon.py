@@ -359,6 +359,18 @@ def test_a_checked_reload_refuses_what_only_has_errors(daemon):
     assert Path(path).read_text() == ""
 
 
+def test_a_report_that_nobody_reads_holds_up_no_reload(daemon):
+    running = daemon(VRRP)
+    running.wait_line("Startup complete")
+    report = running.directory / "report"
+    os.mkfifo(report)
+    running.write({**VRRP, "globals": {"reload_check_config": str(report), "reload_file": str(report)}})
+    running.signal(signal.SIGHUP)
+    running.wait_line("Reload complete")
+    running.signal(signal.SIGHUP)
+    running.wait_line("Reload complete", 2)
+
+
 def test_without_the_check_errors_are_told_and_the_rest_is_applied(daemon):
     running = daemon(VRRP)
     running.wait_line("Startup complete")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -108,6 +109,15 @@ def test_the_file_is_followed_and_removed_when_its_time_has_come(world):
     world.run_for(2)
     assert world.reloads == [datetime(2026, 11, 22, 15, 20, 0, tzinfo=UTC)]
     assert not world.path.exists()
+
+
+def test_what_is_no_file_stops_nobody(world):
+    os.mkfifo(world.path)
+    world.timer.configure(str(world.path), repeat=False)
+    writer = os.open(world.path, os.O_RDWR)
+    world.timer.configure(str(world.path), repeat=False)
+    os.close(writer)
+    assert world.lines == []
 
 
 @pytest.mark.keyword(PATH)
