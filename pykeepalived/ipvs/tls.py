@@ -16,18 +16,21 @@ class TlsError(Exception):
 
 
 class TlsFactory:
-    """Makes clients with the certificate, key and CA of the SSL block. The context is made when first needed."""
+    """Makes clients with the certificate, key and CA of the SSL block.
+
+    There is a context for each application protocol, made when it is first needed.
+    """
 
     def __init__(self, settings: SslContext | None) -> None:
         self._settings = settings
-        self._context: Any = None
+        self._contexts: dict[str, Any] = {}
 
     def configure(self, settings: SslContext | None) -> None:
         """Take over a new SSL block."""
         self._settings = settings
-        self._context = None
+        self._contexts.clear()
 
-    def prepare(self) -> None:
+    def prepare(self, alpn: str = "") -> None:
         """Make the context now; raises TlsError with keepalived's line when a file cannot be used."""
         import ssl
 
@@ -38,7 +41,9 @@ class TlsFactory:
         settings = self._settings
         if settings is not None:
             self._load(context, settings)
-        self._context = context
+        if alpn:
+            context.set_alpn_protocols([alpn])
+        self._contexts[alpn] = context
 
     def _load(self, context: Any, settings: SslContext) -> None:
         if settings.certificate or settings.key:
@@ -56,9 +61,9 @@ class TlsFactory:
 
     def client(self, wish: Tls) -> TlsClient:
         """A client for one connection; raises TlsError when the context cannot be made."""
-        if self._context is None:
-            self.prepare()
-        return TlsClient(self._context, wish.name)
+        if wish.alpn not in self._contexts:
+            self.prepare(wish.alpn)
+        return TlsClient(self._contexts[wish.alpn], wish.name)
 
 
 class TlsClient:

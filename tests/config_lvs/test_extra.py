@@ -6,7 +6,7 @@ import pytest
 
 from pykeepalived.config.describe import explain, json_schema, paths
 from pykeepalived.config.findings import EXIT_ERRORS, EXIT_OK, Severity
-from pykeepalived.config.model.extra_checks import MysqlCheck, PgsqlCheck, RedisCheck
+from pykeepalived.config.model.extra_checks import GrpcCheck, MysqlCheck, PgsqlCheck, RedisCheck
 from pykeepalived.config.model.ipvs import HttpCheck, TcpCheck
 from pykeepalived.config.schema.base import OURS
 from pykeepalived.config.schema.root import ROOT
@@ -83,12 +83,36 @@ def test_databases(words: str, attribute: str, value: object) -> None:
             assert "p w" not in repr(found)
 
 
+@pytest.mark.keyword(f"{PREFIX}/GRPC_CHECK")
+@pytest.mark.keyword(f"{PREFIX}/GRPC_CHECK/service")
+@pytest.mark.keyword(f"{PREFIX}/GRPC_CHECK/authority")
+@pytest.mark.keyword(f"{PREFIX}/GRPC_CHECK/tls")
+def test_grpc() -> None:
+    plain = the_checker(checker("GRPC_CHECK"))
+    assert isinstance(plain, GrpcCheck)
+    assert (plain.service, plain.authority, plain.tls) == ("", "", False)
+    found = the_checker(checker("GRPC_CHECK", "service my.Service\nauthority h:1\ntls\n"))
+    assert isinstance(found, GrpcCheck)
+    assert (found.service, found.authority, found.tls) == ("my.Service", "h:1", True)
+
+
+@pytest.mark.parametrize("kind", ["HTTP_GET", "SSL_GET"])
+def test_http_protocol_2(kind: str) -> None:
+    result = checker(kind, URL + "http_protocol 2\n")
+    assert (errors(result), result.exit_status) == ([], EXIT_OK)
+    assert finding(result, "keyword-ours").message == "keepalived does not know http_protocol 2"
+    found = the_checker(result)
+    assert isinstance(found, HttpCheck)
+    assert found.http_protocol == "2"
+
+
 @pytest.mark.parametrize(
     ("kind", "words", "codes"),
     [
         ("REDIS_CHECK", "role sentinel", ["word-unknown"]),
         ("REDIS_CHECK", "role", ["word-missing"]),
         ("REDIS_CHECK", "user x", ["keyword-unknown"]),
+        ("GRPC_CHECK", "role primary", ["keyword-unknown"]),
         ("PGSQL_CHECK", "password x", ["keyword-unknown"]),
         ("MYSQL_CHECK", "user", ["word-absent"]),
         ("MYSQL_CHECK", "password a\npassword b", ["keyword-repeated"]),
@@ -104,6 +128,7 @@ def test_database_faults(kind: str, words: str, codes: list[str]) -> None:
         ("MYSQL_CHECK", "role replica\nuser u\npassword hidden", ["MYSQL_CHECK", "Role = replica", "User = u"]),
         ("REDIS_CHECK", "password hidden", ["REDIS_CHECK", "Role = any"]),
         ("PGSQL_CHECK", "", ["PGSQL_CHECK", "Role = any", "User = keepalived", "Database = postgres"]),
+        ("GRPC_CHECK", "service a.B\ntls", ["GRPC_CHECK", "Service = a.B", "TLS set"]),
         ("TCP_CHECK", "send hidden\nexpect b", ["TCP_CHECK", "  Send len = 6", "  Expect len = 1"]),
     ],
 )

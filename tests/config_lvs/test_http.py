@@ -56,7 +56,7 @@ def test_http_keyword(words: str, attribute: str, value: object) -> None:
             marks=web("nb_get_retry"),
         ),
         ("http_protocol", ["word-absent"]),
-        ("http_protocol 2", ["word-unknown"]),
+        ("http_protocol 3", ["word-unknown"]),
         ("sni_name n\nsni_name", ["sni-name"]),
         ("virtualhost", ["word-absent"]),
         ("virtualhost a\nvirtualhost b", ["keyword-repeated"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import subprocess
@@ -203,3 +204,64 @@ def test_certificate_expiry(certificate: Path) -> None:
         assert not soon.ok
         assert soon.text.startswith("Certificate expires in 8 days at ")
         assert check("SSL_GET", URL + "cert_min_days 0", port).ok
+
+
+@pytest.mark.parametrize("kind", ["HTTP_GET", "SSL_GET"])
+def test_http2(certificate: Path, kind: str) -> None:
+    port = unused_port()
+    words = [program("nghttpd"), "--address=127.0.0.1", f"--htdocs={certificate}"]
+    words += ["--no-tls", str(port)] if kind == "HTTP_GET" else [str(port), "key.pem", "cert.pem"]
+    digest = hashlib.md5(PAGE).hexdigest()
+    with running(words, cwd=certificate):
+        assert until(kind, f"http_protocol 2\nurl {{\npath /index.html\ndigest {digest}\n}}", port).ok
+        missing = "http_protocol 2\nurl {\npath /missing\n"
+        assert check(kind, missing + "}", port).text == "HTTP status code error to"
+        assert check(kind, missing + "status_code 404\n}", port).ok
+        assert not check(kind, f"http_protocol 1.1\n{URL}", port).ok
+
+
+def test_http2_with_a_server_of_http1(certificate: Path) -> None:
+    port = unused_port()
+    words = ["s_server", "-accept", f"127.0.0.1:{port}", "-cert", "cert.pem", "-key", "key.pem", "-www", "-quiet"]
+    with running([program("openssl"), *words], cwd=certificate):
+        assert until("SSL_GET", URL, port).ok
+        assert not check("SSL_GET", f"http_protocol 2\n{URL}", port).ok
+
+
+# --- gRPC -------------------------------------------------------------------------------------------------------------
+
+HEALTH = """
+import sys, time, grpc
+from concurrent import futures
+
+def check(request, context):
+    name = request[2:].decode()
+    if name == "gone":
+        context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
+    return {"": b"\\x08\\1", "asleep": b"\\x08\\2"}[name]
+
+handlers = {"Check": grpc.unary_unary_rpc_method_handler(check)}
+server = grpc.server(futures.ThreadPoolExecutor(2))
+server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("grpc.health.v1.Health", handlers),))
+if len(sys.argv) > 2:
+    pair = tuple(open(name, "rb").read() for name in sys.argv[2:])
+    assert server.add_secure_port("127.0.0.1:" + sys.argv[1], grpc.ssl_server_credentials((pair,)))
+else:
+    assert server.add_insecure_port("127.0.0.1:" + sys.argv[1])
+server.start()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("tls", ["", "tls"])
+def test_grpc(certificate: Path, tls: str) -> None:
+    python = "/usr/bin/python3"
+    if subprocess.run([python, "-c", "import grpc"], capture_output=True, check=False).returncode:
+        pytest.skip("python3-grpcio is not installed")
+    port = unused_port()
+    files = ["key.pem", "cert.pem"] if tls else []
+    with running([python, "-c", HEALTH, str(port), *files], cwd=certificate):
+        assert until("GRPC_CHECK", tls, port).ok
+        assert check("GRPC_CHECK", f"{tls}\nservice asleep", port).text == "NOT_SERVING"
+        assert check("GRPC_CHECK", f"{tls}\nservice gone", port).text == "NOT_FOUND (unknown service)"
+        assert not check("GRPC_CHECK", "" if tls else "tls", port).ok

@@ -23,6 +23,16 @@ class RedisCheck(RoleCheck):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class GrpcCheck(Checker):
+    """`service` "" = the server as a whole; `authority` "" = address and port."""
+
+    connection: Connection
+    service: str = ""
+    authority: str = ""
+    tls: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class PgsqlCheck(RoleCheck):
     """The account must be let in without a password (`trust`)."""
 

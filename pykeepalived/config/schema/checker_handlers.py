@@ -345,11 +345,13 @@ def http_protocol(checker: HttpDraft, statement: Statement, reading: Reading) ->
     if len(words) < 2:
         reading.report(statement, "word-absent", "Missing http_protocol version", word=0)
         return
-    protocol = {"1.0": "1.0", "1.0C": "1.0C", "1.0c": "1.0C", "1.1": "1.1"}.get(words[1])
+    protocol = {"1.0": "1.0", "1.0C": "1.0C", "1.0c": "1.0C", "1.1": "1.1", "2": "2"}.get(words[1])
     if protocol is None:
         text = f"Invalid http_protocol version {words[1]}"
-        reading.report(statement, "word-unknown", text, word=1, suggestion="1.0, 1.0C or 1.1")
+        reading.report(statement, "word-unknown", text, word=1, suggestion="1.0, 1.0C, 1.1 or 2")
         return
+    if protocol == "2":
+        reading.ours(statement, 1)
     checker.http_protocol = protocol
 
 

@@ -284,8 +284,9 @@ def _web(kind: CheckerKind, tls: tuple[Keyword, ...], url: tuple[Keyword, ...]) 
                         name="http_protocol",
                         process=CHECKER,
                         take=handlers.http_protocol,
-                        values="1.0|1.0C|1.0c|1.1",
+                        values="1.0|1.0C|1.0c|1.1|2",
                         default="1.0",
+                        note="keepalived does not know 2",
                     ),
                     Keyword(name="enable_sni", process=CHECKER, type=SWITCH, take=sni, default="no"),
                     Keyword(

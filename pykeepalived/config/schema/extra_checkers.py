@@ -15,7 +15,7 @@ from pykeepalived.config.schema.base import OURS, Begin, Block, Keyword, Reading
 from pykeepalived.config.schema.checker_drafts import CheckerDraft, CheckerKind
 from pykeepalived.config.schema.checker_words import CHECKER, connecting
 from pykeepalived.config.schema.lvs_handlers import text_setting
-from pykeepalived.config.schema.types import Choice, Integer
+from pykeepalived.config.schema.types import Choice, Flag, Integer
 from pykeepalived.config.statement import Statement
 from pykeepalived.config.values import Fault
 
@@ -84,7 +84,7 @@ SSL_WORDS = (
     ),
 )
 
-# --- databases --------------------------------------------------------------------------------------------------------
+# --- checkers --------------------------------------------------------------------------------------------------------
 
 _ROLE = Choice({"any": "any", "primary": "primary", "master": "primary", "replica": "replica", "slave": "replica"})
 
@@ -147,5 +147,15 @@ CHECKERS = (
         drafts.MysqlDraft,
         (_ROLE_WORD, _text("user", "keepalived"), _text("password", "none", secret=True)),
         "login, and select @@global.read_only when a role is wanted",
+    ),
+    _checker(
+        drafts.GRPC,
+        drafts.GrpcDraft,
+        (
+            _text("service", "the server as a whole"),
+            _text("authority", "address and port"),
+            Keyword(name="tls", process=CHECKER, type=Flag(), target="tls", default="off", since=OURS),
+        ),
+        "grpc.health.v1.Health/Check must answer SERVING",
     ),
 )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pykeepalived.config.model.extra_checks import MysqlCheck, PgsqlCheck, RedisCheck
+from pykeepalived.config.model.extra_checks import GrpcCheck, MysqlCheck, PgsqlCheck, RedisCheck
 from pykeepalived.config.model.ipvs import Checker, Connection
 from pykeepalived.config.schema.checker_drafts import CheckerDraft, CheckerKind
 
 REDIS = CheckerKind("REDIS_CHECK")
 PGSQL = CheckerKind("PGSQL_CHECK")
 MYSQL = CheckerKind("MYSQL_CHECK")
+GRPC = CheckerKind("GRPC_CHECK")
 
 
 class ExtraDraft(CheckerDraft):
@@ -36,6 +37,15 @@ class PgsqlDraft(ExtraDraft):
     def model(self, connection: Connection, common: dict[str, Any]) -> Checker:
         user, database = self.user or "keepalived", self.database or "postgres"
         return PgsqlCheck(connection=connection, role=self.role, user=user, database=database, **common)
+
+
+class GrpcDraft(ExtraDraft):
+    service = ""
+    authority = ""
+    tls = False
+
+    def model(self, connection: Connection, common: dict[str, Any]) -> Checker:
+        return GrpcCheck(connection=connection, service=self.service, authority=self.authority, tls=self.tls, **common)
 
 
 class MysqlDraft(ExtraDraft):

@@ -78,16 +78,22 @@ class Exchange(Protocol):
         """Time ran out or the transport broke (`error` an errno, `text` its words) after the connection was made."""
 
 
+HTTP2 = "h2"
+"""The name of HTTP/2 over TLS (RFC 9113 section 3.2)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tls:
     """A TLS client without verification. `name` is sent as SNI unless ""; `compliant` = send close_notify.
 
     `min_days`: the server certificate must be good for so many more days; None = it is not looked at.
+    `alpn` is the only protocol offered (RFC 7301); "" = none is.
     """
 
     name: str = ""
     compliant: bool = False
     min_days: int | None = None
+    alpn: str = ""
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pykeepalived.config.model.extra_checks import MysqlCheck, PgsqlCheck, RedisCheck
+from pykeepalived.config.model.extra_checks import GrpcCheck, MysqlCheck, PgsqlCheck, RedisCheck
 from pykeepalived.config.model.ipvs import (
     BfdCheck,
     Checker,
@@ -21,6 +21,7 @@ from pykeepalived.config.model.ipvs import (
 from pykeepalived.ipvs.checks.dns import DnsState
 from pykeepalived.ipvs.checks.events import BfdState, FileState
 from pykeepalived.ipvs.checks.framework import CheckState
+from pykeepalived.ipvs.checks.grpc import GrpcState
 from pykeepalived.ipvs.checks.http import HttpState
 from pykeepalived.ipvs.checks.misc import MiscState
 from pykeepalived.ipvs.checks.mysql import MysqlState
@@ -61,4 +62,6 @@ def make(
             return PgsqlState(model, real, real_name, virtual_name)
         case MysqlCheck():
             return MysqlState(model, real, real_name, virtual_name)
+        case GrpcCheck():
+            return GrpcState(model, real, real_name, virtual_name)
     raise TypeError(f"no checker of kind {type(model).__name__}")

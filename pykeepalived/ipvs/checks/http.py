@@ -10,7 +10,7 @@ import re
 from typing import Any, NamedTuple
 
 from pykeepalived.config.model.ipvs import Connection, HttpCheck, Url
-from pykeepalived.ipvs.checks.attempt import Attempt, Outcome, Reason, Tls, Transport
+from pykeepalived.ipvs.checks.attempt import HTTP2, Attempt, Outcome, Reason, Tls, Transport
 from pykeepalived.ipvs.checks.framework import CheckState, Conclusion, skipped
 from pykeepalived.ipvs.checks.regex import BlockMatcher, RegexError
 
@@ -138,6 +138,7 @@ class _Place(NamedTuple):
     """What every attempt of one URL has in common."""
 
     url: Url
+    host: str
     text: bytes
     tls: Tls | None
 
@@ -167,8 +168,9 @@ class HttpState(CheckState[HttpCheck]):
         tls = None
         if model.tls:
             name = model.sni_name or url.virtualhost or model.virtualhost or service_host if model.sni else ""
-            tls = Tls(name, model.tls_compliant or url.tls_compliant, model.cert_min_days)
-        return _Place(url, request(url.path, host, model.http_protocol), tls)
+            alpn = HTTP2 if model.http_protocol == "2" else ""
+            tls = Tls(name, model.tls_compliant or url.tls_compliant, model.cert_min_days, alpn)
+        return _Place(url, host, request(url.path, host, model.http_protocol), tls)
 
     @property
     def current(self) -> int:
@@ -177,10 +179,18 @@ class HttpState(CheckState[HttpCheck]):
 
     def attempt(self) -> Attempt:
         place = self._places[self.current]
-        self._exchange = HttpExchange(place.url, place.text, self.model.tls)
+        self._exchange = self._new_exchange(place)
         connection = self.model.connection
         timeout = connection.timeout_us
         return Attempt(Transport.TCP, connection, self._exchange, place.tls, timeout_us=timeout)
+
+    def _new_exchange(self, place: _Place) -> HttpExchange:
+        model = self.model
+        if model.http_protocol == "2":
+            from pykeepalived.ipvs.checks.http2_get import Http2Exchange  # few need it, and it needs this module
+
+            return Http2Exchange(place.url, place.host, model.tls)
+        return HttpExchange(place.url, place.text, model.tls)
 
     def same_as(self, old: CheckState[Any]) -> bool:
         if not isinstance(old, HttpState) or old.model.tls != self.model.tls:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pykeepalived.config.model.extra_checks import MysqlCheck, PgsqlCheck, RoleCheck
+from pykeepalived.config.model.extra_checks import GrpcCheck, MysqlCheck, PgsqlCheck, RoleCheck
 from pykeepalived.config.model.ipvs import (
     BfdCheck,
     Checker,
@@ -102,6 +102,10 @@ def _kind(checker: Checker, now: CheckerSnapshot, virtual: VirtualServer, moment
             yield from _misc(checker, now, virtual, moments)
         case RoleCheck():
             yield from _role(checker)
+        case GrpcCheck():
+            yield "Keepalive method = GRPC_CHECK"
+            yield f"Service = {checker.service}"
+            yield f"TLS {is_set(checker.tls)}"
         case FileCheck():
             yield "Keepalive method = FILE_CHECK"
             yield f"  Tracked file = {checker.track_file}"
