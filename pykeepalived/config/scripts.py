@@ -158,7 +158,7 @@ class Verdict:
     """What the check of one script found. `script` None = it is dropped; `text` is keepalived's message, may be "".
 
     `exists`: there is such a file, executable or not, so scripts are executed here. `insecure`: somebody other than
-    root can change what root would run.
+    root can change what root would run. `mend` names the element of the path that is at fault and what would help.
     """
 
     script: Script | None
@@ -166,6 +166,7 @@ class Verdict:
     text: str = ""
     exists: bool = False
     insecure: bool = False
+    mend: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,20 +218,23 @@ class ScriptPolicy:
             return Verdict(None, Problem.WRONG_TYPE, f"Script {given} is not a regular file", exists=True)
         if not executable(entry, user):
             text = f"WARNING - script '{given}' is not executable for uid:gid {user.uid}:{user.gid} - disabling."
-            return Verdict(None, Problem.NOT_EXECUTABLE, text, exists=True)
-        insecure = False
+            return Verdict(None, Problem.NOT_EXECUTABLE, text, exists=True, mend=f"chmod a+x {real}")
+        problem, mend = Problem.NONE, ""
         if needs_protection(entry, user):
-            problem = self._weakness(given) or self._weakness(real)
+            problem, mend = self._weakness(given)
+            if problem is Problem.NONE:
+                problem, mend = self._weakness(real)
             if problem is Problem.WRONG_TYPE:
-                return Verdict(None, problem, f"Wrong file type found in script path '{given}'.", exists=True)
-            insecure = problem is Problem.INSECURE
+                text = f"Wrong file type found in script path '{given}'."
+                return Verdict(None, problem, text, exists=True, mend=mend)
+        insecure = problem is Problem.INSECURE
         path = given if self.symlink_paths else real
         if insecure and self.security:
             text = f"Unsafe permissions found for script '{given}' - disabling."
-            return Verdict(None, Problem.INSECURE, text, exists=True, insecure=True)
+            return Verdict(None, Problem.INSECURE, text, exists=True, insecure=True, mend=mend)
         script = Script(words, user, path=path, shell=self._needs_shell(real), insecure=insecure, at=at)
         text = f"Unsafe permissions found for script '{given}'." if insecure else notice
-        return Verdict(script, Problem.INSECURE if insecure else Problem.NONE, text, exists=True, insecure=insecure)
+        return Verdict(script, problem, text, exists=True, insecure=insecure, mend=mend)
 
     def _search(self, name: str, user: Account) -> str | int:
         """Path of the first executable of this name in the search path, or an errno."""
@@ -248,29 +252,38 @@ class ScriptPolicy:
                 failure = errno.EACCES
         return failure
 
-    def _weakness(self, path: str) -> Problem:
-        """Look at every element of the path: who could change what is run?
+    def _weakness(self, path: str) -> tuple[Problem, str]:
+        """Look at every element of the path: who could change what is run? The problem, and its first mend.
 
         A symbolic link to a directory is followed, not refused: on merged-usr systems /bin is one.
         """
-        found = Problem.NONE
+        found, mend = Problem.NONE, ""
         parts = path.strip("/").split("/")
         for count in range(len(parts) + 1):
             element = "/" + "/".join(parts[:count])
             entry = self.files.lstat(element)
             if isinstance(entry, int):
-                return Problem.WRONG_TYPE
+                return Problem.WRONG_TYPE, f"{element} is missing"
             last = count == len(parts)
             if entry.kind == FileKind.OTHER or (not last and entry.kind == FileKind.FILE):
-                return Problem.WRONG_TYPE
+                return Problem.WRONG_TYPE, f"{element} is neither a directory nor a script"
             if entry.uid != 0 or (_writable_by_others(entry) and not _is_safe_kind(entry)):
-                found = Problem.INSECURE
-        return found
+                found, mend = Problem.INSECURE, mend or _mend(element, entry)
+        return found, mend
 
     def _needs_shell(self, path: str) -> bool:
         """True for a file that the kernel cannot execute: neither a binary nor started by `#!`."""
         head = self.files.head(path, 4)
         return isinstance(head, bytes) and head[:2] != b"#!" and head != b"\x7fELF"
+
+
+def _mend(path: str, entry: FileStat) -> str:
+    """Who else may change this element of a path, and the command that ends it."""
+    if entry.uid != 0:
+        return f"{path} belongs to user {entry.uid}: chown root {path}"
+    if entry.mode & 0o002:
+        return f"everybody may write to {path}: chmod go-w {path}"
+    return f"group {entry.gid} may write to {path}: chmod g-w {path}"
 
 
 def _writable_by_others(entry: FileStat) -> bool:

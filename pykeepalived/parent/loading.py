@@ -15,6 +15,9 @@ from pykeepalived.parent.loaded import Loaded, Loader
 from pykeepalived.parent.options import DEFAULT_CONFIG_FILE, Options
 from pykeepalived.runtime.child_loop import EXIT_CONFIG
 
+_MENDED_IN_THE_LOG = frozenset({"script-check", "script-disabled"})
+"""Findings that a running daemon explains: the file is fine, the machine is not."""
+
 
 def make_loader(options: Options) -> Loader:
     """A function that reads the file of these options afresh, each time it is called."""
@@ -75,3 +78,5 @@ def _lines(result: LoadResult, texts: tuple[str, ...], namespace: str) -> Iterab
             yield LogLine(f"Unable to set network namespace {name} - exiting", Priority.ERROR)
         else:
             yield LogLine(text, Priority.INFO, int(own_hint), fields)
+            if finding.suggestion and finding.code in _MENDED_IN_THE_LOG:
+                yield LogLine(f"    {finding.suggestion}", Priority.INFO, 0, fields)

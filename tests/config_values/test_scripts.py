@@ -152,6 +152,21 @@ def test_security_drops_what_others_could_change() -> None:
     assert dropped.text == "Unsafe permissions found for script '/open/x.sh' - disabling."
 
 
+@pytest.mark.parametrize(
+    ("path", "mend"),
+    [
+        ("/open/x.sh", "everybody may write to /open: chmod go-w /open"),
+        ("/etc/into", "everybody may write to /open: chmod go-w /open"),
+        ("/etc/alien.sh", "/etc/alien.sh belongs to user 33: chown root /etc/alien.sh"),
+        ("/etc/group.sh", "group 50 may write to /etc/group.sh: chmod g-w /etc/group.sh"),
+        ("/etc/plain.txt", "chmod a+x /etc/plain.txt"),
+        ("/etc/check.sh", ""),
+    ],
+)
+def test_the_element_at_fault_and_its_mend_are_named(path: str, mend: str) -> None:
+    assert policy(security=True).check((path,), ROOT).mend == mend
+
+
 def test_setuid_root_files_are_protected_whoever_runs_them() -> None:
     files = table(open_s=FileStat(FILE, 0o4755))
     verdict = ScriptPolicy(files, "").check(("/open/s",), WEB)

@@ -29,6 +29,20 @@ def test_errors_do_not_keep_a_configuration_from_running():
     assert loaded.lines[-1].fields == {"CODE": "unknown-keyword", "CONFIG_FILE": "k.conf", "CONFIG_LINE": "3"}
 
 
+def test_the_log_names_what_makes_a_script_insecure():
+    words = {
+        "at": Span("k.conf", 3),
+        "kind": FindingClass.NONE,
+        "upstream": "Unsafe permissions found for script '/x/y'.",
+    }
+    finding = Finding("script-check", "notify: ...", suggestion="everybody may write to /x: chmod go-w /x", **words)
+    lines = judge(LoadResult(config=Config(), findings=(finding,))).lines
+    assert [(line.text, line.detail) for line in lines] == [
+        ("Unsafe permissions found for script '/x/y'.", 0),
+        ("    everybody may write to /x: chmod go-w /x", 0),
+    ]
+
+
 @pytest.mark.parametrize(
     ("result", "refusal"),
     [

@@ -118,18 +118,20 @@ class Scripts:
         """The script if it may run; problems are only logged."""
         verdict = self._check(command, account, statement)
         if verdict.text:
-            self._log(statement, "script-check", f"{what}: {verdict.text}", verdict.text)
+            self._log(statement, "script-check", f"{what}: {verdict.text}", verdict.text, verdict.mend)
         return verdict.script
 
-    def _log(self, statement: Statement, code: str, text: str, upstream: str) -> None:
+    def _log(self, statement: Statement, code: str, text: str, upstream: str, mend: str = "") -> None:
         none, warning = FindingClass.NONE, Severity.WARNING
-        self._reading.report(statement, code, text, word=1, kind=none, severity=warning, upstream=upstream)
+        self._reading.report(
+            statement, code, text, word=1, kind=none, severity=warning, upstream=upstream, suggestion=mend
+        )
 
     def misc(self, command: tuple[str, ...], account: Account, statement: Statement) -> Script | None:
         """The command of a MISC_CHECK: without it the checker is dropped, which keepalived logs."""
         verdict = self._check(command, account, statement)
         if verdict.text:
-            self._log(statement, "script-check", f"misc_path: {verdict.text}", verdict.text)
+            self._log(statement, "script-check", f"misc_path: {verdict.text}", verdict.text, verdict.mend)
         if verdict.script is None and verdict.problem is not Problem.NOT_EXECUTABLE:
             words = " ".join(f"'{word}'" for word in command)
             found = verdict.problem is not Problem.NOT_FOUND
@@ -153,9 +155,12 @@ class Scripts:
             missing = verdict.problem is Problem.NOT_FOUND
             reason = "since not found/accessible" if missing else "due to insecure or unusable path"
             text = f"Disabling track script {name} {reason}"
-            self._reading.report(words.statement, "script-disabled", f"{text}: {verdict.text}", word=1, upstream=text)
+            long = f"{text}: {verdict.text}"
+            self._reading.report(
+                words.statement, "script-disabled", long, word=1, upstream=text, suggestion=verdict.mend
+            )
         elif verdict.text:
-            self._reading.note(words.statement, "script-check", f"{what}: {verdict.text}", word=1)
+            self._log(words.statement, "script-check", f"{what}: {verdict.text}", verdict.text, verdict.mend)
         return verdict.script
 
     def fifo(self, draft: FifoDraft, what: str) -> Fifo | None:
