@@ -17,6 +17,7 @@ from pykeepalived.bfd.effects import (
     CloseTransmitter,
     DrainSockets,
     Effect,
+    Input,
     OpenTransmitter,
     Reconfigure,
     RepeatStates,
@@ -29,6 +30,7 @@ from pykeepalived.bfd.effects import (
     TransmitterFailed,
     TransmitterOpened,
 )
+from pykeepalived.bfd.recording import Recorder
 from pykeepalived.bfd.session import OPEN_RETRY_NS
 from pykeepalived.bfd.sockets import Receiver, SocketError, Transmitter
 from pykeepalived.bfd.speaker import Speaker
@@ -38,6 +40,7 @@ from pykeepalived.config.model.bfd import BfdInstance
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.observe.dump.bfd import bfd_data, bfd_lines
 from pykeepalived.observe.dump_files import DumpWriter, data_path, dump_directory
+from pykeepalived.observe.record_files import RecordWriter
 from pykeepalived.observe.snapshot import BfdSnapshot, Taken
 from pykeepalived.runtime.bfd_pipe import BfdPipeWriter
 from pykeepalived.runtime.child import ChildContext
@@ -81,8 +84,13 @@ class BfdProcess:
         self._generation = context.generation
         self._dumps = DumpWriter(context.log)
         self._service = ChildService(context, loop, self)
-        loop.on_signal(signal.SIGCHLD, self._dumps.reap)
-        self.speaker = Speaker(context.config.bfd_instances, loop.now(), self._random, context.log.detail)
+        began = loop.now()
+        self._recorder = Recorder(context.config.bfd_instances, began, loop.now, self._random)
+        self._records = RecordWriter(context.log, self._recorder.text, "bfd")
+        self._service.on_internal_error = self._records.write_once
+        loop.on_signal(signal.SIGCHLD, self._reap)
+        self.speaker = Speaker(context.config.bfd_instances, began, self._recorder, context.log.detail)
+        self._hear = self._recorder.listener(self.speaker.hear)
 
     def run(self) -> int:
         """Open the sockets and run until told to stop. Without any listening socket the exit status is 1."""
@@ -100,12 +108,23 @@ class BfdProcess:
 
     def _read(self, receiver: Receiver) -> None:
         begin = self._loop.now()
-        receiver.read(self.speaker.hear, self._loop.now, min(READ_AT_ONCE, len(self.speaker.sessions) or 1))
+        receiver.read(self._hear, self._loop.now, min(READ_AT_ONCE, len(self.speaker.sessions) or 1))
         self._perform()
         self._service.rest.after(begin)
 
+    def _reap(self) -> None:
+        self._dumps.reap()
+        self._records.reap()
+
+    def _receive(self, message: Input, now: int | None = None) -> None:
+        now = self._loop.now() if now is None else now
+        self._recorder.message(message, now)
+        self.speaker.receive(message, now)
+
     def _tick(self) -> None:
-        self.speaker.tick(self._loop.now())
+        now = self._loop.now()
+        self._recorder.tick(now)
+        self.speaker.tick(now)
         self._perform()
 
     def _perform(self) -> None:
@@ -134,6 +153,8 @@ class BfdProcess:
     def _do(self, effect: Effect) -> None:
         match effect:
             case LogLine() | StateChanged():
+                if isinstance(effect, StateChanged):
+                    self._recorder.shown(effect)
                 self._lines.append(effect)
             case Tell(event, receivers):
                 for kind in receivers:
@@ -157,11 +178,11 @@ class BfdProcess:
             transmitter.send(packet.data)
         except OSError as error:
             transmitter.failed = True
-            self.speaker.receive(SendFailed(packet.name, error.strerror or str(error)), self._loop.now())
+            self._receive(SendFailed(packet.name, error.strerror or str(error)))
         else:
             if transmitter.failed:
                 transmitter.failed = False
-                self.speaker.receive(SendSucceeded(packet.name), self._loop.now())
+                self._receive(SendSucceeded(packet.name))
 
     def _tell(self, kind: ChildKind, event: BfdEvent) -> None:
         pipe = self._pipes.get(kind)
@@ -175,9 +196,9 @@ class BfdProcess:
     def _drain_sockets(self) -> None:
         for receiver in self._receivers.values():
             begin = self._loop.now()
-            receiver.read(self.speaker.hear, self._loop.now, READ_BEFORE_GIVING_UP)
+            receiver.read(self._hear, self._loop.now, READ_BEFORE_GIVING_UP)
             self._service.rest.after(begin)
-        self.speaker.receive(SocketsDrained(), self._loop.now())
+        self._receive(SocketsDrained())
 
     # sockets
 
@@ -186,9 +207,9 @@ class BfdProcess:
         try:
             self._transmitters[instance.name] = Transmitter(instance, self._random.randrange)
         except SocketError as error:
-            self.speaker.receive(TransmitterFailed(instance.name, str(error)), self._loop.now())
+            self._receive(TransmitterFailed(instance.name, str(error)))
         else:
-            self.speaker.receive(TransmitterOpened(instance.name), self._loop.now())
+            self._receive(TransmitterOpened(instance.name))
 
     def _close_transmitter(self, name: str) -> None:
         transmitter = self._transmitters.pop(name, None)
@@ -220,7 +241,7 @@ class BfdProcess:
         before = {instance.name: instance for instance in self._config.bfd_instances}
         self._config, self._generation = config, generation
         self._open_missing()
-        self.speaker.receive(Reconfigure(config.bfd_instances), started)
+        self._receive(Reconfigure(config.bfd_instances), started)
         self._perform()
         self._log.info(f"Reload finished in {(self._loop.now() - started) // 1000} usec")
         return _changes(before, {instance.name: instance for instance in config.bfd_instances})
@@ -253,12 +274,14 @@ class BfdProcess:
         self._dumps.write(path, lambda: bfd_data(config, self.snapshot()))
 
     def on_query(self, words: tuple[str, ...]) -> dict[str, Any]:
-        """`snapshot`: the whole process as data."""
+        """`snapshot`: the whole process as data. `record`: write the last inputs to a file."""
+        if words[:1] == ("record",):
+            return self._records.write(words[1:])
         return {"snapshot": self.snapshot()} if words == ("snapshot",) else {}
 
     def on_peer_started(self, kind: ChildKind) -> None:
         """A new VRRP or checker child knows nothing: tell it all states."""
-        self.speaker.receive(RepeatStates(kind), self._loop.now())
+        self._receive(RepeatStates(kind))
         self._perform()
 
     def snapshot(self) -> BfdSnapshot:

@@ -25,6 +25,10 @@ def replay_text(text: str) -> Replay:
         from pykeepalived.vrrp import recording
 
         return recording.replay(*recording.decode(text))
+    if core == "bfd":
+        from pykeepalived.bfd import recording as bfd_recording
+
+        return bfd_recording.replay(*bfd_recording.decode(text))
     raise CodecError(f"records of {core!r} cannot be replayed")
 
 

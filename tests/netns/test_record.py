@@ -73,3 +73,25 @@ def test_record_needs_a_running_process(lan: Lan, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (1, "no such process runs\n")
     assert not os.path.exists(tmp_path / "x")
+
+
+def test_record_of_bfd_replays_the_same(lan: Lan, tmp_path: Path) -> None:
+    def config(own: int, neighbor: int, priority: int) -> str:
+        addresses = f"neighbor_ip 192.0.2.{neighbor}\n  source_ip 192.0.2.{own}"
+        return f"bfd_instance peer {{\n  {addresses}\n  min_rx 100\n  min_tx 100\n}}\n{instance(priority)}"
+
+    a, b = lan.host(config(1, 2, 150)), lan.host(config(2, 1, 100))
+    for node in (a, b):
+        node.start()
+    lan.wait(lambda: a.said("(peer) Entering Up state") and b.said("(peer) Entering Up state"))
+    lan.pause(1)
+    b.kill()
+    lan.wait(lambda: a.said("(peer) Entering Down state"))
+    lan.pause(0.5)
+    b.start()
+    lan.wait(lambda: sum("(peer) Entering Up state" in line for _, line in a.lines) == 2)
+    replay = record(a, tmp_path / "bfd.record", "--process", "bfd")
+    assert replay.exact
+    assert replay.same, (replay.missing, replay.extra)
+    assert states(replay, "peer")[-1] == "Up"
+    assert states(replay, "peer").count("Up") == 2
