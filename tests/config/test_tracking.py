@@ -164,6 +164,22 @@ def test_track_file_faults(lines: str, found: list[str], path: str | None) -> No
 @pytest.mark.keyword("vrrp_track_process/quorum_max")
 @pytest.mark.keyword("vrrp_track_process/fork_delay")
 @pytest.mark.keyword("vrrp_track_process/terminate_delay")
+@pytest.mark.parametrize(
+    ("lines", "full"),
+    [
+        ("process sleep", False),
+        ("process sleep\n full_command", True),
+        ("process sleep 7", True),
+        ("process sleep\n param_match", True),
+        ("process sleep\n param_match initial", True),
+    ],
+)
+@pytest.mark.keyword("vrrp_track_process/full_command")
+def test_parameters_need_the_full_command(lines: str, full: bool) -> None:
+    (process,) = config(f"vrrp_track_process P {{\n {lines}\n}}\n" + instance_text("")).track_processes
+    assert process.full_command is full
+
+
 @pytest.mark.keyword("vrrp_track_process/full_command")
 def test_track_process() -> None:
     text = (
@@ -342,7 +358,8 @@ OBJECTS = (
             ("track_interface", "eth1", "interfaces", 0, False),
             ("track_interface", "eth1 weight -9 reverse", "interfaces", -9, True),
             ("track_script", "S", "scripts", 4, True),
-            ("track_script", "S weight 5", "scripts", 5, False),
+            ("track_script", "S weight 5", "scripts", 5, True),
+            ("track_script", "S weight 5 noreverse", "scripts", 5, False),
             ("track_file", "F", "files", 1, False),
             ("track_file", "F weight 254 reverse", "files", 254, True),
             ("track_process", "P", "processes", 6, False),

@@ -159,7 +159,7 @@ def _tracker(kind: TrackerKind, entry: TrackerEntry, context: RuleContext) -> Tr
     if weight is None:
         weight = found.weight if found is not None else 0
     if reverse is None:
-        reverse = found.reverse if found is not None and entry.weight is None else False
+        reverse = found is not None and found.reverse
     return Tracker(name=entry.name, weight=weight, reverse=reverse, at=entry.at)
 
 

@@ -334,7 +334,7 @@ def _finished_process(draft: ProcessDraft) -> TrackProcess:
         quorum_max=draft.quorum_max,
         fork_delay_us=draft.fork_delay_us,
         terminate_delay_us=draft.terminate_delay_us,
-        full_command=draft.full_command,
+        full_command=draft.full_command or bool(match or draft.parameters),
         at=draft.at,
     )
 
