@@ -309,3 +309,18 @@ def test_a_successor_passes_over_what_its_predecessor_left_in_the_pipe(lan: Line
     assert lan.wait(lambda: any(told in text for _, text in node.lines[before:])), lan.log()
     lan.pause(0.5)
     assert not any(f"{told}Down" in text for _, text in node.lines[before:]), lan.log()
+
+
+def test_keepalived_reloads_with_other_intervals(lan: Line) -> None:
+    """It comes back from another source port."""
+    node = lan.daemon("a", ours())
+    other = lan.daemon("b", ours("10.99.0.1", "10.99.0.2"), program=C_DAEMON)
+    assert lan.wait(lambda: state(node) == state(other) == "Up"), lan.log()
+    other.config.write_text(ours("10.99.0.1", "10.99.0.2", interval=250))
+    other.reload()
+    assert lan.wait(lambda: node.said("Detection time is 750000 us (was 300000 us)")), lan.log()
+    node.config.write_text(ours(interval=400))
+    node.reload()
+    assert lan.wait(lambda: other.said("Detection time is 1200000 us")), lan.log()
+    lan.pause(2)
+    assert not downs(node) and not downs(other), lan.log()
