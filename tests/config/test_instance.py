@@ -309,7 +309,7 @@ def test_lvs_sync_daemon_interface() -> None:
     assert codes(run(text)) == ["keyword-deprecated"]
     daemon = config(text).globals.lvs_sync_daemon
     assert daemon is not None
-    assert (daemon.interface, daemon.instance) == ("eth1", "A")
+    assert (daemon.interface, daemon.instance, daemon.sync_id) == ("eth1", "A", 0)
     both = globally("lvs_sync_daemon eth0") + text
     assert codes(run(both)) == ["keyword-deprecated", "keyword-repeated"]
 

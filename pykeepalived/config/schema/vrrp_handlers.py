@@ -475,7 +475,7 @@ def notify_deleted(draft: InstanceDraft, statement: Statement, reading: Reading)
 
 
 def lvs_sync_daemon_interface(draft: InstanceDraft, statement: Statement, reading: Reading) -> None:
-    """The deprecated way to set lvs_sync_daemon; it counts only when the global one is not set."""
+    """The deprecated way to set lvs_sync_daemon, with id 0; it counts only when the global one is not set."""
     words = statement.words
     if len(words) < 2:
         reading.missing(statement, "an interface")
@@ -490,7 +490,7 @@ def lvs_sync_daemon_interface(draft: InstanceDraft, statement: Statement, readin
         text = f"({draft.name}) lvs_sync_daemon_interface has already been specified as {known} - ignoring"
         reading.report(statement, "keyword-repeated", text, word=0)
         return
-    owner.lvs_sync_daemon = LvsSyncDaemon(interface=words[1], instance=draft.name)
+    owner.lvs_sync_daemon = LvsSyncDaemon(interface=words[1], instance=draft.name, sync_id=0)
 
 
 # --- the end of the block ---------------------------------------------------------------------------------------------
