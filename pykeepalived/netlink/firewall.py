@@ -62,7 +62,10 @@ class State:
     vmacs: frozenset[VmacRule] = frozenset()
 
     def uses(self, family: int) -> bool:
-        return any(item.address.family == family for item in self.dropped) or self.redirects(family)
+        return self.drops(family) or self.redirects(family)
+
+    def drops(self, family: int) -> bool:
+        return any(item.address.family == family for item in self.dropped)
 
     def redirects(self, family: int) -> bool:
         return any(vmac.family == family for vmac in self.vmacs)
@@ -86,6 +89,8 @@ class Firewall:
         for family in (4, 6):
             if after.uses(family) and self._first(family, "table"):
                 operations.append(RunNft(_table(family, self.settings)))
+            if after.drops(family) and self._first(family, "dropping"):
+                operations.append(RunNft(_dropping(family, self.settings)))
             if after.redirects(family) and self._first(family, "redirection"):
                 operations.append(RunNft(_redirection(family, self.settings)))
             if any(item.by_name and item.address.family == family for item in after.dropped) and self._first(
@@ -118,30 +123,41 @@ def _name(family: int) -> str:
 
 def _table(family: int, settings: Settings) -> str:
     """Our table from nothing; adding it before deleting makes the deletion valid whatever was there."""
-    table, count = settings.table, _counter(settings)
+    table = settings.table
     head = f"add table {_name(family)} {table}\ndelete table {_name(family)} {table}\n"
-    hook = "type filter hook {} priority {}; policy accept;"
-    incoming, outgoing = (hook.format(word, settings.priority) for word in ("input", "output"))
+    copied = ""
+    if family == 6:
+        index = "iface_index" if settings.by_index else "ifname"
+        copied = f"    set parent_link_local {{ type ipv6_addr . {index}; }}\n"
+    return f"{head}table {_name(family)} {table} {{\n{copied}    chain out {{ {_hook('output', settings)} }}\n}}\n"
+
+
+def _dropping(family: int, settings: Settings) -> str:
+    """The sets of addresses that accept nothing, and the rules that drop."""
+    count, incoming = _counter(settings), _hook("input", settings)
+    head = f"table {_name(family)} {settings.table}"
     if family == 4:
-        return f"""{head}table ip {table} {{
+        return f"""{head} {{
     set vips {{ type ipv4_addr; }}
     chain in {{ {incoming} ip daddr @vips {count}drop; }}
-    chain out {{ {outgoing} ip saddr @vips {count}drop; }}
+    chain out {{ ip saddr @vips {count}drop; }}
 }}
 """
-    index = "iface_index" if settings.by_index else "ifname"
     discovery = f"icmpv6 type @neighbor-discovery {count}accept;"
-    return f"""{head}table ip6 {table} {{
+    return f"""{head} {{
     set vips {{ type ipv6_addr; }}
     set neighbor-discovery {{ type icmpv6_type; flags constant; elements = {{ {_DISCOVERY} }}; }}
     set vips_link_local {{ type ipv6_addr . iface_index; }}
-    set parent_link_local {{ type ipv6_addr . {index}; }}
     chain in_link_local {{ ip6 daddr . iif @vips_link_local {count}drop; }}
     chain out_link_local {{ ip6 saddr . oif @vips_link_local {count}drop; }}
     chain in {{ {incoming} {discovery} ip6 daddr fe80::/10 goto in_link_local; ip6 daddr @vips {count}drop; }}
-    chain out {{ {outgoing} {discovery} ip6 saddr fe80::/10 goto out_link_local; ip6 saddr @vips {count}drop; }}
+    chain out {{ {discovery} ip6 saddr fe80::/10 goto out_link_local; ip6 saddr @vips {count}drop; }}
 }}
 """
+
+
+def _hook(word: str, settings: Settings) -> str:
+    return f"type filter hook {word} priority {settings.priority}; policy accept;"
 
 
 def _counter(settings: Settings) -> str:

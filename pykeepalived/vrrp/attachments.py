@@ -178,7 +178,8 @@ def sysctls(attachment: Attachment) -> list[tuple[str, str]]:
     """Kernel parameters of the link itself, to be set before it is up: (path, value)."""
     name = attachment.link.name
     if attachment.family == 6:
-        return []
+        # It must not answer ARP for the host's IPv4 addresses with the virtual MAC.
+        return [(f"net/ipv4/conf/{name}/arp_ignore", "1")] if attachment.link.kind == "macvlan" else []
     values = [(f"net/ipv4/conf/{name}/{word}", value) for word, value in _IPV4_SYSCTLS]
     if not _carries_ipv6(attachment.instance):
         values.append((f"net/ipv6/conf/{name}/disable_ipv6", "1"))

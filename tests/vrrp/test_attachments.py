@@ -158,7 +158,7 @@ IPV6 = replace(INSTANCE, family=6, virtual_addresses=(address("fe80::100"),))
 
 def link_local(kernel: FakeKernel, instance: VrrpInstance) -> list[tuple[str, int, int | None]]:
     attachment = attachments.plan(config(instance), kernel.facts()).attachments[0]
-    assert attachments.sysctls(attachment) == []
+    assert attachments.sysctls(attachment) == [("net/ipv4/conf/vrrp.51/arp_ignore", "1")]
     made = attachments.addresses(attachment, kernel.facts())
     wishes = [operation.address for operation in made if isinstance(operation, AddAddress)]
     return [(str(wish.address), wish.prefix_length, wish.preferred_lft) for wish in wishes]
