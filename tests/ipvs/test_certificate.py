@@ -5,12 +5,16 @@ from __future__ import annotations
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pykeepalived.config.model.ipvs import Connection, HttpCheck, Url
+from pykeepalived.config.model.values import Ip
 from pykeepalived.ipvs.checks.certificate import CertificateError, judge, not_after
+from pykeepalived.ipvs.checks.factory import make
 
 
 def der(tag: int, *parts: bytes) -> bytes:
@@ -70,6 +74,24 @@ def test_days_left() -> None:
     assert over is not None
     assert soon.text == "Certificate expires in 29 days at 2030-01-31 00:00:00 UTC, cert_min_days 30, of"
     assert over.text == "Certificate expired at 2030-01-31 00:00:00 UTC of"
+
+
+@pytest.mark.parametrize("log_all_failures", [True, False])
+def test_the_log_says_why(log_all_failures: bool) -> None:
+    where = Connection(address=Ip.parse("10.10.0.11"), port=443)
+    words: dict[str, Any] = {"connection": where, "urls": (Url(path="/"),), "tls": True, "cert_min_days": 7, "retry": 1}
+    state = make(HttpCheck(log_all_failures=log_all_failures, **words), None, "rs", "vs", lambda _limit: 0)
+    wish = state.attempt().tls
+    assert wish is not None
+    assert wish.min_days == 7
+    fault = judge(certificate(b"300131000000Z"), 7, datetime(2030, 1, 29, tzinfo=UTC).timestamp())
+    assert fault is not None
+    told = [conclusion for _ in range(3) if (conclusion := state.conclude(fault, 0)) is not None]
+    assert told[-1].verdict is False
+    why = "Certificate expires in 2 days at 2030-01-31 00:00:00 UTC, cert_min_days 7, of server rs."
+    assert told[-1].lines[0] == why
+    assert told[-1].lines[1].startswith("SSL_CHECK on service rs failed")
+    assert len(told[-1].lines) == 2
 
 
 def test_a_certificate_of_openssl(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_tcp_lines() -> None:
     assert lines(plain, Outcome(False, Reason.CONNECT_FAILED, "refused", 111)) == (
         f"TCP_CHECK on service {RS} failed.",
     )
-    assert lines(wordy, Outcome(False, Reason.CLOSED, "unexpected reply: no")) == (
+    assert lines(wordy, Outcome(False, Reason.CLOSED, "unexpected reply: no.")) == (
         f"TCP_CHECK on service {RS} failed: unexpected reply: no.",
     )
 
@@ -260,6 +260,13 @@ def test_lines_and_identity(kind: type[RoleCheck]) -> None:
     assert lines(model, Outcome(False, Reason.ANSWER, "role is replica")) == (
         f"{word} on service {RS} failed: role is replica.",
     )
+    for reason, text in (
+        (Reason.CONNECT_TIMEOUT, "connection timeout"),
+        (Reason.TLS_FAILED, "TLS failed (x.)"),
+        (Reason.UNREACHABLE, "x."),
+        (Reason.READ_TIMEOUT, "x"),
+    ):
+        assert lines(model, Outcome(False, reason, "x.")) == (f"{word} on service {RS} failed: {text}.",)
     one, two, other = (
         make(kind(connection=WHERE, role=role), None, RS, "vs", lambda _limit: 0) for role in ("any", "any", "primary")
     )

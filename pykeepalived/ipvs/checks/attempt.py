@@ -43,6 +43,8 @@ class Reason(IntEnum):
     SCRIPT_ENDED = 11
     SCRIPT_SIGNALLED = 12
     SCRIPT_TIMED_OUT = 13
+    CERTIFICATE = 14
+    """The certificate of the server ends too soon."""
 
 
 class Outcome(NamedTuple):

@@ -67,11 +67,11 @@ def judge(certificate: bytes, min_days: int, wall_s: float) -> Outcome | None:
     try:
         end = not_after(certificate)
     except CertificateError as error:
-        return Outcome(False, Reason.ANSWER, f"Certificate cannot be read ({error}) of")
+        return Outcome(False, Reason.CERTIFICATE, f"Certificate cannot be read ({error}) of")
     left = end - datetime.fromtimestamp(wall_s, UTC)
     if left < timedelta(0):
-        return Outcome(False, Reason.ANSWER, f"Certificate expired at {end:%Y-%m-%d %H:%M:%S} UTC of")
+        return Outcome(False, Reason.CERTIFICATE, f"Certificate expired at {end:%Y-%m-%d %H:%M:%S} UTC of")
     if left < min_days * DAY:
         text = f"Certificate expires in {left // DAY} days at {end:%Y-%m-%d %H:%M:%S} UTC, cert_min_days {min_days}, of"
-        return Outcome(False, Reason.ANSWER, text)
+        return Outcome(False, Reason.CERTIFICATE, text)
     return None

@@ -75,7 +75,7 @@ class DialogueCheck(RetryingCheck[ModelT]):
 
 
 def why(outcome: Outcome) -> str:
-    """An outcome in words."""
+    """An outcome in words, without a full stop."""
     match outcome.reason:
         case Reason.CONNECT_TIMEOUT:
             return "connection timeout"
@@ -83,4 +83,4 @@ def why(outcome: Outcome) -> str:
             return f"TLS failed ({outcome.text})"
         case Reason.CONNECT_FAILED | Reason.UNREACHABLE:
             return outcome.text or "connection failed"
-    return outcome.text or "failed"
+    return outcome.text.removesuffix(".")

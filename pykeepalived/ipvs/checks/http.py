@@ -264,6 +264,8 @@ class HttpState(CheckState[HttpCheck]):
             self.has_run = True
             return Conclusion(lines) if lines else None
         self.failed_url = self.current
+        if outcome.reason == Reason.CERTIFICATE and text not in lines:
+            lines += (text,)
         kind = "SSL" if self.model.tls else "HTTP"
         after = f" after {self.model.retry} retries" if self.model.retry else ""
         lines += (f"{kind}_CHECK on service {self.real_name} failed{after}.",)

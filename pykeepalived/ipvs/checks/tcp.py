@@ -6,7 +6,7 @@ from typing import Any
 
 from pykeepalived.config.model.ipvs import TcpCheck
 from pykeepalived.ipvs.checks.attempt import SUCCESS, Attempt, Outcome, Reason, Transport
-from pykeepalived.ipvs.checks.dialogue import Dialogue, readable
+from pykeepalived.ipvs.checks.dialogue import Dialogue, readable, why
 from pykeepalived.ipvs.checks.framework import CheckState, RetryingCheck
 
 
@@ -77,7 +77,7 @@ class TcpState(RetryingCheck[TcpCheck]):
     def _why(self, outcome: Outcome) -> str:
         """What was wrong with the reply; a connection that failed says nothing more, as in keepalived."""
         spoke = outcome.reason in (Reason.ANSWER, Reason.CLOSED, Reason.READ_TIMEOUT)
-        return f": {outcome.text}" if spoke else ""
+        return f": {why(outcome)}" if spoke else ""
 
     def mail_body(self, up: bool) -> str:
         return f"=> TCP CHECK {'succeed' if up else 'failed'} on service <="
