@@ -432,3 +432,19 @@ def test_interface_delays() -> None:
     assert run("interface_up_down_delays {\n eth9 1\n}\n").exit_status == 4
     assert run("interface_up_down_delays {\n eth0 256\n}\n").exit_status == 5
     assert run("interface_up_down_delays {\n eth0\n}\n").exit_status == 5
+
+
+@pytest.mark.parametrize(
+    ("block", "line"),
+    [
+        ("static_ipaddress", "10.0.0.9/24 dev eth0"),
+        ("static_routes", "10.9.0.0/24 dev eth0"),
+        ("static_rules", "iif eth0 table 100 preference 100"),
+    ],
+)
+def test_an_entry_that_is_not_tracked_needs_no_group(block: str, line: str) -> None:
+    text = "track_group T {\n group {\n A\n }\n}\n" + instance_text("")
+    text += f"{block} {{\n {line} %s\n}}\n"
+    assert "track-group-untracked" in noted(run(text % "track_group T no_track"))
+    assert "track-group-untracked" not in noted(run(text % "track_group T"))
+    assert run(text % "track_group T no_track").exit_status == 0

@@ -100,9 +100,16 @@ class Words:
             raise self.drop("interface-unknown", text, nearest(name, self.reading.environment.interfaces))
         return name
 
-    def track_group(self) -> str:
-        """The value of the word taken last, a track_group; "" when it is unknown."""
+    def track_group(self, earlier: str = "") -> str:
+        """The value of the word taken last, a track_group; "" when it is unknown.
+
+        `earlier` is the group this line has already: it stays, and the rest of the line is passed over.
+        """
         name = self.value()
+        if earlier:
+            self.report("track-group-repeated", f"track_group {earlier} is a duplicate")
+            self.skip()
+            return earlier
         known = self.reading.draft.names.get("track_group", {})
         if name not in known:
             self.report("track-group-unknown", f"track_group {name} not found", suggestion=nearest(name, known))

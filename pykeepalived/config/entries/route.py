@@ -326,12 +326,7 @@ class _Line:
         self.no_track = True
 
     def take_track_group(self) -> None:
-        if self.track_group:
-            self.words.value()
-            self.words.report("track-group-repeated", f"track_group {self.track_group} is a duplicate")
-            self.words.skip()
-            return
-        self.track_group = self.words.track_group()
+        self.track_group = self.words.track_group(self.track_group)
 
     def take_vrf(self) -> None:
         name = self.words.interface("VROUTE vrf")
@@ -405,6 +400,8 @@ class _Line:
         if self.track_group and not self.interface:
             words.report("track-group-interface", "Static route cannot have track_group if dev not specified")
             self.track_group = ""
+        if self.track_group and self.no_track:
+            words.note("track-group-untracked", "route: track_group without tracking - not tracked")
         if self.second is not None:
             hops = [NextHop(via=self.via)] if self.via is not None else []
             self.nexthops = [*hops, NextHop(via=self.second), *self.nexthops]

@@ -222,12 +222,7 @@ class _Line:
         self.no_track = True
 
     def take_track_group(self) -> None:
-        if self.track_group:
-            self.words.value()
-            self.words.report("track-group-repeated", f"track_group {self.track_group} is a duplicate")
-            self.words.skip()
-            return
-        self.track_group = self.words.track_group()
+        self.track_group = self.words.track_group(self.track_group)
 
     # --- the whole ----------------------------------------------------------------------------------------------------
 
@@ -241,6 +236,8 @@ class _Line:
         if self.track_group and not self.iif:
             words.report("track-group-interface", "Static rule cannot have track_group if iif not specified")
             self.track_group = ""
+        if self.track_group and self.no_track:
+            words.note("track-group-untracked", "rule: track_group without tracking - not tracked")
         family = self.family or 4
         priority = self.priority
         if priority is None:
