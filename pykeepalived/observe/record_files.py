@@ -24,6 +24,10 @@ class RecordWriter:
         self._written = False
         self.reap = self._writer.reap
 
+    @property
+    def busy(self) -> bool:
+        return self._writer.busy
+
     def write(self, words: tuple[str, ...]) -> dict[str, Any]:
         """Answer to an operator: PATH, or PATH and "secrets". Returns after a fork; the file appears when complete."""
         if not words or not os.path.isabs(words[0]) or words[1:] not in ((), ("secrets",)):

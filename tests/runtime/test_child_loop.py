@@ -245,6 +245,8 @@ def test_a_stop_that_fails_still_ends_the_child():
 
 def test_an_internal_error_is_told_and_survived():
     world = World()
+    recorded = []
+    world.service.on_internal_error = lambda: recorded.append(1)
 
     def fail():
         raise KeyError("oops")
@@ -256,6 +258,7 @@ def test_an_internal_error_is_told_and_survived():
     assert len(world.lines.texts) == 1
     assert world.lines.texts[0].startswith("Internal error at test_child_loop.py:")
     assert world.lines.texts[0].endswith("KeyError: 'oops'")
+    assert recorded == [1]
 
 
 def test_errors_without_end_lead_to_a_fresh_start():
