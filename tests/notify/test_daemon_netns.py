@@ -130,7 +130,7 @@ class Daemon:
             (lab / name).write_text(f"#!/bin/sh\n{body}\n")
             (lab / name).chmod(0o755)
         program = Path(sys.executable).parent / "pykeepalived"
-        words = [program, "-n", "-l", "-P", "-f", lab / "k.conf", "-p", lab / "pid", "-r", lab / "vrrp.pid"]
+        words = [program, "-n", "-l", "-P", "-B", "-f", lab / "k.conf", "-p", lab / "pid", "-r", lab / "vrrp.pid"]
         self.log = lab / "log"
         self._fifo = -1
         self.received = ""

@@ -36,6 +36,7 @@ vrrp_sync_group G1 {{
 }}
 vrrp_instance VI_1 {{
     interface eth0
+    version 3
     virtual_router_id 51
     priority 150
     advert_int 0.2
@@ -103,7 +104,7 @@ def test_alerts_are_delivered(spawn: Callable[..., subprocess.Popen[bytes]], nam
     until(lambda: subprocess.run(probe, stderr=subprocess.DEVNULL, timeout=60).returncode == 0, lambda: "no server")
     (tmp_path / "k.conf").write_text(CONFIGURATION)
     program = str(Path(sys.executable).parent / "pykeepalived")
-    daemon = spawn(program, "-nlDG", "-f", "k.conf", "-p", f"{tmp_path}/pid", "-r", f"{tmp_path}/vrrp.pid")
+    daemon = spawn(program, "-nlDGPB", "-f", "k.conf", "-p", f"{tmp_path}/pid", "-r", f"{tmp_path}/vrrp.pid")
 
     def delivered(count: int) -> dict[str, Message]:
         until(lambda: len(mailbox.Maildir(box)) >= count, (tmp_path / "log").read_text)
