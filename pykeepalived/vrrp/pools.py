@@ -177,6 +177,9 @@ class Pools:
         return None
 
     def _report_unknown(self, state: PoolState, vrid: int, source: Ip | None) -> None:
+        first = next(filter(None, state.by_vrid.values()), None)
+        if first is not None:
+            first[0].counters.vrid_err += 1
         if not self._context.globals.vrrp_defaults.log_unknown_vrids:
             return
         if source is None:

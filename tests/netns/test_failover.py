@@ -257,3 +257,17 @@ def test_recorder_sees_adverts_at_their_interval(lan: Lan) -> None:
     lan.wait(lambda: len(recorder.of("192.0.2.1")) >= 20)
     times = [each.at for each in recorder.of("192.0.2.1")][1:20]
     assert (times[-1] - times[0]) / (len(times) - 1) == pytest.approx(0.2, abs=0.02)
+
+
+@pytest.mark.keyword("global_defs/vrrp_rt_priority")
+@pytest.mark.keyword("global_defs/vrrp_rlimit_rttime")
+def test_flood_does_not_end_a_real_time_process(lan: Lan) -> None:
+    a = lan.host("global_defs {\n  vrrp_rt_priority 20\n}\n" + instance(150))
+    a.start()
+    lan.wait(lambda: lan.is_master(a))
+    before = a.pid_of("vrrp")
+    Forger(lan.net.lan).flood(advert("192.0.2.66", 51, 10, 20, [VIP], 1), 0, 2)
+    lan.pause(0.5)
+    assert a.pid_of("vrrp") == before
+    assert not a.said("died: Respawning")
+    assert lan.is_master(a)

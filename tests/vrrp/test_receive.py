@@ -416,6 +416,7 @@ def test_unknown_vrid(told: bool) -> None:
     hear(host, advert(vrid=9))
     assert ("Unknown VRID(9) received on interface(eth0). ignoring..." in host.log()) is told
     assert host.snapshot().counters.advert_rcvd == 0
+    assert host.snapshot().counters.vrid_err == 1
 
 
 def test_same_vrid_with_different_peers() -> None:
