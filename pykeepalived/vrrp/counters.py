@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 @dataclass(slots=True)
 class Counters:
     """Names are the keys of keepalived's JSON dump. `vers_err`, `chk_err` and `vrid_err` are seen by SNMP only
-    (RFC 6527). Sent adverts are counted once for all unicast peers. `vrid_err`: adverts for no instance at all; the first
-    instance that listens where they came in counts them."""
+    (RFC 6527). Sent adverts are counted once for all unicast peers. `vrid_err`: adverts for no instance at all; the
+    first instance that listens where they came in counts them."""
 
     advert_rcvd: int = 0
     advert_sent: int = 0
