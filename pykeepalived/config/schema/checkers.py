@@ -6,6 +6,7 @@ from pykeepalived.config.findings import FindingClass
 from pykeepalived.config.schema import checker_drafts as drafts
 from pykeepalived.config.schema import checker_handlers as handlers
 from pykeepalived.config.schema import extra_checkers as extra
+from pykeepalived.config.schema import http_handlers
 from pykeepalived.config.schema.base import Block, Keyword, table
 from pykeepalived.config.schema.checker_drafts import CheckerKind
 from pykeepalived.config.schema.checker_words import CHECKER, LENGTH, RETRY, SWITCH, connecting, switch, timing
@@ -207,9 +208,13 @@ _BFD = Keyword(
 _TLS_SINCE = "2.2.8 debian2.2.7=no"
 
 _URL = (
-    Keyword(name="path", process=CHECKER, take=handlers.url_path, values="STR"),
-    Keyword(name="digest", process=CHECKER, take=handlers.url_digest, values="32 hex digits (MD5)", default="none"),
-    Keyword(name="status_code", process=CHECKER, take=handlers.url_status_code, values="100..599", default="200-299"),
+    Keyword(name="path", process=CHECKER, take=http_handlers.url_path, values="STR"),
+    Keyword(
+        name="digest", process=CHECKER, take=http_handlers.url_digest, values="32 hex digits (MD5)", default="none"
+    ),
+    Keyword(
+        name="status_code", process=CHECKER, take=http_handlers.url_status_code, values="100..599", default="200-299"
+    ),
     Keyword(
         name="virtualhost",
         process=CHECKER,
@@ -218,33 +223,33 @@ _URL = (
         default="checker, real server, virtual server",
         inherits="HTTP_GET/virtualhost",
     ),
-    Keyword(name="regex", process=CHECKER, take=handlers.url_regex, values="QSTR, PCRE2", default="none"),
+    Keyword(name="regex", process=CHECKER, take=http_handlers.url_regex, values="QSTR, PCRE2", default="none"),
     Keyword(name="regex_no_match", process=CHECKER, type=Flag(), target="regex_no_match", default="off"),
     Keyword(
         name="regex_options",
         process=CHECKER,
-        take=handlers.url_regex_options,
-        values=" ".join(sorted(handlers.REGEX_OPTIONS)),
+        take=http_handlers.url_regex_options,
+        values=" ".join(sorted(http_handlers.REGEX_OPTIONS)),
         default="none",
     ),
     Keyword(
         name="regex_min_offset",
         process=CHECKER,
-        take=handlers.url_offset("regex_min_offset"),
+        take=http_handlers.url_offset("regex_min_offset"),
         values="bytes",
         default="0",
     ),
     Keyword(
         name="regex_max_offset",
         process=CHECKER,
-        take=handlers.url_offset("regex_max_offset"),
+        take=http_handlers.url_offset("regex_max_offset"),
         values="bytes",
         default="none",
     ),
     Keyword(
         name="regex_stack",
         process=CHECKER,
-        take=handlers.url_regex_stack,
+        take=http_handlers.url_regex_stack,
         values="start and maximum bytes",
         default="none",
     ),
@@ -267,7 +272,7 @@ def _web(kind: CheckerKind, tls: tuple[Keyword, ...], url: tuple[Keyword, ...]) 
                         name="nb_get_retry",
                         process=CHECKER,
                         type=RETRY,
-                        take=handlers.deprecated_retry(RETRY),
+                        take=http_handlers.deprecated_retry(RETRY),
                         deprecated="retry",
                         deprecated_status=FindingClass.DEPRECATED,
                         default="real server, else 1",
@@ -283,7 +288,7 @@ def _web(kind: CheckerKind, tls: tuple[Keyword, ...], url: tuple[Keyword, ...]) 
                     Keyword(
                         name="http_protocol",
                         process=CHECKER,
-                        take=handlers.http_protocol,
+                        take=http_handlers.http_protocol,
                         values="1.0|1.0C|1.0c|1.1|2",
                         default="1.0",
                         note="keepalived does not know 2",
@@ -292,7 +297,7 @@ def _web(kind: CheckerKind, tls: tuple[Keyword, ...], url: tuple[Keyword, ...]) 
                     Keyword(
                         name="sni_name",
                         process=CHECKER,
-                        take=handlers.sni_name,
+                        take=http_handlers.sni_name,
                         values="STR?",
                         default="virtualhost or address",
                         since="debian2.2.7=no",
@@ -301,12 +306,12 @@ def _web(kind: CheckerKind, tls: tuple[Keyword, ...], url: tuple[Keyword, ...]) 
                     Keyword(
                         name="url",
                         process=CHECKER,
-                        block=Block(table((*_URL, *url)), handlers.begin_url, handlers.end_url),
+                        block=Block(table((*_URL, *url)), http_handlers.begin_url, http_handlers.end_url),
                     ),
                 )
             ),
             handlers.begin(kind, drafts.HttpDraft),
-            handlers.end_http,
+            http_handlers.end_http,
         ),
     )
 

@@ -1,11 +1,11 @@
-"""vrrp_instance: the table of its keywords. Drafts are in vrrp_draft.py, handlers in vrrp_handlers.py."""
+"""vrrp_instance: the table of its keywords. Drafts are in vrrp_draft.py, handlers in vrrp_handlers.py and vrrp_links.py."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from pykeepalived.config.findings import FindingClass
-from pykeepalived.config.schema import vrrp_auth
+from pykeepalived.config.schema import vrrp_auth, vrrp_links
 from pykeepalived.config.schema import vrrp_handlers as handlers
 from pykeepalived.config.schema.base import Block, Keyword, Reading, ValueBlock, table
 from pykeepalived.config.schema.trackers import tracker_blocks
@@ -144,7 +144,7 @@ _PACKETS = [
     Keyword(
         name="use_vmac",
         type=Word("[[name] IFNAME] [MAC] [netlink_notify_msg] [group U|NAME]", missing="ignore"),
-        take=handlers.use_vmac,
+        take=vrrp_links.use_vmac,
         default="off; name vrrp.VRID or vrrp6.VRID",
         since="~1.2.6",
     ),
@@ -153,7 +153,7 @@ _PACKETS = [
     Keyword(
         name="use_ipvlan",
         type=Word("[[name] IFNAME] [IP] [bridge|private|vepa] [group U|NAME]", missing="ignore"),
-        take=handlers.use_ipvlan,
+        take=vrrp_links.use_ipvlan,
         default="off",
         since="~2.0.17",
     ),
