@@ -1,4 +1,4 @@
-"""Keywords of the checker blocks that need more than a type, and what happens at the end of each block."""
+"""Keywords of the checker blocks that need more than a type, and the end of each block. HTTP: http_handlers.py."""
 
 from __future__ import annotations
 

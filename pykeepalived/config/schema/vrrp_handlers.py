@@ -1,4 +1,4 @@
-"""Keywords of vrrp_instance that need more than a type: addresses and families, interfaces, VMACs, entries."""
+"""Keywords of vrrp_instance that need more than a type: names, addresses and families, interfaces, entries."""
 
 from __future__ import annotations
 
