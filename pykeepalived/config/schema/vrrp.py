@@ -1,4 +1,4 @@
-"""vrrp_instance: the table of its keywords. Drafts are in vrrp_draft.py, handlers in vrrp_handlers.py, vrrp_links.py."""
+"""vrrp_instance: the table of its keywords. Drafts: vrrp_draft.py; handlers: vrrp_handlers.py, vrrp_links.py."""
 
 from __future__ import annotations
 
