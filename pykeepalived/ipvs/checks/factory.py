@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pykeepalived.config.model.extra_checks import GrpcCheck, MysqlCheck, PgsqlCheck, RedisCheck
 from pykeepalived.config.model.ipvs import (
     BfdCheck,
     Checker,
@@ -21,13 +20,9 @@ from pykeepalived.config.model.ipvs import (
 from pykeepalived.ipvs.checks.dns import DnsState
 from pykeepalived.ipvs.checks.events import BfdState, FileState
 from pykeepalived.ipvs.checks.framework import CheckState
-from pykeepalived.ipvs.checks.grpc import GrpcState
 from pykeepalived.ipvs.checks.http import HttpState
 from pykeepalived.ipvs.checks.misc import MiscState
-from pykeepalived.ipvs.checks.mysql import MysqlState
-from pykeepalived.ipvs.checks.pgsql import PgsqlState
 from pykeepalived.ipvs.checks.ping import PingState
-from pykeepalived.ipvs.checks.redis import RedisState
 from pykeepalived.ipvs.checks.smtp import SmtpState
 from pykeepalived.ipvs.checks.tcp import TcpState
 from pykeepalived.ipvs.checks.udp import UdpState
@@ -56,12 +51,6 @@ def make(
             return BfdState(model, real, real_name, virtual_name)
         case FileCheck():
             return FileState(model, real, real_name, virtual_name)
-        case RedisCheck():
-            return RedisState(model, real, real_name, virtual_name)
-        case PgsqlCheck():
-            return PgsqlState(model, real, real_name, virtual_name)
-        case MysqlCheck():
-            return MysqlState(model, real, real_name, virtual_name)
-        case GrpcCheck():
-            return GrpcState(model, real, real_name, virtual_name)
-    raise TypeError(f"no checker of kind {type(model).__name__}")
+    from pykeepalived.ipvs.checks import extra  # what few need
+
+    return extra.make(model, real, real_name, virtual_name)
