@@ -200,6 +200,8 @@ _BASH = """_pykeepalived() {{
         COMPREPLY=( $(compgen -W "{commands}" -- "$word") )
     elif [ "${{COMP_WORDS[1]}}" = explain ]; then
         COMPREPLY=( $(compgen -W "{keywords}" -- "$word") )
+    elif [ "${{COMP_WORDS[1]}}" = completion ]; then
+        COMPREPLY=( $(compgen -W "{shells}" -- "$word") )
     else
         COMPREPLY=( $(compgen -f -- "$word") )
     fi
@@ -207,17 +209,25 @@ _BASH = """_pykeepalived() {{
 complete -o filenames -F _pykeepalived pykeepalived
 """
 
+_FISH = """complete -c pykeepalived -f -n __fish_use_subcommand -a '{commands}'
+complete -c pykeepalived -f -n '__fish_seen_subcommand_from explain' -a '{keywords}'
+complete -c pykeepalived -f -n '__fish_seen_subcommand_from completion' -a '{shells}'
+"""
+
+_SHELLS = ("bash", "zsh", "fish")
+
 
 def completion(argv: Sequence[str]) -> int:
-    """`completion`: a completion script for bash (and zsh with bashcompinit)."""
+    """`completion`: a completion script for bash, zsh (with bashcompinit) or fish."""
     from pykeepalived.cli.main import SUBCOMMANDS
     from pykeepalived.config.describe import paths
     from pykeepalived.config.schema.root import ROOT
 
     parser = argparse.ArgumentParser(prog="pykeepalived completion", description="Print a completion script.")
-    parser.add_argument("shell", nargs="?", choices=("bash", "zsh"), default="bash")
+    parser.add_argument("shell", nargs="?", choices=_SHELLS, default="bash")
     options = parser.parse_args(list(argv))
     names = sorted({keyword.name for keyword in paths(ROOT).values()})
-    script = _BASH.format(commands=" ".join(SUBCOMMANDS), keywords=" ".join(names))
+    form = _FISH if options.shell == "fish" else _BASH
+    script = form.format(commands=" ".join(SUBCOMMANDS), keywords=" ".join(names), shells=" ".join(_SHELLS))
     _write(("autoload -U +X bashcompinit && bashcompinit\n" if options.shell == "zsh" else "") + script)
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -233,6 +234,42 @@ def test_completion(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     script = capfdbinary.readouterr().out.decode()
     assert "virtual_router_id" in script
     assert "{{" not in script
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["pykeepalived", "expl"], ["explain"]),
+        (["pykeepalived", "explain", "virtual_router"], ["virtual_router_id"]),
+        (["pykeepalived", "completion", "f"], ["fish"]),
+    ],
+)
+def test_the_bash_script_completes(
+    words: list[str], expected: list[str], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert config_commands.completion(["bash"]) == 0
+    script = capfdbinary.readouterr().out.decode()
+    script += f'COMP_WORDS=({" ".join(words)}); COMP_CWORD={len(words) - 1}; _pykeepalived; echo "${{COMPREPLY[@]}}"'
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == expected
+
+
+def test_the_zsh_script_is_that_of_bash(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert config_commands.completion(["bash"]) == 0
+    bash = capfdbinary.readouterr().out
+    assert config_commands.completion(["zsh"]) == 0
+    assert capfdbinary.readouterr().out == b"autoload -U +X bashcompinit && bashcompinit\n" + bash
+
+
+def test_the_fish_script_names_everything(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert config_commands.completion(["fish"]) == 0
+    lines = capfdbinary.readouterr().out.decode().splitlines()
+    assert all(line.startswith("complete -c pykeepalived ") for line in lines)
+    first, explain = lines[0], next(line for line in lines if "explain'" in line)
+    assert "__fish_use_subcommand" in first
+    assert " simulate" in first
+    assert " virtual_router_id " in explain
+    assert "{" not in "".join(lines)
 
 
 def test_codes_are_collected_from_the_sources() -> None:
