@@ -23,7 +23,7 @@ from pykeepalived.ipvs.core import IpvsCore
 from pykeepalived.ipvs.dial import Dialler
 from pykeepalived.ipvs.marks import MarkTables
 from pykeepalived.ipvs.report import snapshot
-from pykeepalived.ipvs.surroundings import AddressWatch, PingPermission, TrackedFiles, write_initial
+from pykeepalived.ipvs.surroundings import AddressWatch, PingPermission, TrackedFiles
 from pykeepalived.ipvs.tls import TlsError, TlsFactory
 from pykeepalived.netlink.kernel_ipvs import IpvsKernel, IpvsUnavailableError, inside
 from pykeepalived.netlink.nft import Nftables, NftError
@@ -41,6 +41,7 @@ from pykeepalived.runtime.child_loop import EXIT_FATAL, ChildService
 from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.messages import ChildKind, Dump
 from pykeepalived.runtime.scheduling import raise_open_files_limit
+from pykeepalived.runtime.tracked_files import write_initial
 
 _FILES_BESIDE_CHECKS = 48
 """Descriptors needed beside one a checker: logs, netlink, FIFOs, scripts, mail."""

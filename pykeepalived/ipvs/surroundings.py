@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Callable, Iterable
 
 from pykeepalived.config.model.globals import ReceiveBuffer
@@ -13,12 +11,10 @@ from pykeepalived.config.model.vrrp import TrackFile
 from pykeepalived.netlink.facts import AddressAdded, AddressRemoved, Overrun
 from pykeepalived.netlink.kernel import Kernel
 from pykeepalived.observe.cause import LogLine, Priority
-from pykeepalived.runtime.inotify import DirectoryWatch
 from pykeepalived.runtime.loop import Loop
+from pykeepalived.runtime.tracked_files import FileWatcher
 
 Log = Callable[[LogLine], object]
-_CONTENT = 127
-"""Bytes of a tracked file that count (keepalived.conf(5))."""
 _NUMBER = re.compile(rb"\s*([+-]?)(0[xX][0-9a-fA-F]+|[0-9]+)")
 _PING_RANGE = "/proc/sys/net/ipv4/ping_group_range"
 
@@ -40,83 +36,31 @@ def file_number(content: bytes) -> int | None:
     return value if -(2**31) <= value < 2**31 else None
 
 
-def write_initial(file: TrackFile, log: Log) -> None:
-    """init_file: create a tracked file that is missing, or with overwrite write a regular one anew."""
-    if file.init_value is None or (os.path.exists(file.path) and not (file.overwrite and os.path.isfile(file.path))):
-        return
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(file.path, flags, 0o644), "w", encoding="ascii") as out:
-            out.write(f"{file.init_value}\n")
-    except OSError as error:
-        text = f"Unable to open track file {file.path} for init - errno {error.errno} ({error.strerror})"
-        log(LogLine(text, Priority.ERROR))
-
-
 class TrackedFiles:
     """Tells `changed(name, number)` for every tracked file, at once and after each change."""
 
     def __init__(self, loop: Loop, log: Log, changed: Callable[[str, int], object]) -> None:
-        self._loop = loop
         self._log = log
         self._changed = changed
-        self._watch: DirectoryWatch | None = None
-        self._files: dict[str, TrackFile] = {}
+        self._paths: dict[str, str] = {}
+        self._watcher = FileWatcher(loop, log, self._tell, "track file")
 
     def watch(self, files: Iterable[TrackFile]) -> None:
         """Watch exactly these, and tell what they hold now."""
-        before, self._files = self._files, {file.name: file for file in files}
-        paths = {file.path for file in self._files.values()}
-        for path in {file.path for file in before.values()} - paths:
-            if self._watch is not None:
-                self._watch.remove(path)
-        if self._files and self._watch is None:
-            self._watch = DirectoryWatch(self._loop, self._happened)
-        for file in self._files.values():
-            if before.get(file.name) is None or before[file.name].path != file.path:
-                self._add(file)
-            self._tell(file)
+        wanted = tuple(files)
+        self._paths = {file.name: file.path for file in wanted}
+        self._watcher.watch(wanted, tell_all=True)
 
     def close(self) -> None:
-        if self._watch is not None:
-            self._watch.close()
-            self._watch = None
+        self._watcher.close()
 
-    def _add(self, file: TrackFile) -> None:
-        assert self._watch is not None
-        try:
-            self._watch.add(file.path)
-        except OSError as error:
-            text = f"Unable to monitor track file {file.path} - errno {error.errno} ({error.strerror})"
-            self._log(LogLine(text, Priority.ERROR))
-
-    def _happened(self, path: str) -> None:
-        for file in self._files.values():
-            if file.path == path:
-                self._tell(file)
-
-    def _tell(self, file: TrackFile) -> None:
-        content = _read(file.path)
-        number = file_number(content)
+    def _tell(self, name: str, content: bytes | None) -> None:
+        number = file_number(content or b"")
         if number is None:
-            text = content.split(b"\n")[0].decode("ascii", "replace")
-            self._log(LogLine(f"Invalid number {text} read from {file.path} - ignoring"))
+            text = (content or b"").split(b"\n")[0].decode("ascii", "replace")
+            self._log(LogLine(f"Invalid number {text} read from {self._paths[name]} - ignoring"))
             return
-        self._changed(file.name, number)
-
-
-def _read(path: str) -> bytes:
-    """The start of a regular file; nothing of anything else. Never waits."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        return os.read(fd, _CONTENT) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)
+        self._changed(name, number)
 
 
 class AddressWatch:

@@ -29,6 +29,7 @@ from pykeepalived.runtime.child_loop import EXIT_FATAL, EXIT_PERMISSION, ChildSe
 from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.messages import ChildKind, Dump
 from pykeepalived.runtime.scheduling import raise_open_files_limit
+from pykeepalived.runtime.tracked_files import FileWatcher, write_initial
 from pykeepalived.vrrp import effects, inputs
 from pykeepalived.vrrp.agent import VrrpAgent
 from pykeepalived.vrrp.bus import VrrpBus
@@ -39,7 +40,7 @@ from pykeepalived.vrrp.processes import ProcessWatcher
 from pykeepalived.vrrp.recording import Recorder
 from pykeepalived.vrrp.router import Router
 from pykeepalived.vrrp.sockets import AdvertSockets, FrameSocket, PoolSockets
-from pykeepalived.vrrp.watchers import FileWatcher, LinkbeatPoller, write_initial
+from pykeepalived.vrrp.watchers import LinkbeatPoller
 
 if TYPE_CHECKING:
     from pykeepalived.vrrp.sync_threads import SyncThreads
@@ -110,7 +111,7 @@ class VrrpProcess:
         self._host = Host(kernel, self._log.write, loop.now, monitor=context.options.address_monitoring)
         self._runner = ScriptRunner(loop, context.log)
         self._notifier = Notifier(loop, context.log, self._runner, "vrrp")
-        self._files = FileWatcher(loop, self._log.write, self._file_changed)
+        self._files = FileWatcher(loop, self._log.write, self._file_changed, "vrrp track file")
         self._linkbeat = LinkbeatPoller(loop, self._log.write, self._linkbeat_changed)
         self._processes = ProcessWatcher(loop, self._log.write, self._process_count_changed)
         self._dumps = VrrpDumps(context.log, self.snapshot)

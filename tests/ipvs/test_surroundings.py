@@ -18,9 +18,10 @@ from pykeepalived.config.model.vrrp import TrackFile
 from pykeepalived.ipvs import effects
 from pykeepalived.ipvs.effects import MarkElement
 from pykeepalived.ipvs.marks import MarkTables
-from pykeepalived.ipvs.surroundings import TrackedFiles, write_initial
+from pykeepalived.ipvs.surroundings import TrackedFiles
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.runtime.loop import Loop
+from pykeepalived.runtime.tracked_files import write_initial
 from tests.ipvs.harness import Lab, config, real, virtual
 
 SECOND = 1_000_000_000

@@ -15,8 +15,9 @@ import pytest
 from pykeepalived.config.model.vrrp import TrackFile, TrackProcess
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.runtime.loop import Loop
+from pykeepalived.runtime.tracked_files import FileWatcher, write_initial
 from pykeepalived.vrrp.processes import ProcessWatcher, matches, open_connector
-from pykeepalived.vrrp.watchers import FileWatcher, LinkbeatPoller, write_initial
+from pykeepalived.vrrp.watchers import LinkbeatPoller
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def until(loop: Loop, condition: Callable[[], bool]) -> None:
 def test_content_is_told_at_once_and_after_every_change(loop: Loop, tmp_path: Path) -> None:
     told: list[tuple[str, bytes | None]] = []
     path, other = tmp_path / "value", tmp_path / "other"
-    watcher = FileWatcher(loop, _no_log, lambda name, content: told.append((name, content)))
+    watcher = FileWatcher(loop, _no_log, lambda name, content: told.append((name, content)), "vrrp track file")
     watcher.watch([TrackFile(name="f", path=str(path))])
     assert told == [("f", None)]
     steps: list[tuple[Callable[[], object], bytes | None]] = [
@@ -60,7 +61,7 @@ def test_content_is_told_at_once_and_after_every_change(loop: Loop, tmp_path: Pa
 def test_reload_tells_only_what_is_new(loop: Loop, tmp_path: Path) -> None:
     told: list[str] = []
     first, second = (TrackFile(name=name, path=str(tmp_path / name)) for name in "ab")
-    watcher = FileWatcher(loop, _no_log, lambda name, _content: told.append(name))
+    watcher = FileWatcher(loop, _no_log, lambda name, _content: told.append(name), "vrrp track file")
     watcher.watch([first])
     watcher.watch([first, second])
     watcher.watch([second])
@@ -70,7 +71,7 @@ def test_reload_tells_only_what_is_new(loop: Loop, tmp_path: Path) -> None:
 
 def test_directory_that_is_missing_is_logged(loop: Loop, tmp_path: Path) -> None:
     lines: list[LogLine] = []
-    watcher = FileWatcher(loop, lines.append, lambda name, content: None)
+    watcher = FileWatcher(loop, lines.append, lambda name, content: None, "vrrp track file")
     watcher.watch([TrackFile(name="f", path=str(tmp_path / "no" / "file"))])
     assert "Unable to monitor vrrp track file" in lines[0].text
     watcher.close()
@@ -79,7 +80,7 @@ def test_directory_that_is_missing_is_logged(loop: Loop, tmp_path: Path) -> None
 def test_fifo_in_place_of_the_file_does_not_stall(loop: Loop, tmp_path: Path) -> None:
     told: list[bytes | None] = []
     os.mkfifo(tmp_path / "f")
-    watcher = FileWatcher(loop, _no_log, lambda _name, content: told.append(content))
+    watcher = FileWatcher(loop, _no_log, lambda _name, content: told.append(content), "vrrp track file")
     watcher.watch([TrackFile(name="f", path=str(tmp_path / "f"))])
     assert told == [b""]
     watcher.close()
