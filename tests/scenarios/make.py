@@ -14,6 +14,7 @@ from pykeepalived.config.model.values import Account, Script
 from pykeepalived.config.model.vrrp import Tracker, Trackers, VrrpScript
 from pykeepalived.sim import machine
 from pykeepalived.sim.cluster import SECOND, Cluster
+from tests.bfd.test_recording import lived
 from tests.sim.test_cluster import config, pair
 from tests.vrrp.test_recording import Recorded
 
@@ -87,6 +88,9 @@ def main() -> None:
         router = cluster.nodes["b"].machine.router
         assert isinstance(router, Recorded)
         path.write_text(router.recorder.text())
+    bad_line = HERE / "bfd_bad_line.record"
+    if not bad_line.exists():
+        bad_line.write_text(lived(4, 150)[1].recorder.text())
 
 
 if __name__ == "__main__":
