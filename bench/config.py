@@ -1,4 +1,4 @@
-"""Configuration: `-t` on large files, whole process, and how it grows. `python -m bench.config [ROUNDS]`."""
+"""Configuration: `-t` on large files, whole process; reading again after a change. `-m bench.config [ROUNDS]`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from pathlib import Path
 
 from bench.figures import Row, markdown
 from bench.rig import PROGRAMS, instances
+from pykeepalived.config.environment import gather
+from pykeepalived.config.load import LoadOptions, load
+from pykeepalived.config.memo import BlockMemo
 from pykeepalived.lab.net import Namespace, network
 
 
@@ -61,6 +64,18 @@ def config_test(host: Namespace, program: tuple[str, ...], file: Path) -> float:
     return took
 
 
+def read_again(file: Path, text: str, rounds: int) -> list[float]:
+    """Seconds a running parent takes to read its file again, one real server being changed each time."""
+    memo, took = BlockMemo(), []
+    for round_ in range(rounds + 1):
+        file.write_text(text.replace("weight 1", f"weight {round_ + 2}", 1))
+        environment = gather("")
+        begin = time.perf_counter()
+        load(str(file), environment, LoadOptions(memo=memo))
+        took.append(time.perf_counter() - begin)
+    return took[1:]
+
+
 def measure(rounds: int) -> list[Row]:
     rows = []
     with (
@@ -89,6 +104,13 @@ def measure(rounds: int) -> list[Row]:
                 for which in ("ours", "theirs"):
                     getattr(row, which).append(config_test(host, PROGRAMS[which], file) * 1000)
             rows.append(row)
+        again = Row("1000 x 10, one real server changed: reading again / -t", "ms", budget="<= 2 x")
+        text = cases["1000 virtual servers x 10 real servers"]
+        again.ours += [seconds * 1000 for seconds in read_again(directory / "keepalived.conf", text, rounds)]
+        again.theirs += [
+            config_test(host, PROGRAMS["theirs"], directory / "keepalived.conf") * 1000 for _ in range(rounds)
+        ]
+        rows.append(again)
     return rows
 
 
