@@ -68,11 +68,16 @@ def recorded_ruleset(name: str) -> dict[str, list[str]]:
     return blocks((RECORDED / name).read_text())
 
 
+@pytest.mark.parametrize("words", ["", "vrrp_iptables\n  vrrp_ipsets"], ids=["default", "iptables"])
 @pytest.mark.keyword("vrrp_instance/no_accept")
-def test_ruleset_of_no_accept(lan: Lan) -> None:
-    a = lan.host(NO_ACCEPT)
+@pytest.mark.keyword("global_defs/vrrp_iptables")
+@pytest.mark.keyword("global_defs/vrrp_ipsets")
+def test_ruleset_of_no_accept(lan: Lan, words: str) -> None:
+    """iptables is answered with keepalived's message and nftables."""
+    a = lan.host(f"global_defs {{\n  {words}\n}}\n{NO_ACCEPT}")
     a.start()
     lan.wait(lambda: lan.is_master(a) and has(a, "fe80::200"))
+    assert a.said("iptables not supported, using nftables instead") is bool(words)
     wanted = recorded_ruleset("no-accept-ruleset.txt")
     # without a VMAC nothing is ever in the set of this rule
     wanted["table ip6 keepalived / chain out"].remove(
