@@ -29,6 +29,8 @@ ROUNDS = int(os.environ.get("PK_FAULT_ROUNDS", "20"))
 SEED = int(os.environ.get("PK_FAULT_SEED", "1"))
 SPARE = ["link add spare type veth peer name far", "link set spare up", "link del spare"]
 ADVERT_S, DOWN_S = 0.2, 3 * 0.2 + 0.2 * 156 / 256
+RESPAWN_DELAY_S = 120
+"""A process that dies again and again is started again only after a delay, which grows up to a minute."""
 _counter = itertools.count()
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -99,7 +101,7 @@ def kill_one(pair: Pair, node: Node, kind: str) -> None:
         except (OSError, ValueError):
             return False
 
-    lan.wait(replaced, 40)
+    lan.wait(replaced, RESPAWN_DELAY_S)
 
 
 @pytest.mark.timeout(120 + 20 * ROUNDS)
@@ -111,7 +113,7 @@ def test_processes_killed_at_random_moments(pair: Pair, record_property: pytest.
         pair.lan.pause(random.random())
         since = time.monotonic()
         kill_one(pair, node, kind)
-        pair.lan.wait(lambda: len(processes(pair.a)) == len(processes(pair.b)) == 3, 40)
+        pair.lan.wait(lambda: len(processes(pair.a)) == len(processes(pair.b)) == 3, RESPAWN_DELAY_S)
         pair.returns()
         silences.setdefault(f"{node.name} {kind}", []).append(pair.client.longest_silence(since, time.monotonic()))
     for name, values in sorted(silences.items()):
