@@ -300,10 +300,12 @@ class VrrpProcess:
                 self._feed([inputs.PoolOpened(pool)])
 
     def _read_adverts(self, sockets: PoolSockets) -> None:
-        begin = self._now()
+        rest = self._service.rest
+        begin = self._now() if rest.needed else 0
         self._sockets.read(sockets)
         self._settle()
-        self._service.rest.after(begin)
+        if rest.needed:
+            rest.after(begin)
 
     def _send_adverts(self, effect: effects.SendAdverts) -> None:
         self._sockets.send(effect.packets)
