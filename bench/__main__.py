@@ -61,7 +61,7 @@ def main(argv: list[str]) -> int:
         print(f"{rows}\n({time.monotonic() - begin:.0f} s)", flush=True)
         kept[title] = f"{title}\n\n{circumstances}\n\n{rows}"
         ordered = [kept[each] for each, _ in SUBJECTS.values() if each in kept]
-        RESULTS.write_text("\n## ".join([HEADER, *ordered]) + "\n")
+        RESULTS.write_text("\n\n## ".join([HEADER.rstrip(), *ordered]) + "\n")
     return 0
 
 

@@ -61,7 +61,9 @@ def measure(rounds: int) -> list[Row]:
             text = instances(COUNT, 150, INTERVAL) + extra
             with rig(which, text, instances(1, 100, 1), interfaces=2) as pair:
                 pair.a.start()
-                pair.wait(lambda pair=pair: sum(s == "MASTER" for s in pair.a.states.values()) == COUNT, 60)  # type: ignore[misc]
+                pair.wait(
+                    lambda pair=pair: pair.a.namespace.ip("-o", "-4", "address", "show").count(" 10.1.") == COUNT, 60
+                )  # type: ignore[misc]
                 pair.pause(6)
                 for round_ in range(rounds):
                     a, b = one_reload(pair, text, round_)
