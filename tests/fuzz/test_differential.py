@@ -23,6 +23,7 @@ NAMESPACE = "pkcb-diff"
 SINGLES, SEVERALS = range(160), range(1000, 1060)
 
 DIFFERENCES = (
+    (r": http_protocol 2$", "HTTP/2 is ours"),
     (r"url: path ", "a second path is an error in 2.4.3, silent in 2.2.7"),
     (r"url: regex ", "not exactly one string is an error in 2.4.3, silent in 2.2.7"),
     (r"url: regex$", "as before"),
