@@ -15,7 +15,7 @@ from pykeepalived.config.files import FileKind, FileStat
 from pykeepalived.config.iproute_names import build_names, number_or_name, parse_names
 from pykeepalived.config.values import Fault
 
-NAMESPACE = "pkcb-env"
+NAMESPACE = f"pkcb-env{os.getpid()}"
 
 
 def ip(*words: str) -> None:

@@ -7,6 +7,7 @@ stands below) and those that make the C daemon crash: neighbor_ip without an add
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ from pykeepalived.config.environment import Environment, gather
 from pykeepalived.config.load import LoadOptions, load
 from tests.fuzz.configurations import Change, all_changes, several, single, text_with
 
-NAMESPACE = "pkcb-diff"
+NAMESPACE = f"pkcb{os.getpid()}"
 SINGLES, SEVERALS = range(160), range(1000, 1060)
 
 DIFFERENCES = (
@@ -50,7 +51,6 @@ def environment() -> Iterator[Environment]:
     """A namespace with the interfaces the generated files name, as the check sees it."""
     if shutil.which("keepalived") is None:
         pytest.skip("keepalived is not installed")
-    subprocess.run(["ip", "netns", "del", NAMESPACE], stderr=subprocess.DEVNULL, timeout=20)
     subprocess.run(["ip", "netns", "add", NAMESPACE], check=True, timeout=20)
     try:
         for number in (0, 1):

@@ -22,7 +22,7 @@ from tests.observe.test_exporters import read_data
 
 pytestmark = [pytest.mark.netns, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 
-NAMESPACE = "pkno-tell"
+NAMESPACE = f"pkno-tell{os.getpid()}"
 CONFIGURATION = """
 global_defs {{
     router_id LAB_A

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("aiosmtpd")
 pytestmark = [pytest.mark.netns, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 
-NAMESPACE = "pkno-mail"
+NAMESPACE = f"pkno-mail{os.getpid()}"
 PORT = 2525
 CONFIGURATION = f"""
 global_defs {{

@@ -12,7 +12,7 @@ from pykeepalived.parent.paths import control_socket, run_paths
 from pykeepalived.runtime.messages import ChildKind
 from tests.parent.running import wait_for
 
-NAMESPACE = "pkrt-test"
+NAMESPACE = f"pkrt-test{os.getpid()}"
 VRRP, CHECKER, BFD = ChildKind.VRRP, ChildKind.CHECKER, ChildKind.BFD
 
 
