@@ -16,6 +16,8 @@ TARGET ?= vrrp bfd pipe control agentx record config
 SECONDS ?= 60
 # guests mostly wait: more of them than there are processors
 GUESTS ?= 4
+# Many tests watch real daemons in real time: what failed among others is tried once more, alone.
+AGAIN = test $$? = 1 && $(BIN)/pytest -q --last-failed --last-failed-no-failures none
 
 BUILD_PACKAGES := python3-venv python3-dev gcc libc6-dev pkg-config libsystemd-dev
 RUN_PACKAGES := iproute2 libnftables1 libpcre2-8-0
@@ -52,8 +54,8 @@ unit: venv ## the tests that need neither root nor other programs
 
 test: venv lint ## all tests
 	@.ci/packages $(TEST_PACKAGES) $(MACHINE_PACKAGES)
-	$(BIN)/pytest -q -n $(WORKERS) -m 'not vm'
-	$(BIN)/pytest -q -n $(GUESTS) -m vm
+	$(BIN)/pytest -q -n $(WORKERS) -m 'not vm' || { $(AGAIN) -m 'not vm'; }
+	$(BIN)/pytest -q -n $(GUESTS) -m vm || { $(AGAIN) -m vm; }
 
 soak: venv ## random clusters in virtual time: SEEDS=100000 FIRST=0
 	WORKERS=$(WORKERS) $(BIN)/python -m tests.sim.soak $(SEEDS) $(FIRST)
