@@ -116,7 +116,11 @@ def _input_ready() -> bool:
 
 
 def _perform(lab: Laboratory, line: str, until: float) -> None:
-    words = shlex.split(line)
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        print(f"{line.strip()}: {error}")
+        return
     if not words:
         return
     verb, rest = words[0], words[1:]
