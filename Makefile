@@ -68,8 +68,9 @@ fuzz: venv ## coverage-guided fuzzing: TARGET=vrrp bfd pipe control agentx recor
 	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet atheris
 	for target in $(TARGET); do $(BIN)/python -m tests.fuzz.by_hand $$target $(SECONDS) || exit 1; done
 
-bench: venv ## figures beside Debian's keepalived
+bench: venv ## figures and plots beside Debian's keepalived
 	@.ci/packages $(TEST_PACKAGES) $(MACHINE_PACKAGES)
+	$(BIN)/python -c 'import matplotlib' 2>/dev/null || $(BIN)/pip install --quiet matplotlib
 	$(BIN)/python -m bench
 
 format: venv ## put the sources into shape

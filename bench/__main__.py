@@ -1,4 +1,4 @@
-"""`python -m bench [SUBJECT...]`: run the subjects and bring bench/RESULTS.md up to date."""
+"""`python -m bench [SUBJECT...]`: run the subjects, bring bench/RESULTS.md and the plots up to date."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from bench import bfd, bfd_failover, bfd_soak, checkers, config, failover, reload, start, vrrp
+from bench import bfd, bfd_failover, bfd_soak, checkers, config, failover, reload, start, store, vrrp
 from bench.figures import Row, markdown
 
 SUBJECTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
@@ -27,12 +26,6 @@ SUBJECTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
 }
 BY_HAND = ("bfd-soak",)
 """Too long for a run of everything."""
-RESULTS = Path(__file__).parent / "RESULTS.md"
-HEADER = """# Results
-
-Ours and Debian's keepalived in turn in the same run; cells are median [min..max] n, ratios are of medians. Times of a
-busy machine say little by themselves: compare within a row. `python -m bench SUBJECT...` measures one subject again.
-"""
 
 
 def machine() -> str:
@@ -45,23 +38,31 @@ def machine() -> str:
     )
 
 
-def sections(text: str) -> dict[str, str]:
-    """Title -> whole section of a results file."""
-    return {part.split("\n", 1)[0]: part.rstrip() for part in text.split("\n## ")[1:]}
-
-
 def main(argv: list[str]) -> int:
-    kept = sections(RESULTS.read_text()) if RESULTS.exists() else {}
+    kept = store.load()
+    whole = time.monotonic()
     for name in argv or [name for name in SUBJECTS if name not in BY_HAND]:
         title, run = SUBJECTS[name]
         circumstances = machine()
         begin = time.monotonic()
         print(f"{title} ...", flush=True)
-        rows = markdown(run())
-        print(f"{rows}\n({time.monotonic() - begin:.0f} s)", flush=True)
-        kept[title] = f"{title}\n\n{circumstances}\n\n{rows}"
-        ordered = [kept[each] for each, _ in SUBJECTS.values() if each in kept]
-        RESULTS.write_text("\n\n## ".join([HEADER.rstrip(), *ordered]) + "\n")
+        rows = run()
+        took = time.monotonic() - begin
+        print(f"{markdown(rows)}\n({took:.0f} s)", flush=True)
+        kept[name] = store.Section(title, circumstances, took, rows)
+        store.save(kept, SUBJECTS)
+    print(f"all: {time.monotonic() - whole:.0f} s")
+    return draw()
+
+
+def draw() -> int:
+    """The plots, where the drawing library is there."""
+    try:
+        from bench import plots
+    except ImportError:
+        print("no plots: pip install matplotlib", file=sys.stderr)
+        return 0
+    plots.main()
     return 0
 
 

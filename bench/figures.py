@@ -9,13 +9,21 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Row:
-    """One measure: samples of both daemons in the same unit; `budget` as DESIGN sets it, in words."""
+    """One measure: samples of both daemons in the same unit; `budget` as DESIGN sets it, in words.
+
+    `floor` are samples of what the machine alone takes for the same work (see bench/floors.py). Rows of one `series`
+    are the same measure at growing `size` (of `axis`: instances, real servers, lines) and make one curve in a plot.
+    """
 
     what: str
     unit: str
     ours: list[float] = field(default_factory=list)
     theirs: list[float] = field(default_factory=list)
     budget: str = ""
+    floor: list[float] = field(default_factory=list)
+    series: str = ""
+    size: float = 0
+    axis: str = ""
 
     def ratio(self) -> float | None:
         """Median of ours over median of theirs; None when one is missing or zero."""
@@ -42,10 +50,14 @@ def _short(value: float) -> str:
 
 
 def markdown(rows: Iterable[Row]) -> str:
-    """A table; cells are median [min..max] n."""
-    lines = ["| measure | unit | pykeepalived | keepalived | ratio | budget |", "|---|---|---|---|---|---|"]
+    """A table; cells are median [min..max] n. The machine's own share has a column where it was measured."""
+    rows = list(rows)
+    floors = any(row.floor for row in rows)
+    heads = ["measure", "unit", "pykeepalived", "keepalived", "ratio", "budget"] + ["machine alone"] * floors
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in rows:
         ratio = row.ratio()
         shown = f"{ratio:.2f}" if ratio is not None else "-"
-        lines.append(f"| {row.what} | {row.unit} | {cell(row.ours)} | {cell(row.theirs)} | {shown} | {row.budget} |")
+        cells = [row.what, row.unit, cell(row.ours), cell(row.theirs), shown, row.budget] + [cell(row.floor)] * floors
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

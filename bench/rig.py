@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pykeepalived.lab.net import Network, network
+from pykeepalived.lab.net import Namespace, Network, network
 from pykeepalived.lab.node import OURS, Node, watch
 
 # an installed daemon has its byte code; a bench run must not measure the compiler
@@ -101,6 +101,14 @@ class Rig:
 
     def pause(self, seconds: float) -> None:
         watch([self.a, self.b], lambda: False, seconds)
+
+    def client(self) -> Namespace:
+        """A third host on the first segment that reaches the virtual addresses; made on first use."""
+        if "c" not in self.net.namespaces:
+            host = self.net.namespace("c")
+            self.net.attach(host, "eth0", "lan0", ["192.0.2.3/24"])
+            host.ip("route", "add", "10.1.0.0/16", "dev", "eth0")
+        return self.net.namespaces["c"]
 
     def capture(self) -> Capture:
         return Capture(self.net, self.directory / f"{next(_numbers)}.pcap")
