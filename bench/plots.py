@@ -1,4 +1,4 @@
-"""The plots of bench/RESULTS.md as SVG, drawn from `results.json`: one of all ratios, one a series that grows with size.
+"""The plots of bench/RESULTS.md as SVG, drawn from `results.json`: one of all ratios, one for a series that grows.
 
 `python -m bench.plots`. Needs matplotlib, which nothing else does.
 """
@@ -16,6 +16,7 @@ matplotlib.use("svg")
 matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "pykeepalived", "font.size": 9})
 
 from matplotlib import pyplot  # noqa: E402  the backend is chosen first
+from matplotlib.figure import Figure  # noqa: E402
 
 from bench import store  # noqa: E402
 from bench.figures import Row  # noqa: E402
@@ -78,7 +79,7 @@ def growth(name: str, rows: list[Row]) -> None:
     _write(figure, re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"))
 
 
-def _write(figure: pyplot.Figure, name: str) -> None:
+def _write(figure: Figure, name: str) -> None:
     PLOTS.mkdir(exist_ok=True)
     figure.tight_layout()
     figure.savefig(PLOTS / f"{name}.svg", metadata={"Date": None})
