@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -15,7 +16,6 @@ from typing import Any, Protocol
 from pykeepalived.config.model import Config
 from pykeepalived.parent.launch import Launcher
 from pykeepalived.parent.parts import part_for
-from pykeepalived.parent.respawn import RespawnRule
 from pykeepalived.runtime.channel import Channel
 from pykeepalived.runtime.child_loop import EXIT_CONFIG, EXIT_FATAL, EXIT_PERMISSION
 from pykeepalived.runtime.delta import make_delta
@@ -34,8 +34,10 @@ from pykeepalived.runtime.messages import (
     Ready,
     ReloadFailed,
     ReloadRequest,
+    ScriptHelper,
     WriteDump,
 )
+from pykeepalived.runtime.respawn import RespawnRule
 
 START_ORDER = (ChildKind.CHECKER, ChildKind.VRRP, ChildKind.BFD)
 NAMES = {ChildKind.CHECKER: "Healthcheck", ChildKind.VRRP: "VRRP", ChildKind.BFD: "BFD"}
@@ -196,6 +198,21 @@ class Children:
                     child.leaving = True
                 case ReloadRequest():
                     self._events.on_reload_request()
+                case ScriptHelper(descriptor):
+                    self._launch_helper(child, descriptor)
+
+    def _launch_helper(self, child: Child, descriptor: int) -> None:
+        """Fork a child's script helper; without one the child is told by the end of the connection."""
+        if descriptor < 0:
+            return
+        connection = socket.socket(fileno=descriptor)
+        if self._children.get(child.kind) is not child:
+            connection.close()
+            return
+        try:
+            self._launcher.launch_helper(child.kind, child.config, connection)
+        except OSError as error:
+            self._log.error(f"{NAMES[child.kind]} script process: fork error({error.strerror})")
 
     def _check_settled(self) -> None:
         if self.settled:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import gc
 import os
@@ -16,10 +15,12 @@ from typing import Protocol
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.globals import Scheduling
+from pykeepalived.notify.spawner import fork_helper
 from pykeepalived.parent.namespace import in_initial_network_namespace
 from pykeepalived.runtime.channel import Channel, channel_pair
 from pykeepalived.runtime.child import ChildContext, DaemonOptions
 from pykeepalived.runtime.child_loop import EXIT_INTERNAL
+from pykeepalived.runtime.forking import close_all_but, fork, fresh_signals
 from pykeepalived.runtime.log import IDENT_BFD, IDENT_CHECKER, IDENT_VRRP, Log
 from pykeepalived.runtime.messages import ChildKind, Leaving
 from pykeepalived.runtime.pidfile import AlreadyRunningError, PidFile
@@ -31,7 +32,7 @@ from pykeepalived.runtime.privileges import (
     keep_only,
     refuse_others,
 )
-from pykeepalived.runtime.scheduling import set_parent_death_signal, set_process_name
+from pykeepalived.runtime.scheduling import original_limits, set_parent_death_signal, set_process_name
 
 RunChild = Callable[[ChildContext], int]
 
@@ -44,28 +45,6 @@ _GENERIC_NAMES = {
 }
 PARENT_NAME = "keepalived"
 _CHANNEL_DESCRIPTOR = 250
-
-
-def fork(work: Callable[[], int]) -> int:
-    """Run `work` in a new process that then exits with its result; return the pid. Raises OSError.
-
-    Signals are blocked when `work` begins, and handlers are the parent's: it has to call `fresh_signals` itself.
-    """
-    blocked = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
-    try:
-        pid = os.fork()
-        if pid == 0:
-            status = EXIT_INTERNAL
-            try:
-                status = work()
-            except BaseException:
-                with contextlib.suppress(BaseException):
-                    traceback.print_exc()
-            finally:
-                os._exit(status)
-        return pid
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def fork_worker(work: Callable[[], object]) -> int:
@@ -87,6 +66,9 @@ class Launcher(Protocol):
     def launch(
         self, kind: ChildKind, config: Config, generation: int, respawned: bool
     ) -> tuple[int, socket.socket]: ...
+
+    def launch_helper(self, kind: ChildKind, config: Config, connection: socket.socket) -> None:
+        """Start the process that runs this child's scripts and serves `connection`, which is closed here."""
 
     def release(self, kind: ChildKind) -> None:
         """This child is not started now: leave no pid file of it."""
@@ -119,6 +101,16 @@ class ForkLauncher:
             theirs.close()
         return pid, ours
 
+    def launch_helper(self, kind: ChildKind, config: Config, connection: socket.socket) -> None:
+        """The helper ends with the connection, not with this process: scripts of a stop still have to run."""
+
+        def prepare() -> None:
+            set_process_name(_process_name(kind, config))
+            keep_only(_capabilities(kind, config), self.open_log(kind))
+
+        gc.freeze()
+        fork_helper(connection, original_limits(), prepare)
+
     def release(self, kind: ChildKind) -> None:
         if kind in self.pid_files:
             self.pid_files[kind].remove()
@@ -149,7 +141,7 @@ class ForkLauncher:
         channel = _out_of_the_way(channel)
         keep = {0, 1, 2, channel.fileno(), *bfd_out.values()}
         keep |= {fd for fd in (bfd_in, pid_file.fileno() if pid_file else None) if fd is not None and fd >= 0}
-        _close_all_but(keep)
+        close_all_but(keep)
         log = self.open_log(kind)
         set_process_name(_process_name(kind, config))
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -158,11 +150,7 @@ class ForkLauncher:
                 pid_file.write(os.getpid())
             except (OSError, AlreadyRunningError) as error:
                 log.error(f"Unable to write pid file {pid_file.path} - {error}")
-        if kind is ChildKind.BFD:
-            os.chdir("/")
-            refuse_others(BFD_CAPABILITIES, log)
-        else:
-            keep_only(_capabilities(kind, config), log)
+        refuse_others(_capabilities(kind, config), log)
         context = ChildContext(
             kind=kind,
             config=config,
@@ -203,7 +191,9 @@ def _out_of_the_way(channel: socket.socket) -> socket.socket:
 
 
 def _capabilities(kind: ChildKind, config: Config) -> frozenset[int]:
-    """What a child that runs scripts keeps. Which namespaces there are cannot change at a reload."""
+    """What a child keeps, and the helper that runs its scripts. The namespaces there are do not change at a reload."""
+    if kind is ChildKind.BFD:
+        return BFD_CAPABILITIES
     wanted = VRRP_CAPABILITIES if kind is ChildKind.VRRP else CHECKER_CAPABILITIES
     abroad = config.globals.net_namespace_ipvs is not None or not in_initial_network_namespace()
     return wanted | NAMESPACE_CAPABILITIES if abroad else wanted
@@ -217,28 +207,3 @@ def _process_name(kind: ChildKind, config: Config) -> str:
     }[kind]
     generic = _GENERIC_NAMES[kind] if config.globals.process_names else ""
     return settings.process_name or generic or config.globals.process_name or PARENT_NAME
-
-
-def fresh_signals() -> None:
-    """Forget the parent's handlers; while signals are blocked none can reach the parent's wakeup descriptor."""
-    signal.set_wakeup_fd(-1)
-    for signum in signal.valid_signals():
-        with contextlib.suppress(OSError, ValueError):
-            if callable(signal.getsignal(signum)):
-                signal.signal(signum, signal.SIG_DFL)
-
-
-def _close_all_but(keep: set[int]) -> None:
-    """Close every inherited descriptor that is not the child's business."""
-    first = 3
-    for fd in sorted(fd for fd in keep if fd >= first):
-        os.closerange(first, fd)
-        first = fd + 1
-    os.closerange(first, _highest_descriptor() + 1)
-
-
-def _highest_descriptor() -> int:
-    try:
-        return max(int(name) for name in os.listdir("/proc/self/fd"))
-    except (OSError, ValueError):
-        return int(os.sysconf("SC_OPEN_MAX"))

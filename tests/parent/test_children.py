@@ -15,7 +15,6 @@ from pykeepalived.config.model.values import Ip
 from pykeepalived.parent import children as children_module
 from pykeepalived.parent.children import Children
 from pykeepalived.parent.parts import part_for, wanted_children
-from pykeepalived.parent.respawn import RespawnRule
 from pykeepalived.runtime.channel import Channel, channel_pair
 from pykeepalived.runtime.clock import VirtualClock
 from pykeepalived.runtime.delta import ConfigDelta, DeltaReader
@@ -33,6 +32,7 @@ from pykeepalived.runtime.messages import (
     Ready,
     ReloadFailed,
 )
+from pykeepalived.runtime.respawn import RespawnRule
 
 S = 1_000_000_000
 VRRP, CHECKER, BFD = ChildKind.VRRP, ChildKind.CHECKER, ChildKind.BFD

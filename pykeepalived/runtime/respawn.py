@@ -1,4 +1,4 @@
-"""When a dead child is started again. Pure arithmetic on times: no process is touched here."""
+"""When a dead process is started again. Pure arithmetic on times: no process is touched here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ _MAX_DELAY_S = 60
 
 
 class RespawnRule:
-    """One child kind's delays: 0, 1, 2, 4, ... 60 seconds for a child that dies young; none after a minute's life."""
+    """The delays of one process: 0, 1, 2, 4, ... 60 seconds when it dies young; none after a minute of life."""
 
     def __init__(self) -> None:
         self._delay_s = 0
