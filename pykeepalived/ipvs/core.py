@@ -7,8 +7,7 @@ order: one procedure at a time, each waiting for the kernel where it must.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from heapq import heappop, heappush
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pykeepalived.config.model import Config
@@ -16,13 +15,16 @@ from pykeepalived.ipvs import global_settings
 from pykeepalived.ipvs.adopt import adopt
 from pykeepalived.ipvs.checks.events import BfdState, FileState
 from pykeepalived.ipvs.checks.factory import make
-from pykeepalived.ipvs.checks.framework import FIRST_RUN_NS, CheckState, Conclusion
+from pykeepalived.ipvs.checks.framework import FIRST_RUN_NS, Conclusion
 from pykeepalived.ipvs.desired import services, table, uses_marks
 from pykeepalived.ipvs.effects import (
     AddressChanged,
     BfdChanged,
     CancelChecks,
     CheckEnded,
+    CheckFigures,
+    CheckReported,
+    CorrectWorker,
     DropMarks,
     Effect,
     FileRead,
@@ -32,25 +34,23 @@ from pykeepalived.ipvs.effects import (
     Reload,
     SetWeight,
     Start,
-    StartCheck,
+    StartWorkers,
     Stop,
     Stopped,
     TableRead,
 )
 from pykeepalived.ipvs.reload import begin_alpha, reload
 from pykeepalived.ipvs.service import Batch, Director, Procedure
+from pykeepalived.ipvs.shard import share_out
 from pykeepalived.ipvs.state import Real, Virtual
+from pykeepalived.ipvs.timetable import Check, Timetable
 from pykeepalived.netlink.services import Table, Timeouts, missing
 from pykeepalived.observe.cause import Cause, LogLine
 
-BATCH_NS = 4_000_000
-"""Checks that are due within this time start together: one wake-up, one batch of events for all of them."""
 AUDIT_NS = 5_000_000_000
 """How often the kernel's table is looked at for entries that somebody took away."""
 AUDIT_SHARE = 100
 """A look that takes long is repeated after this many times as long: it never costs more than a few percent."""
-
-Check = CheckState[Any]
 
 
 class IpvsCore:
@@ -63,8 +63,7 @@ class IpvsCore:
         self.files: dict[str, int] = {}
         self._random = random_below
         self._addresses: dict[bytes, int] = {}
-        self._heap: list[tuple[int, int, Check]] = []
-        self._order = 0
+        self._timetable = Timetable()
         self._procedures: deque[Procedure] = deque()
         self._current: Procedure | None = None
         self._unheard: list[tuple[Check, bool, Cause]] = []
@@ -82,6 +81,12 @@ class IpvsCore:
         match message:
             case CheckEnded(checker, outcome):
                 self._check_ended(checker, outcome, now)
+            case CheckReported(checker, conclusion, figures):
+                checker.take_figures(figures)
+                self._act(checker, conclusion, 0)
+            case CheckFigures(checkers, figures):
+                for checker, values in zip(checkers, figures, strict=True):
+                    checker.take_figures(values)
             case Operated(failures):
                 self._advance(failures)
             case BfdChanged(name, up, delay_us):
@@ -96,32 +101,21 @@ class IpvsCore:
                 self._table_read(found, now)
             case SetWeight(virtual, real, weight):
                 self._set_weight(virtual, real, weight)
-            case Start(timeouts, left):
-                self._start(timeouts, left, now)
-            case Reload(config, timeouts):
-                self._reload(config, timeouts, now)
+            case Start():
+                self._start(message, now)
+            case Reload():
+                self._reload(message, now)
             case Stop(keep):
                 self._stop(keep)
 
     def tick(self, now: int) -> None:
         self.director.now = now
-        heap = self._heap
-        out = self.director.out
-        limit = now + BATCH_NS
-        while heap and heap[0][0] <= limit:
-            check = heappop(heap)[2]
-            if not check.enabled:
-                check.due = now + check.delay_loop
-                self._arm(check)
-                continue
-            check.started = now
-            check.runs += 1
-            out.append(StartCheck(check, check.attempt()))
+        self.director.out += self._timetable.begin(now)
         if self._audit_at is not None and self._audit_at <= now:
             self._ask_table()
 
     def deadline(self) -> int | None:
-        due = self._heap[0][0] if self._heap else None
+        due = self._timetable.deadline()
         if self._audit_at is not None and (due is None or self._audit_at < due):
             return self._audit_at
         return due
@@ -156,16 +150,9 @@ class IpvsCore:
 
     # checkers
 
-    def _arm(self, check: Check) -> None:
-        self._order += 1
-        heappush(self._heap, (check.due, self._order, check))
-
     def _check_ended(self, check: Check, outcome: Any, now: int) -> None:
         weight = check.weight
-        check.duration_ns = now - check.started
-        conclusion = check.conclude(outcome, now)
-        self._order += 1
-        heappush(self._heap, (check.due, self._order, check))
+        conclusion = self._timetable.end(check, outcome, now)
         if conclusion is not None:
             self._act(check, conclusion, check.weight - weight)
 
@@ -194,6 +181,7 @@ class IpvsCore:
         cause = Cause(fact, type(check.model).__name__, check.text if not up else "", director.now, check.model.at)
         yield from director.verdict(check, up, cause)
         if check.is_up != up:
+            self._correct(check)
             if director.vanished:
                 self._unheard.append((check, up, cause))
             return
@@ -203,6 +191,11 @@ class IpvsCore:
             real.alive != was_alive or not director.globals.no_checker_emails
         ):
             director.mail_real(real, conclusion.mail)
+
+    def _correct(self, check: Check) -> None:
+        """The worker that runs it may think otherwise."""
+        if check.delegated:
+            self.director.out.append(CorrectWorker(check))
 
     def _file_read(self, name: str, value: int) -> None:
         self.files[name] = value
@@ -230,6 +223,7 @@ class IpvsCore:
             for real in virtual.reals:
                 for check in real.checks:
                     check.enabled = bool(count)
+                    self._correct(check)
                     if check.timed:
                         word = "Activating" if count else "Suspending"
                         self.director.say(f"{word} healthchecker for service {real.name} for VS {virtual.name}")
@@ -280,15 +274,15 @@ class IpvsCore:
                 self.director.marks[key] = self._next_mark
                 self._next_mark += 1
 
-    def _start(self, timeouts: Timeouts | None, left: Table | None, now: int) -> None:
-        director = self.director
+    def _start(self, message: Start, now: int) -> None:
+        director, left = self.director, message.left
         director.virtuals = self._build(self.config)
         for virtual in director.virtuals:
             if left is None or not adopt(director, virtual, left):
                 for real in virtual.reals:
                     begin_alpha(real)
-        self._run(self._begin(timeouts, first=left is None))
-        self._register(now)
+        self._run(self._begin(message.timeouts, first=left is None))
+        self._register(now, message.processors)
         self._audit_at = now + AUDIT_NS
 
     def _begin(self, timeouts: Timeouts | None, first: bool) -> Procedure:
@@ -298,8 +292,8 @@ class IpvsCore:
             yield from director.create(virtual, () if virtual.carried else virtual.services)
             yield from director.finish_creation(virtual)
 
-    def _reload(self, config: Config, timeouts: Timeouts | None, now: int) -> None:
-        director = self.director
+    def _reload(self, message: Reload, now: int) -> None:
+        director, config = self.director, message.config
         self._forget_checks()
         old = director.virtuals
         for virtual in old:
@@ -309,8 +303,8 @@ class IpvsCore:
                         check.adopt(check)
         director.virtuals = new = self._build(config)
         before, self.config, director.globals = self.config.globals, config, config.globals
-        self._run(self._change(before, old, new, timeouts))
-        self._register(now)
+        self._run(self._change(before, old, new, message.timeouts))
+        self._register(now, message.processors)
 
     def _change(self, before: Any, old: list[Virtual], new: list[Virtual], timeouts: Timeouts | None) -> Procedure:
         yield from self._globals.reload(self.director, before, self.config.globals, timeouts)
@@ -331,20 +325,31 @@ class IpvsCore:
         self.director.out.append(Stopped())
 
     def _forget_checks(self) -> None:
-        self._heap.clear()
+        self._timetable.clear()
         self._unheard.clear()
         self.director.out.append(CancelChecks())
 
-    def _register(self, now: int) -> None:
-        """Arm every timed checker: a second, and up to its warmup, from now."""
+    def _register(self, now: int, processors: int) -> None:
+        """Arm every timed checker, here or in a worker: a second, and up to its warmup, from now."""
         self._run(self._tell_registered())
         self._running = True
         self.checks = [check for virtual in self.director.virtuals for real in virtual.reals for check in real.checks]
+        shards = share_out(self.checks, processors)
+        outgoing = {id(check) for shard in shards for check in shard}
         for check in self.checks:
+            check.delegated = id(check) in outgoing
             if check.timed:
                 warmup_ns = check.model.warmup_us * 1000
                 check.due = now + FIRST_RUN_NS + (self._random(warmup_ns) if warmup_ns else 0)
-                self._arm(check)
+                if not check.delegated:
+                    self._timetable.arm(check)
+        if shards:
+            self._run(self._start_workers(shards))
+
+    def _start_workers(self, shards: Sequence[Sequence[Check]]) -> Procedure:
+        """When the state of the checkers is settled: that is what workers begin with."""
+        self.director.out.append(StartWorkers(shards))
+        yield from ()
 
     def _tell_registered(self) -> Procedure:
         for virtual in self.director.virtuals:
@@ -390,6 +395,7 @@ class IpvsCore:
         unheard, self._unheard = self._unheard, []
         for check, up, cause in unheard:
             yield from director.verdict(check, up, cause)
+            self._correct(check)
 
 
 def _unchanged(old: Virtual, new: Virtual) -> bool:

@@ -5,6 +5,7 @@ A LogLine (observe/cause.py) is an effect too; effects are to be performed in th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from pykeepalived.config.model import Config
 from pykeepalived.config.model.ipvs import RealServer, VirtualServer
 from pykeepalived.config.model.values import Ip
 from pykeepalived.ipvs.checks.attempt import Attempt, Outcome
+from pykeepalived.ipvs.checks.framework import Conclusion
 from pykeepalived.netlink.services import Operation, OperationFailure, Table, Timeouts
 from pykeepalived.observe.cause import LogLine
 
@@ -23,11 +25,12 @@ class Start:
     """Begin: build the topology of the configuration the core was made with and arm the checkers.
 
     `timeouts` are those of the kernel's table, None when there is none. `left` is the table that a predecessor left
-    when it died, None at a first start.
+    when it died, None at a first start. Check workers are wanted only where there is more than one processor.
     """
 
     timeouts: Timeouts | None = None
     left: Table | None = None
+    processors: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Reload:
 
     config: Config
     timeouts: Timeouts | None = None
+    processors: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,23 @@ class CheckEnded:
 
     checker: Any
     outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReported:
+    """A check worker came to this conclusion; `figures` are those of the checker before it."""
+
+    checker: Any
+    conclusion: Conclusion
+    figures: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFigures:
+    """A check worker tells the figures of all its checkers, in the order of `checkers`."""
+
+    checkers: Sequence[Any]
+    figures: Sequence[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +122,20 @@ class SetWeight:
     weight: int
 
 
-Message = Start | Reload | Stop | CheckEnded | Operated | BfdChanged | FileRead | AddressChanged | TableRead | SetWeight
+Message = (
+    Start
+    | Reload
+    | Stop
+    | CheckEnded
+    | CheckReported
+    | CheckFigures
+    | Operated
+    | BfdChanged
+    | FileRead
+    | AddressChanged
+    | TableRead
+    | SetWeight
+)
 
 # effects
 
@@ -122,8 +156,22 @@ class StartCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class StartWorkers:
+    """Let a process for each of these shards run its checkers from their due times on."""
+
+    shards: Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectWorker:
+    """The worker that runs this checker may assume a state that is not the checker's: tell it."""
+
+    checker: Any
+
+
+@dataclass(frozen=True, slots=True)
 class CancelChecks:
-    """Drop every attempt under way; none of them is answered."""
+    """Drop every attempt under way and end the workers; nothing of it is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,4 +236,17 @@ class Stopped:
     """Everything is given up; nothing follows."""
 
 
-Effect = LogLine | Operate | StartCheck | CancelChecks | ReadTable | SetMarks | DropMarks | Tell | MailReal | Stopped
+Effect = (
+    LogLine
+    | Operate
+    | StartCheck
+    | StartWorkers
+    | CorrectWorker
+    | CancelChecks
+    | ReadTable
+    | SetMarks
+    | DropMarks
+    | Tell
+    | MailReal
+    | Stopped
+)

@@ -50,6 +50,7 @@ class CheckState(Generic[ModelT]):
     __slots__ = (
         "delay_loop",
         "delay_retry",
+        "delegated",
         "due",
         "duration_ns",
         "enabled",
@@ -67,6 +68,16 @@ class CheckState(Generic[ModelT]):
         "weight",
     )
     timed: ClassVar[bool] = True
+    reported: ClassVar[tuple[str, ...]] = (
+        "has_run",
+        "retry_it",
+        "runs",
+        "failures",
+        "started",
+        "duration_ns",
+        "text",
+    )
+    """What another process that runs the checker reports beside its conclusions."""
 
     def __init__(self, model: ModelT, real: Any, real_name: str, virtual_name: str) -> None:
         self.model = model
@@ -77,6 +88,8 @@ class CheckState(Generic[ModelT]):
         self.has_run = False
         self.retry_it = model.retry
         self.enabled = True
+        self.delegated = False
+        """Another process makes the attempts; this object is told of them."""
         self.weight = 0
         self.delay_loop = model.delay_loop_us * NANOSECONDS
         self.delay_retry = model.delay_before_retry_us * NANOSECONDS
@@ -107,6 +120,15 @@ class CheckState(Generic[ModelT]):
         self.retry_it = min(old.retry_it, self.model.retry) if self.is_up else self.model.retry + 1
         self.runs, self.failures, self.text = old.runs, old.failures, old.text
         self.weight = old.weight
+
+    def figures(self) -> tuple[Any, ...]:
+        """The values of `reported`."""
+        return tuple([getattr(self, name) for name in self.reported])
+
+    def take_figures(self, figures: tuple[Any, ...]) -> None:
+        """Be as the same checker in another process is."""
+        for name, value in zip(self.reported, figures, strict=True):
+            setattr(self, name, value)
 
 
 class RetryingCheck(CheckState[ModelT]):

@@ -48,6 +48,7 @@ class PingState(RetryingCheck[PingCheck]):
     """One PING_CHECK. The sequence starts at 1 with every new socket, which is kept while checks succeed."""
 
     __slots__ = ("sequence",)
+    reported = (*RetryingCheck.reported, "sequence")
 
     def __init__(self, model: PingCheck, real: Any, real_name: str, virtual_name: str) -> None:
         super().__init__(model, real, real_name, virtual_name)
