@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -22,8 +23,13 @@ from pykeepalived.config.statement import CLOSE, OPEN, Statement, split_words
 LONGEST_RESULT = 1023
 """Bytes of a line after substitution."""
 DEEPEST_EXPANSION = 100
-DEEPEST_INCLUDE = 100
-MOST_LINES_OF_ONE = 200_000
+DEEPEST_INCLUDE = 1000
+"""Files open at the same time (keepalived goes on until it has no descriptor left, 1024 by default)."""
+_FRAMES_OF_INCLUDE = 5
+MOST_READ_AGAIN = 32 * 1024 * 1024
+"""Characters read from files that have been read before; opening one counts as _COST_OF_FILE more."""
+_COST_OF_FILE = 1024
+MOST_LINES_OF_ONE = 1_000_000
 """Logical lines one physical line may become through loops and definitions."""
 MOST_REPLACEMENTS = 2_000
 
@@ -76,6 +82,7 @@ class Source:
         self._stack: list[str] = []
         self._depth = 0
         self._made = 0
+        self._read_again = 0
         self._unbalanced = False
         self._overflowed = False
 
@@ -83,9 +90,19 @@ class Source:
 
     def read_file(self, path: str) -> bool:
         """Read one file and what it includes; False (and nothing read) when it cannot be opened."""
+        usual = sys.getrecursionlimit()
+        sys.setrecursionlimit(usual + _FRAMES_OF_INCLUDE * DEEPEST_INCLUDE)
+        try:
+            return self._read_file(path)
+        finally:
+            sys.setrecursionlimit(usual)
+
+    def _read_file(self, path: str) -> bool:
         text = self._files.read(path)
         if text is None:
             return False
+        if path in self.texts:
+            self._read_again += len(text) + _COST_OF_FILE
         self.texts[path] = text
         self._stack.append(path)
         checks = self._checks
@@ -417,16 +434,23 @@ class Source:
             severity = Severity.ERROR if violated else Severity.WARNING
             self._report(place, "include-missing", problem.text, FindingClass.NONE, len(pattern), severity)
         for path in found.paths:
-            if path in self._stack or len(self._stack) >= DEEPEST_INCLUDE:
-                self._report(
-                    place,
-                    "include-loop",
-                    f"{path} includes itself, or files are nested too deep - ignored",
-                    length=len(pattern),
-                )
+            if self._too_many(path, place, len(pattern)):
                 continue
             depth, made, opened = self._depth, self._made, self._open
-            self.read_file(path)
+            self._read_file(path)
             self._depth, self._made = depth, made
             if opened is None and self._open is not None:
                 self._end_definition()
+
+    def _too_many(self, path: str, place: _Place, length: int) -> bool:
+        """Whether one more file is one too many (told); keepalived would go on until something gives."""
+        if path in self._stack:
+            self._report(place, "include-loop", f"{path} includes itself - ignored", length=length)
+        elif len(self._stack) >= DEEPEST_INCLUDE:
+            message = f"{path} is nested more than {DEEPEST_INCLUDE} files deep - ignored"
+            self._report(place, "include-deep", message, length=length)
+        elif path in self.texts and self._read_again > MOST_READ_AGAIN:
+            self._report(place, "include-endless", f"{path} is included again and again - ignored", length=length)
+        else:
+            return False
+        return True

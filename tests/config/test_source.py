@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pykeepalived.config import source
 from pykeepalived.config.includes import ALL_CHECKS, NO_CHECKS, MemoryFiles, alternatives, matches
 from pykeepalived.config.lines import brace, c_integer, sequence, strip_comment, value_list
 from pykeepalived.config.source import Source, SourceOptions
@@ -15,10 +16,10 @@ def read(text: str, files: dict[str, str] | None = None, **options: object) -> S
     options.setdefault("config_id", "main")
     options.setdefault("variables", {"SITE": "north"})
     options.setdefault("random", lambda low, high: high)
-    source = Source(MemoryFiles({FILE: text, **(files or {})}), SourceOptions(**options))  # type: ignore[arg-type]
-    source.read_file(FILE)
-    source.finish()
-    return source
+    made = Source(MemoryFiles({FILE: text, **(files or {})}), SourceOptions(**options))  # type: ignore[arg-type]
+    made.read_file(FILE)
+    made.finish()
+    return made
 
 
 def words(text: str, **more: object) -> list[str]:
@@ -213,7 +214,8 @@ def test_self_references_end(text: str) -> None:
         "".join(f"$L{n}=$L{n + 1} \\\n $L{n + 1}\n" for n in range(60)) + "$L60=x\n$L0\n",
     ],
 )
-def test_endless_expansion_is_given_up(text: str) -> None:
+def test_endless_expansion_is_given_up(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "MOST_LINES_OF_ONE", 100_000)
     assert "expansion-endless" in codes(text)
 
 
@@ -336,6 +338,25 @@ def test_definitions_of_an_included_file_stay() -> None:
 
 def test_include_loops_are_detected() -> None:
     assert codes("include a.conf\n", files={"/etc/a.conf": "include a.conf\n"}) == ["include-loop"]
+
+
+def nested(depth: int) -> dict[str, str]:
+    """Files that include each other, the last one with a keyword."""
+    files = {f"/etc/n{level}.conf": f"include n{level + 1}.conf\nlevel {level}\n" for level in range(depth)}
+    return files | {f"/etc/n{depth}.conf": "innermost\n"}
+
+
+def test_files_may_be_nested_as_deep_as_keepalived_has_descriptors() -> None:
+    statements = words("include n0.conf\n", files=nested(990))
+    assert statements == ["innermost", *(f"level|{level}" for level in reversed(range(990)))]
+    assert codes("include n0.conf\n", files=nested(1200)) == ["include-deep"]
+
+
+def test_files_that_double_each_other_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "MOST_READ_AGAIN", 1024 * 1024)
+    doubling = {f"/etc/d{level}.conf": f"include d{level + 1}.conf\n" * 2 for level in range(40)}
+    found = codes("include d0.conf\n", files=doubling | {"/etc/d40.conf": "k\n"})
+    assert set(found) == {"include-endless"}
 
 
 @pytest.mark.parametrize(
