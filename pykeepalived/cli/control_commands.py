@@ -1,4 +1,4 @@
-"""`pykeepalived status | why | plan | reload | record`: asks the running daemon and shows the answer, as JSON too."""
+"""`pykeepalived status | why | plan | reload | record | metrics`: asks the running daemon, shows the answer, as JSON too."""
 
 from __future__ import annotations
 
@@ -77,6 +77,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
         "why": "Why an object is in its state: the facts, since when, and the configuration lines.",
         "plan": "What a reload with FILE would change. Nothing is changed.",
         "reload": "Reload and wait for the outcome.",
+        "metrics": "Counters and states in the text format of Prometheus, for the textfile collector of node_exporter.",
         "record": "Write the last inputs of a process to FILE, for `pykeepalived replay`. Mode 0600.",
     }
     parser = argparse.ArgumentParser(prog=f"pykeepalived {command}", description=about[command])
@@ -247,6 +248,7 @@ _SHOW: dict[str, Callable[[Any], Iterable[str]]] = {
     "plan": _plan,
     "reload": _reload,
     "record": _record,
+    "metrics": lambda answer: answer["text"].splitlines(),
 }
 
 

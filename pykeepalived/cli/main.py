@@ -66,6 +66,7 @@ SUBCOMMANDS: dict[str, Command] = {
     "plan": _control_command("plan"),
     "reload": _control_command("reload"),
     "record": _control_command("record"),
+    "metrics": _control_command("metrics"),
     "replay": _replay,
     "scan": _scan,
     "lab": _lab,

@@ -1,4 +1,4 @@
-"""Prometheus text (exposition format 0.0.4) from snapshots. Pure; serving it is done elsewhere.
+"""Prometheus text (exposition format 0.0.4) from snapshots. `pykeepalived metrics` prints it; nothing listens.
 
 Names and labels of the VRRP families are those of the exporter most sites run beside keepalived (it reads
 keepalived.data and keepalived.stats), so that dashboards and alerts go on working. States are the numbers of
@@ -43,26 +43,27 @@ _COUNTERS = (
     ("priority_zero_sent_total", "pri_zero_sent", "Priority zero advertisements sent"),
 )
 _SCRIPT_STATES = {"idle": 0, "running": 1, "requested termination": 2, "forcing termination": 3}
+_NAMES = {VrrpSnapshot: "vrrp", IpvsSnapshot: "checker", BfdSnapshot: "bfd"}
 _BFD_STATES = {"AdminDown": 0, "Down": 1, "Init": 2, "Up": 3}
 
 
-def render(
-    config: Config,
-    vrrp: VrrpSnapshot | None = None,
-    ipvs: IpvsSnapshot | None = None,
-    bfd: BfdSnapshot | None = None,
-) -> str:
-    """All metrics of the processes that run; a process that is None does not run."""
+def render(config: Config, snapshots: Iterable[VrrpSnapshot | IpvsSnapshot | BfdSnapshot]) -> str:
+    """All metrics of the processes that run; a process without a snapshot does not run, or does not answer."""
     lines: list[str] = []
-    processes = (("vrrp", vrrp), ("checker", ipvs), ("bfd", bfd))
-    family(lines, "up", "gauge", "Whether the process runs", (({"process": n}, p is not None) for n, p in processes))
-    if vrrp is not None:
-        _vrrp(lines, config, vrrp)
-    if ipvs is not None:
-        _ipvs(lines, ipvs)
-    if bfd is not None:
-        _bfd(lines, bfd)
-    _processes(lines, [(name, process) for name, process in processes if process is not None])
+    processes: dict[str, VrrpSnapshot | IpvsSnapshot | BfdSnapshot] = {}
+    for snapshot in snapshots:
+        processes[_NAMES[type(snapshot)]] = snapshot
+    samples: list[Sample] = [({"process": name}, name in processes) for name in _NAMES.values()]
+    family(lines, "up", "gauge", "Whether the process runs", samples)
+    for snapshot in processes.values():
+        match snapshot:
+            case VrrpSnapshot():
+                _vrrp(lines, config, snapshot)
+            case IpvsSnapshot():
+                _ipvs(lines, snapshot)
+            case BfdSnapshot():
+                _bfd(lines, snapshot)
+    _processes(lines, list(processes.items()))
     return "".join(f"{line}\n" for line in lines)
 
 

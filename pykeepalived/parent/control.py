@@ -1,4 +1,4 @@
-"""The operator's commands in the parent: status, why, plan, reload, record, version.
+"""The operator's commands in the parent: status, why, plan, reload, record, metrics, version.
 
 Their socket is observe/control.py.
 """
@@ -42,6 +42,7 @@ class ControlExtension:
             "plan": self._plan,
             "reload": self._reload,
             "record": self._record,
+            "metrics": self._metrics,
             "version": self._version,
         }
         try:
@@ -108,6 +109,14 @@ class ControlExtension:
             else:
                 extra = f" ({', '.join(silent)} did not answer)" if silent else ""
                 reply(failure(f"nothing is called {name}{extra}"))
+
+        self._collect(collected)
+
+    def _metrics(self, _arguments: tuple[str, ...], reply: Reply) -> None:
+        from pykeepalived.observe.metrics import render
+
+        def collected(snapshots: list[Snapshot], _silent: list[str]) -> None:
+            reply(result({"text": render(self._daemon.config, snapshots)}))
 
         self._collect(collected)
 

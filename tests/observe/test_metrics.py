@@ -52,7 +52,7 @@ def value(samples, name: str, /, **labels: str) -> float:
 
 
 def test_instances():
-    samples = parse(render(CONFIG, vrrp=SNAPSHOT))
+    samples = parse(render(CONFIG, [SNAPSHOT]))
     assert value(samples, "up", process="vrrp") == 1
     assert value(samples, "up", process="checker") == 0
     assert value(samples, "vrrp_state", iname="VI_1", intf="eth0", vrid="51", ip_address="192.0.2.100") == 2
@@ -68,7 +68,7 @@ def test_instances():
 
 
 def test_the_usual_names_are_there():
-    text = render(CONFIG, vrrp=SNAPSHOT)
+    text = render(CONFIG, [SNAPSHOT])
     for name in (
         "advertisements_received_total",
         "advertisements_interval_errors_total",
@@ -100,7 +100,7 @@ def test_servers_and_sessions():
         process={"checks_total": 12},
     )
     bfd = BfdSnapshot(sessions=(BfdSessionSnapshot(name="b1", local_state="Up", packets_sent=4),), log_dropped=1)
-    samples = parse(render(Config(), ipvs=ipvs, bfd=bfd))
+    samples = parse(render(Config(), [ipvs, bfd]))
     virtual = {"virtual_server": "[10.9.9.9]:tcp:80"}
     server = {**virtual, "real_server": "[10.0.0.1]:tcp:80"}
     assert value(samples, "virtual_server_up", **virtual) == 1
@@ -118,5 +118,5 @@ def test_names_are_escaped():
     odd = 'a"b\\c\nd'
     instance = replace(CONFIG.vrrp_instances[0], name=odd)
     snapshot = replace(SNAPSHOT, instances=(replace(SNAPSHOT.instances[0], name=odd),), groups=())
-    samples = parse(render(replace(CONFIG, vrrp_instances=(instance,)), vrrp=snapshot))
+    samples = parse(render(replace(CONFIG, vrrp_instances=(instance,)), [snapshot]))
     assert value(samples, "advertisements_sent_total", iname='a\\"b\\\\c\\nd', intf="eth0", vrid="51") == 3
