@@ -9,6 +9,7 @@ import gc
 import os
 import random
 import signal
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,6 +26,8 @@ from pykeepalived.ipvs.marks import MarkTables
 from pykeepalived.ipvs.report import snapshot
 from pykeepalived.ipvs.surroundings import AddressWatch, PingPermission, TrackedFiles
 from pykeepalived.ipvs.tls import TlsError, TlsFactory
+from pykeepalived.ipvs.worker import fork_check_worker
+from pykeepalived.ipvs.workers import Shard, Workers
 from pykeepalived.netlink.kernel_ipvs import IpvsKernel, IpvsUnavailableError, inside
 from pykeepalived.netlink.nft import Nftables, NftError
 from pykeepalived.netlink.services import OperationFailure, Table, Timeouts
@@ -81,7 +84,7 @@ class CheckerProcess:
         self._service = ChildService(context, loop, self)
         self._kernel: IpvsKernel | None = None
         self._kernel_missing = False
-        self._runner = ScriptRunner(loop, context.log)
+        self._runner = ScriptRunner(loop, context.log, self._service.fork_script_helper)
         self._notifier = Notifier(loop, context.log, self._runner, "lvs", runs_global_script=not config.wants_vrrp)
         self._tls = TlsFactory(config.ssl)
         self._dialler = Dialler(loop, self._check_ended, self._settle, self._tls)
@@ -101,10 +104,13 @@ class CheckerProcess:
         seed = config.globals.random_seed
         self._random = random.Random(seed)
         self._core = IpvsCore(config, self._random.randrange)
+        self._workers = Workers(loop, self._log, self._fork_worker, self._feed, self._random.randrange)
         self._do: dict[type, Callable[[Any], object]] = {
             LogLine: self._write,
             effects.Operate: self._operate,
             effects.StartCheck: self._start_check,
+            effects.StartWorkers: lambda effect: self._workers.start(effect.shards),
+            effects.CorrectWorker: lambda effect: self._workers.correct(effect.checker),
             effects.CancelChecks: self._cancel_checks,
             effects.ReadTable: self._read_table,
             effects.SetMarks: self._set_marks,
@@ -120,7 +126,8 @@ class CheckerProcess:
         self._open_kernel()
         self._prepare(self._config, first=True)
         left = self._kernel_table() if self._context.respawned else None
-        self._core.receive(effects.Start(self._kernel_timeouts(), left), self._loop.now())
+        start = effects.Start(self._kernel_timeouts(), left, _processors(self._config))
+        self._core.receive(start, self._loop.now())
         self._settle()
         self._watch_bfd()
         self._loop.on_signal(signal.SIGCHLD, self._reap)
@@ -176,6 +183,7 @@ class CheckerProcess:
             self._log.error(str(error))  # the SSL_GETs that need it fail and tell it
 
     def _close(self) -> None:
+        self._workers.stop()
         self._dialler.close()
         self._files.close()
         if self._addresses is not None:
@@ -338,10 +346,17 @@ class CheckerProcess:
                 self._check_ended(checker, _script_outcome(result))
                 self._settle()
 
-        started = self._runner.start(attempt.script, (), attempt.timeout_us * 1000 or None, done)
+        started = self._runner.start(attempt.script, (), attempt.timeout_us * 1000 or None, done, repeatable=True)
         self._runs[id(checker)] = started
 
+    def _fork_worker(self, sock: socket.socket, shard: Shard) -> int:
+        def reseed() -> None:
+            self._random.seed(self._config.globals.random_seed)
+
+        return fork_check_worker(sock, shard, self._config, self._tls, self._log.detail, reseed)
+
     def _cancel_checks(self, _effect: effects.CancelChecks) -> None:
+        self._workers.stop()
         self._dialler.drop_all()
         runs, self._runs = self._runs, {}
         for run_ in runs.values():
@@ -396,6 +411,7 @@ class CheckerProcess:
     def on_reload(self, config: Config, generation: int) -> tuple[str, ...]:
         """Adopt a configuration."""
         self._log.write(LogLine("Reinitializing ipvs", Priority.DEBUG))
+        self._workers.collect()
         if config.globals.net_namespace_ipvs != self._config.globals.net_namespace_ipvs and self._kernel is not None:
             self._kernel.close()
             self._kernel = None
@@ -406,7 +422,7 @@ class CheckerProcess:
             self._open_kernel()
         self._prepare(config)
         self._changes = []
-        self._feed(effects.Reload(config, self._kernel_timeouts()))
+        self._feed(effects.Reload(config, self._kernel_timeouts(), _processors(config)))
         changes, self._changes = self._changes, None
         self._snmp.publish(config)
         return tuple(changes or ())
@@ -433,16 +449,19 @@ class CheckerProcess:
     def save_state(self, path: str) -> None:
         """Write the data dump to this file."""
         config = self._config
+        self._workers.collect()
         self._dumps.write(path, lambda: ipvs_data(config, self._snapshot()))
 
     def _reap(self) -> None:
         self._runner.reap()
+        self._workers.reap()
         self._dumps.reap()
         self._snmp.reap()
 
     def on_query(self, words: tuple[str, ...]) -> dict[str, Any]:
         """Answer an operator's question."""
         if words == ("snapshot",):
+            self._workers.collect()
             return {"snapshot": self._snapshot()}
         return {}
 
@@ -458,7 +477,13 @@ class CheckerProcess:
             generation=self._service.generation,
             ipvs_version=self._version,
             log_dropped=self._log.dropped,
+            workers=self._workers.snapshots(),
         )
+
+
+def _processors(config: Config) -> int:
+    """How many processors this process may use; checker_cpu_affinity is in force only after a reload."""
+    return len(config.globals.checker.cpu_affinity or os.sched_getaffinity(0))
 
 
 def _script_outcome(result: ScriptResult) -> Outcome:

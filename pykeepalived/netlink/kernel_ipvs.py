@@ -11,7 +11,6 @@ import errno
 import os
 import socket
 import struct
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -43,7 +42,6 @@ _ATTRIBUTE = struct.Struct("=HH")
 _BATCH = 100
 _RECEIVE_SIZE = 1 << 18
 _CLONE_NEWNET = 0x40000000
-_MODPROBE_SECONDS = 10
 
 
 class IpvsUnavailableError(OSError):
@@ -60,10 +58,10 @@ class IpvsKernel:
         self._sequence = 1
 
     @classmethod
-    def open(cls, namespace: str | None = None, load_module: bool = True) -> IpvsKernel:
+    def open(cls, namespace: str | None = None) -> IpvsKernel:
         """Connect to the table of the namespace below /run/netns ("" = that of process 1, None = the current one).
 
-        Loads the ip_vs module when the kernel does not know the family. Raises IpvsUnavailableError.
+        Raises IpvsUnavailableError, also when the kernel does not know the family because ip_vs is not loaded.
         """
         with inside(namespace):
             sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_GENERIC)
@@ -75,12 +73,7 @@ class IpvsKernel:
                 pass
             sock.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
             kernel = cls(0, sock)
-            try:
-                kernel._family = kernel._resolve("IPVS")
-            except FileNotFoundError:
-                if load_module:
-                    _load_module("ip_vs")
-                kernel._family = kernel._resolve("IPVS")
+            kernel._family = kernel._resolve("IPVS")
         except OSError as error:
             sock.close()
             text = "Protocol not available" if error.errno == errno.ENOENT else error.strerror
@@ -231,13 +224,6 @@ def _enter(fd: int) -> None:
     if libc.setns(fd, _CLONE_NEWNET):
         code = ctypes.get_errno()
         raise IpvsUnavailableError(code, os.strerror(code))
-
-
-def _load_module(name: str) -> None:
-    try:
-        subprocess.run(["modprobe", name], check=False, timeout=_MODPROBE_SECONDS, capture_output=True)
-    except (OSError, subprocess.TimeoutExpired):
-        pass
 
 
 # ------------------------------------------------------------------ reading

@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ NS = 1_000_000_000
 KILL_AFTER_NS = 2 * NS
 """From SIGTERM to SIGKILL, and from that to the complaint that the script does not die."""
 KILL_AGAIN_NS = 10 * NS
+REPEAT_NS = NS
+"""A run that its helper took with it a second time within this time is given up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +52,41 @@ class ScriptResult:
 
 
 Done = Callable[[ScriptResult], object]
+ForkHelper = Callable[[socket.socket], int]
+"""Has a helper forked that serves this end of a connection, and closes our copy of it. The result is the process id of
+the helper, or 0 when somebody else forks it and collects it. Raises OSError."""
+
+
+def _own_helper(connection: socket.socket) -> int:
+    """Fork a helper of this process. Scripts get the limits the daemon was started with, before it raised its own."""
+    return spawner.fork_helper(connection, original_limits())
 
 
 class ScriptRun:
     """One run of a script, from ScriptRunner.start to its end. `pid` is 0 until the helper has forked it."""
 
-    __slots__ = ("_runner", "_timer", "done", "name", "number", "pid", "script", "started_ns", "state", "timed_out")
+    __slots__ = (
+        "_request",
+        "_runner",
+        "_sent_again_ns",
+        "_timer",
+        "done",
+        "name",
+        "number",
+        "pid",
+        "repeatable",
+        "script",
+        "started_ns",
+        "state",
+        "timed_out",
+    )
 
     def __init__(self, runner: ScriptRunner, number: int, script: Script, name: str, done: Done | None) -> None:
         self._runner = runner
         self._timer: Timer | None = None
+        self._request: tuple[Any, ...] = ()
+        self._sent_again_ns: int | None = None
+        self.repeatable = False
         self.number = number
         self.script = script
         self.name = name
@@ -81,15 +108,15 @@ class ScriptRun:
 
 
 class ScriptRunner:
-    """Starts scripts and follows them. `prepare` when nothing is urgent; else the first start forks the helper.
+    """Starts scripts and follows them. `prepare` when nothing is urgent; else the first start makes the helper.
 
-    `limits` are the resource limits scripts get; None = those the daemon was started with, before it raised its own.
+    A helper that dies is replaced: what it had not begun, and what may be repeated, runs again in the new one.
     """
 
-    def __init__(self, loop: Loop, log: Logger, limits: Mapping[int, tuple[int, int]] | None = None) -> None:
+    def __init__(self, loop: Loop, log: Logger, fork_helper: ForkHelper | None = None) -> None:
         self._loop = loop
         self._log = log
-        self._limits = dict(original_limits() if limits is None else limits)
+        self._fork_helper = fork_helper or _own_helper
         self._runs: dict[int, ScriptRun] = {}
         self._number = 0
         self._connection: socket.socket | None = None
@@ -103,14 +130,16 @@ class ScriptRunner:
         return len(self._runs)
 
     def prepare(self) -> None:
-        """Fork the helper if there is none: about a millisecond that a later start then does not cost."""
+        """Have the helper made if there is none: time that a later start then does not cost."""
         if self._connection is None:
             try:
-                self._helper_pid, self._connection = spawner.fork_helper(self._limits)
+                ours, theirs = spawner.connection_pair()
+                self._helper_pid = self._fork_helper(theirs)
             except OSError as error:
                 self._log.write(LogLine(f"Failed fork of script process: {error.strerror}", Priority.ERROR))
                 return
-            self._loop.add_reader(self._connection, self._read)
+            self._connection = ours
+            self._loop.add_reader(ours, self._read)
 
     def start(
         self,
@@ -119,11 +148,13 @@ class ScriptRunner:
         timeout_ns: int | None = None,
         done: Done | None = None,
         name: str = "",
+        repeatable: bool = False,
     ) -> ScriptRun:
         """Run `script` with `arguments` behind its own words; returns at once.
 
         `done` is called once, never from within this call, when the script has ended and is reaped. After `timeout_ns`
-        its process group gets SIGTERM, two seconds later SIGKILL. `name` is what log lines call it.
+        its process group gets SIGTERM, two seconds later SIGKILL. `name` is what log lines call it. `repeatable` says
+        that running it again does no harm (a check): its end with a killed helper is then not its result.
         """
         self._number += 1
         run = ScriptRun(self, self._number, script, name or script.command_line, done)
@@ -132,7 +163,8 @@ class ScriptRunner:
         self.prepare()
         account = script.account
         user = account.user if account.supplementary and account.user else None
-        request = (
+        run.repeatable = repeatable
+        run._request = (
             spawner.RUN,
             run.number,
             spawner.FILE_TEST if script.file_test else spawner.SHELL if script.shell else spawner.EXECUTE,
@@ -140,7 +172,7 @@ class ScriptRunner:
             script.words + arguments,
             (account.uid, account.gid, user),
         )
-        self._send(request, run)
+        self._send(run._request, run)
         if timeout_ns is not None and run.running:
             run._timer = self._loop.call_at(run.started_ns + timeout_ns, lambda: self._time_out(run))
         return run
@@ -226,11 +258,20 @@ class ScriptRunner:
                 self._ended(run, rest[0])
 
     def _helper_died(self) -> None:
-        """Somebody killed the helper: its scripts got SIGTERM from the kernel; the next start makes a new one."""
+        """Somebody killed the helper: its scripts got SIGTERM from the kernel. Go on with a new one."""
         self._log.write(LogLine("Script process died - restarting it", Priority.ERROR))
         self._drop_connection()
+        now = self._loop.now()
         for run in list(self._runs.values()):
-            self._end(run, ScriptResult(failed_to_start="script process died"))
+            again = run._sent_again_ns is None or now - run._sent_again_ns >= REPEAT_NS
+            if again and run.state == "running" and (run.repeatable or not run.pid):
+                run._sent_again_ns, run.pid = now, 0
+                self.prepare()
+                self._send(run._request, run)
+            else:
+                text = f"Script {run.name} has ended with the script process, its result is not known"
+                self._log.write(LogLine(text, Priority.WARNING, fields={"SCRIPT": run.name}))
+                self._end(run, ScriptResult(failed_to_start="script process died", pid=run.pid))
 
     def _drop_connection(self) -> None:
         if self._connection is not None:

@@ -1,8 +1,9 @@
 """The script helper: a small process that forks and executes scripts so that its owner never has to fork.
 
-Forking a process of 60 MB and waiting for an exec stalls its event loop for milliseconds. The owner forks this helper
-once, when nothing is urgent yet, and from then on only writes a datagram a script. Which scripts run, for how long and
-what their end means is scripts.py; nothing is decided here.
+Forking a process of 60 MB and waiting for an exec stalls its event loop for milliseconds, and a process that has given
+up its privileges for good cannot run what needs them. The helper is forked once, by the owner or by the owner's parent;
+from then on the owner only writes a datagram a script. Which scripts run, for how long and what their end means is
+scripts.py; nothing is decided here.
 
 The owner's death ends the helper: it terminates the scripts that still run, and leaves.
 """
@@ -19,7 +20,10 @@ import select
 import signal
 import socket
 import time
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
+
+from pykeepalived.runtime.forking import fork
 
 RUN, KILL = 0, 1
 STARTED, FAILED, ENDED = 0, 1, 2
@@ -32,29 +36,38 @@ _REMOVED_VARIABLES = ("IFS", "LD_PRELOAD", "LD_LIBRARY_PATH")
 _PR_SET_PDEATHSIG = 1
 _ORPHAN_GRACE_S = 1.0
 
-Limits = dict[int, tuple[int, int]]
+Limits = Mapping[int, tuple[int, int]]
 """Resource limits (RLIMIT_* to soft and hard value) that scripts get instead of the daemon's."""
 
 
-def fork_helper(limits: Limits) -> tuple[int, socket.socket]:
-    """Fork the helper; returns its process id and our end of the connection (non-blocking). Raises OSError."""
+def connection_pair() -> tuple[socket.socket, socket.socket]:
+    """The two ends between owner and helper: the owner's (non-blocking), the helper's. Raises OSError.
+
+    The owner may write requests before there is a helper; the end of the last copy of the helper's end tells it that
+    there will be none.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    try:
-        pid = os.fork()
-    except OSError:
-        ours.close()
-        theirs.close()
-        raise
-    if pid == 0:
-        status = 1
-        try:
-            _Helper(theirs, limits).serve()
-            status = 0
-        finally:
-            os._exit(status)
-    theirs.close()
     ours.setblocking(False)
-    return pid, ours
+    return ours, theirs
+
+
+def fork_helper(connection: socket.socket, limits: Limits, prepare: Callable[[], object] = lambda: None) -> int:
+    """Fork a helper that serves this end of a connection pair; returns its process id. Raises OSError.
+
+    Closes our copy of `connection`, also on failure. `prepare` is called in the helper before it serves: its name and
+    its capabilities. It keeps the right to gain privileges, which scripts may need, so it has to be forked by a process
+    that has it.
+    """
+
+    def work() -> int:
+        prepare()
+        _Helper(connection, limits).serve()
+        return 0
+
+    try:
+        return fork(work)
+    finally:
+        connection.close()
 
 
 def shell_words(words: tuple[str, ...]) -> str:
@@ -71,6 +84,7 @@ class _Helper:
         self._by_pid: dict[int, int] = {}
         self._by_number: dict[int, int] = {}
         self._killed: set[int] = set()
+        self._pid = os.getpid()
         self._uid, self._gid = os.geteuid(), os.getegid()
         self._environment = {name: value for name, value in os.environ.items() if name not in _REMOVED_VARIABLES}
         self._prctl: Any = ctypes.CDLL(None, use_errno=True).prctl
@@ -141,13 +155,17 @@ class _Helper:
     def _run(
         self, number: int, kind: int, path: str, words: tuple[str, ...], account: tuple[int, int, str | None]
     ) -> None:
+        # Until the new process has the default action, its SIGTERM waits: our handler would swallow it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
         try:
             pid = os.fork()
+            if pid == 0:
+                self._become(number, kind, path, words, account)
         except OSError as error:
             self._say((FAILED, number, error.errno or 0, "fork"))
             return
-        if pid == 0:
-            self._become(number, kind, path, words, account)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
         self._by_pid[pid] = number
@@ -161,12 +179,16 @@ class _Helper:
         step = "setpgid"
         try:
             signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
             with contextlib.suppress(OSError):
                 os.setpgid(0, 0)
             step = "account"
             self._take_account(account)
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
             self._prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+            if os.getppid() != self._pid:
+                os._exit(127)  # the helper was killed before we could ask to die with it
             step = "exec"
             if kind == FILE_TEST:
                 self._test_file(path)

@@ -361,12 +361,16 @@ class Children:
         if self._stopping:
             return
         self._stopping = True
+        # VRRP first: until it has given up its addresses, no other node takes them.
+        first = self._children.get(ChildKind.VRRP)
+        if first is not None:
+            _kill(first.pid, signal.SIGTERM)
+        for child in self.running:
+            if child is not first:
+                _kill(child.pid, signal.SIGTERM)
         for timer in self._waiting.values():
             timer.cancel()
         self._waiting.clear()
-        # VRRP first: until it has given up its addresses, no other node takes them.
-        for child in sorted(self.running, key=lambda child: child.kind is not ChildKind.VRRP):
-            _kill(child.pid, signal.SIGTERM)
         self._loop.call_at(self._loop.now() + wait_ns, self._force)
         self._loop.call_at(self._loop.now(), self._check_all_gone)
 

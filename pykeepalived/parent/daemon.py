@@ -19,6 +19,7 @@ from pykeepalived.parent.children import Children
 from pykeepalived.parent.hooks import Hook
 from pykeepalived.parent.launch import Launcher
 from pykeepalived.parent.loaded import Loader
+from pykeepalived.parent.modules import IpvsModule
 from pykeepalived.parent.options import Options
 from pykeepalived.parent.parts import wanted_children
 from pykeepalived.parent.process import cpu_usage
@@ -125,7 +126,7 @@ class Daemon:
     def _start_children(self) -> None:
         if self.phase is not Phase.STARTING:
             return
-        wanted = self._prepared(wanted_children(self.config, self.enabled, self.options.run_all))
+        wanted = self._wanted(self.config)
         for kind in self.enabled.difference(wanted):
             self._launcher.release(kind)
         self.children.adopt(self.config, wanted)
@@ -133,6 +134,15 @@ class Daemon:
         if not wanted:
             self.log.warning("Warning - keepalived has no configuration to run")
             self.on_settled()
+
+    def _wanted(self, config: Config) -> list[ChildKind]:
+        """The children that this configuration needs and that can run, with what they need of the kernel loaded."""
+        kinds = wanted_children(config, self.enabled, self.options.run_all)
+        module = IpvsModule()
+        module.begin(config, ChildKind.CHECKER in kinds)
+        prepared = self._prepared(kinds)
+        module.wait()
+        return prepared
 
     def _prepared(self, kinds: tuple[ChildKind, ...]) -> list[ChildKind]:
         """Import the code of these children; one that cannot be imported costs only itself."""
@@ -192,7 +202,7 @@ class Daemon:
                 self.log.info(f"Reload: {change}", detail=1)
         self.config = config
         self.reloader.reload_file = self._reload_file(config)
-        wanted = self._prepared(wanted_children(config, self.enabled, self.options.run_all))
+        wanted = self._wanted(config)
         self.children.adopt(config, wanted)
         self._watch_reload_time()
         if self.children.settled:
@@ -225,7 +235,7 @@ class Daemon:
         for signum in signal.valid_signals() - _NOT_IGNORED - handlers.keys():
             signal.signal(signum, signal.SIG_IGN)
         for number, handler in handlers.items():
-            self.loop.on_signal(number, handler)
+            self.loop.on_signal(number, handler, urgent=number == signal.SIGTERM)
 
     def _reap(self) -> None:
         self._dumps.reap()
@@ -252,9 +262,10 @@ class Daemon:
             return
         self.phase = Phase.STOPPING
         self._status = status
+        # Before anything else: until the VRRP child has said farewell, no other node takes the addresses.
+        self.children.stop(self.config.globals.child_wait_time_s * _SECOND_NS)
         if text:
             self.log.info(text)
-        self.children.stop(self.config.globals.child_wait_time_s * _SECOND_NS)
         self._manager.stopping()
         self._scripts.terminate_all(_SECOND_NS)
 

@@ -21,6 +21,7 @@ class RunPaths:
     children: dict[ChildKind, str]
     reload_file: str
     control_socket: str
+    sysctl_file: str
     needs_directory: bool
 
 
@@ -44,11 +45,13 @@ def run_paths(
     given = {kind: path for kind, path in (children or {}).items() if path}
     if reload_file == "default":
         reload_file = f"{directory}/keepalived{suffix}.reload"
+    socket = control_socket(instance, parent)
     return RunPaths(
         parent=parent or f"{directory}/keepalived{suffix}.pid",
         children={kind: given.get(kind) or f"{directory}/{stem}{suffix}.pid" for kind, stem in _STEMS.items()},
         reload_file=reload_file,
-        control_socket=control_socket(instance, parent),
+        control_socket=socket,
+        sysctl_file=f"{socket.removesuffix('.sock')}.sysctls",
         needs_directory=own_directory,
     )
 

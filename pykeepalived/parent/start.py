@@ -320,5 +320,6 @@ def _child_options(options: Options, paths: RunPaths) -> DaemonOptions:
         config_id=options.config_id,
         config_file=options.config_file or DEFAULT_CONFIG_FILE,
         pid_file=paths.parent,
+        sysctl_file=paths.sysctl_file,
         command_line=options.command_line,
     )

@@ -1,8 +1,9 @@
 """The socket between parent and child: whole messages, in order, without ever making either side wait.
 
 A message is one pickled object a datagram (SOCK_SEQPACKET). What does not fit into a datagram (a configuration)
-travels in a memory file whose descriptor is passed along. What the socket does not take at once is kept and sent when
-there is room. Only processes of the daemon itself hold the two ends, so pickle meets no stranger's bytes.
+travels in a memory file whose descriptor is passed along, as is the descriptor of a ScriptHelper. What the socket does
+not take at once is kept and sent when there is room. Only processes of the daemon itself hold the two ends, so pickle
+meets no stranger's bytes.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import pickle
 import socket
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from pykeepalived.runtime.loop import Loop
+from pykeepalived.runtime.messages import ScriptHelper
 
 INLINE_MAX = 32_768
 """Longest pickled message in bytes that is sent in the datagram itself."""
@@ -59,11 +62,14 @@ class Channel:
 
     def send(self, message: object) -> None:
         """Send, or keep until there is room. To a process that is gone: nothing happens."""
+        along = message.descriptor if isinstance(message, ScriptHelper) else None
         if self.closed:
+            if along is not None:
+                os.close(along)
             return
         data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
         if len(data) <= INLINE_MAX:
-            self._pending.append((_IN_DATAGRAM + data, None))
+            self._pending.append((_IN_DATAGRAM + data, along))
         else:
             self._pending.append((_IN_FILE, _memory_file(data)))
         self.flush()
@@ -107,10 +113,12 @@ class Channel:
             if not data:
                 self.closed = True
                 break
+            along = _descriptor(ancillary)
             if data[:1] == _IN_DATAGRAM:
-                messages.append(pickle.loads(data[1:]))
+                message = pickle.loads(data[1:])
+                messages.append(replace(message, descriptor=along) if isinstance(message, ScriptHelper) else message)
             else:
-                messages.append(pickle.loads(_read_memory_file(ancillary)))
+                messages.append(pickle.loads(_read_memory_file(along)))
         return messages
 
     def close(self) -> None:
@@ -136,12 +144,15 @@ def _memory_file(data: bytes) -> int:
     return fd
 
 
-def _read_memory_file(ancillary: list[tuple[int, int, bytes]]) -> bytes:
-    descriptors = array.array("i")
+def _descriptor(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """The descriptor that came along, -1 without one."""
     for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors.frombytes(data[: len(data) // _FD_SIZE * _FD_SIZE])
-    fd = descriptors[0]
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS and len(data) >= _FD_SIZE:
+            return array.array("i", data[:_FD_SIZE])[0]
+    return -1
+
+
+def _read_memory_file(fd: int) -> bytes:
     try:
         return os.pread(fd, os.fstat(fd).st_size, 0)
     finally:

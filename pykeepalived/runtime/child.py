@@ -34,6 +34,8 @@ class DaemonOptions:
     config_id: str = ""
     config_file: str = ""
     pid_file: str = ""
+    sysctl_file: str = ""
+    """Where the VRRP child notes the kernel parameters it changes, for a successor; "" = nowhere."""
     command_line: tuple[str, ...] = ()
 
 

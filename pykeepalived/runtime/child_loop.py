@@ -10,6 +10,7 @@ import gc
 import os
 import resource
 import signal
+import socket
 import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -33,6 +34,7 @@ from pykeepalived.runtime.messages import (
     Ready,
     ReloadFailed,
     ReloadRequest,
+    ScriptHelper,
     WriteDump,
 )
 from pykeepalived.runtime.rest import Rest
@@ -150,13 +152,18 @@ class ChildService:
         """Ask the parent for a reload of the whole daemon (SIGHUP to a child, D-Bus ReloadConfig)."""
         self._channel.send(ReloadRequest())
 
+    def fork_script_helper(self, connection: socket.socket) -> int:
+        """Have the parent fork a script helper for this end of a connection; for ScriptRunner."""
+        self._channel.send(ScriptHelper(connection.detach()))
+        return 0
+
     # signals
 
     def _install_signals(self) -> None:
         loop = self._loop
         for signum in signal.valid_signals() - _NOT_IGNORED:
             signal.signal(signum, signal.SIG_IGN)
-        loop.on_signal(signal.SIGTERM, self.stop)
+        loop.on_signal(signal.SIGTERM, self.stop, urgent=True)
         if not self._context.options.ignore_sigint:
             loop.on_signal(signal.SIGINT, self.stop)
         loop.on_signal(signal.SIGHUP, self.request_reload)

@@ -5,7 +5,7 @@ One epoll, one heap of deadlines, no threads. It decides nothing and knows no pr
 Order of one iteration: sleep until a descriptor is ready or the earliest deadline has come; call the readers and
 writers that are ready; call the timers that are due, earliest first. So a packet that arrived before a deadline was
 noticed is always seen before the deadline is acted upon. Signals are descriptors too: they are handled among the
-readers, never in the middle of a callback.
+readers, never in the middle of a callback. An urgent one that ends a sleep is handled before the sleep returns.
 
 Timers are lazy. Moving one to a later time, which is what hearing an advert does, only stores a number: the heap
 entry stays where it is, comes due early, and is then put back to where it belongs. Nothing is searched for or removed
@@ -80,6 +80,7 @@ class Loop:
         self._running = False
         self._signal_pipe: tuple[int, int] | None = None
         self._signal_callbacks: dict[int, Callback] = {}
+        self._sleeping = False
         self.lateness_ns = 0
         self._late_threshold: int | None = None
         self._late_callback: Callable[[int], object] | None = None
@@ -167,15 +168,24 @@ class Loop:
 
     # signals
 
-    def on_signal(self, signum: int, callback: Callback) -> None:
-        """Call `callback` for a signal, among the readers. Main thread only; the last callback given wins."""
+    def on_signal(self, signum: int, callback: Callback, *, urgent: bool = False) -> None:
+        """Call `callback` for a signal, among the readers. Main thread only; the last callback given wins.
+
+        `urgent` saves the way through the readers when the loop sleeps; the callback must not mind another call.
+        """
         if self._signal_pipe is None:
             self._signal_pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
             signal.set_wakeup_fd(self._signal_pipe[1], warn_on_full_buffer=False)
             self.add_reader(self._signal_pipe[0], self._read_signals)
         self._signal_callbacks[signum] = callback
-        signal.signal(signum, _noted)
+        signal.signal(signum, self._interrupted if urgent else _noted)
         signal.siginterrupt(signum, False)
+
+    def _interrupted(self, signum: int, _frame: object) -> None:
+        """No callback runs while the loop sleeps: this one may at once."""
+        if self._sleeping:
+            self._sleeping = False
+            self._call(self._signal_callbacks[signum])
 
     def _read_signals(self) -> None:
         assert self._signal_pipe is not None
@@ -205,7 +215,10 @@ class Loop:
         deadline = self._heap[0][0] if self._heap else until
         if until is not None and deadline is not None and until < deadline:
             deadline = until
-        for fd, mask in self._clock.wait(self._epoll, deadline):
+        self._sleeping = True
+        events = self._clock.wait(self._epoll, deadline)
+        self._sleeping = False
+        for fd, mask in events:
             if mask != select.EPOLLOUT:
                 callback = self._readers.get(fd)
                 if callback is not None:

@@ -109,8 +109,19 @@ class ReloadRequest:
     """A child was told to reload from outside (SIGHUP to it, D-Bus ReloadConfig): the parent does it for all."""
 
 
+@dataclass(frozen=True, slots=True)
+class ScriptHelper:
+    """A child wants a process that runs its scripts: it may no longer gain the privileges that scripts need.
+
+    `descriptor` is the helper's end of a connection and travels along: it is closed here when it has been sent, and is
+    another number at the receiver, -1 where it did not arrive.
+    """
+
+    descriptor: int
+
+
 ToChild = WriteDump | PeerStarted | Query | Ping
-ToParent = Ready | Adopted | ReloadFailed | Answer | Pong | Leaving | ReloadRequest
+ToParent = Ready | Adopted | ReloadFailed | Answer | Pong | Leaving | ReloadRequest | ScriptHelper
 
 
 # BFD child to VRRP and checker children

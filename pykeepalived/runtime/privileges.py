@@ -1,8 +1,8 @@
 """Least privilege: a child keeps the capabilities its work needs and gives up the others (capabilities(7)).
 
-Nothing here may break a script. Scripts of the root user get back at their exec what the bounding set holds, and may
-call sudo; so a child that runs scripts keeps its bounding set and gives up only what it holds itself. The BFD child
-runs none and gives up both, and the chance of getting anything by executing a program.
+Nothing here may break a script. Scripts of the root user get back at their exec what the bounding set holds, and those
+of others may call sudo. So scripts are run by helpers (notify/spawner.py) that give up only what they hold themselves;
+the children give up everything for good, and the chance of getting anything by executing a program.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pykeepalived.config.model import Config
 from pykeepalived.netlink.kernel import Kernel
+from pykeepalived.netlink.sysctls import SavedSysctls, SysctlJournal
 from pykeepalived.notify.messages import group_event, has_scripts, instance_event
 from pykeepalived.notify.notifier import Notifier
 from pykeepalived.notify.scripts import ScriptResult, ScriptRun, ScriptRunner
@@ -108,8 +109,14 @@ class VrrpProcess:
         raise_open_files_limit(2 * len(context.config.vrrp_instances) + _FILES_BESIDE_SOCKETS, context.log)
         self._kernel = kernel
         self._frames = frames
-        self._host = Host(kernel, self._log.write, loop.now, monitor=context.options.address_monitoring)
-        self._runner = ScriptRunner(loop, context.log)
+        self._host = Host(
+            kernel,
+            self._log.write,
+            loop.now,
+            _saved_sysctls(context.options.sysctl_file),
+            monitor=context.options.address_monitoring,
+        )
+        self._runner = ScriptRunner(loop, context.log, self._service.fork_script_helper)
         self._notifier = Notifier(loop, context.log, self._runner, "vrrp")
         self._files = FileWatcher(loop, self._log.write, self._file_changed, "vrrp track file")
         self._linkbeat = LinkbeatPoller(loop, self._log.write, self._linkbeat_changed)
@@ -131,6 +138,7 @@ class VrrpProcess:
         self._do: dict[type, Callable[[Any], object]] = {
             effects.OpenPool: self._open_pool,
             effects.SendAdverts: self._send_adverts,
+            effects.RehearseAdvert: self._rehearse_advert,
             effects.ChangeNetwork: self._change_network,
             effects.SendFrames: self._send_frames,
             effects.ClosePool: self._close_pool,
@@ -310,6 +318,9 @@ class VrrpProcess:
     def _send_adverts(self, effect: effects.SendAdverts) -> None:
         self._sockets.send(effect.packets)
 
+    def _rehearse_advert(self, effect: effects.RehearseAdvert) -> None:
+        self._sockets.rehearse(effect.flow)
+
     def _send_frames(self, effect: effects.SendFrames) -> None:
         self._frames.send(effect.frames)
 
@@ -383,7 +394,7 @@ class VrrpProcess:
             message = inputs.ScriptFinished(name, status, result.signal or 0, result.timed_out)
             self._feed([message])
 
-        started = self._runner.start(effect.script, (), effect.timeout_ns or None, done, name)
+        started = self._runner.start(effect.script, (), effect.timeout_ns or None, done, name, repeatable=True)
         self._runs[name] = started
 
     def _stop_script(self, effect: effects.StopScript) -> None:
@@ -491,6 +502,10 @@ class VrrpProcess:
 
     def on_peer_started(self, kind: ChildKind) -> None:
         """Only the BFD child is told of new readers."""
+
+
+def _saved_sysctls(path: str) -> SavedSysctls:
+    return SavedSysctls(journal=SysctlJournal(path) if path else None)
 
 
 def _pool_text(sockets: PoolSockets) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from pykeepalived.config.model.values import Account, Script
 from pykeepalived.notify.scripts import ScriptResult, ScriptRunner
+from pykeepalived.notify.spawner import fork_helper
 
 ME = Account(os.geteuid(), os.getegid())
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -139,7 +140,8 @@ def test_supplementary_groups_of_the_user(driver, runner, tmp_path):
 @needs_root
 def test_limits_are_set_back(driver, log, tmp_path):
     out = tmp_path / "out"
-    runner = ScriptRunner(driver.loop, log, {resource.RLIMIT_NOFILE: (77, 99)})
+    limits = {resource.RLIMIT_NOFILE: (77, 99)}
+    runner = ScriptRunner(driver.loop, log, lambda connection: fork_helper(connection, limits))
     try:
         assert run(driver, runner, script(tmp_path, f"ulimit -n > {out}; ulimit -H -n >> {out}")).status == 0
     finally:
@@ -262,17 +264,83 @@ def test_many_at_once_leave_no_zombie(driver, runner):
     assert children == []
 
 
-def test_death_of_the_helper_is_survived(driver, runner, log):
+def test_what_cannot_be_repeated_ends_with_its_helper_and_the_next_run_has_a_new_one(driver, runner, log):
     results: list[ScriptResult] = []
-    runner.start(Script(words=("/bin/sleep", "1000"), account=ME), done=results.append)
-    driver.for_seconds(0.2)
+    what = Script(words=("/bin/sleep", "1000"), account=ME)
+    begun = runner.start(what, done=results.append)
+    driver.until(lambda: begun.pid)
     helper = runner._helper_pid
     os.kill(helper, signal.SIGKILL)
     driver.until(lambda: results)
-    assert results[0].failed_to_start == "script process died"
-    assert log.texts == ["Script process died - restarting it"]
+    assert (results[0].failed_to_start, results[0].pid) == ("script process died", begun.pid)
+    assert log.texts == [
+        "Script process died - restarting it",
+        "Script /bin/sleep 1000 has ended with the script process, its result is not known",
+    ]
     os.waitpid(helper, 0)
+    driver.until(lambda: not _alive(begun.pid))
     assert run(driver, runner, Script(words=("/bin/true",), account=ME)).status == 0
+
+
+def test_a_check_whose_helper_is_killed_runs_again(driver, runner, log, tmp_path):
+    out = tmp_path / "runs"
+    what = script(tmp_path, f"echo $$ >> {out}; [ $(wc -l < {out}) = 2 ] || exec sleep 1000; exit 5")
+    results: list[ScriptResult] = []
+    runner.start(what, done=results.append, repeatable=True)
+    driver.until(lambda: out.exists() and out.read_text().endswith("\n"))
+    helper = runner._helper_pid
+    os.kill(helper, signal.SIGKILL)
+    driver.until(lambda: results)
+    os.waitpid(helper, 0)
+    assert results[0].status == 5
+    assert len(out.read_text().split()) == 2
+    assert log.texts == ["Script process died - restarting it"]
+
+
+def test_a_check_that_kills_its_helper_is_not_repeated_for_ever(driver, runner, log, tmp_path):
+    out = tmp_path / "runs"
+    what = script(tmp_path, f"echo $$ >> {out}; kill -9 $PPID; exec sleep 1000")
+    results: list[ScriptResult] = []
+    runner.start(what, done=results.append, repeatable=True)
+    driver.until(lambda: results)
+    assert results[0].failed_to_start == "script process died"
+    assert len(out.read_text().split()) == 2
+
+
+def test_what_the_helper_had_not_begun_is_begun_by_the_next(driver, log):
+    """Requests wait in the connection while the helper is being forked; one that never comes loses none."""
+    waiting = []
+
+    def fork_later(connection):
+        waiting.append(connection)
+        return 0
+
+    runner = ScriptRunner(driver.loop, log, fork_later)
+    results: list[ScriptResult] = []
+    for code in ("3", "4"):
+        runner.start(Script(words=("/bin/sh", "-c", f"exit {code}"), account=ME), done=results.append)
+    waiting.pop().close()
+    driver.until(lambda: waiting)
+    assert (results, log.texts) == ([], ["Script process died - restarting it"])
+    helper = fork_helper(waiting.pop(), {})
+    driver.until(lambda: len(results) == 2)
+    assert sorted(result.status for result in results) == [3, 4]
+    runner.close()
+    os.waitpid(helper, 0)
+
+
+def test_without_any_helper_every_run_is_given_up(driver, log):
+    def nobody(connection):
+        connection.close()
+        return 0
+
+    runner = ScriptRunner(driver.loop, log, nobody)
+    results: list[ScriptResult] = []
+    for repeatable in (True, False):
+        runner.start(Script(words=("/bin/true",), account=ME), done=results.append, repeatable=repeatable)
+    driver.until(lambda: len(results) == 2)
+    assert {result.failed_to_start for result in results} == {"script process died"}
+    assert runner.running == 0
 
 
 def test_signals_for_the_whole_group_leave_the_helper_alive(driver, runner):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from dataclasses import replace
 
 import pytest
@@ -31,6 +32,7 @@ from pykeepalived.runtime.messages import (
     Query,
     Ready,
     ReloadFailed,
+    ScriptHelper,
 )
 from pykeepalived.runtime.respawn import RespawnRule
 
@@ -62,6 +64,7 @@ class FakeLauncher:
         self.channels = {}
         self.configs = {}
         self.fail = 0
+        self.helpers = []
 
     def launch(self, kind, config, generation, respawned):
         if self.fail:
@@ -73,6 +76,9 @@ class FakeLauncher:
         self.channels[kind] = Channel(theirs)
         self.configs[kind] = config
         return pid, ours
+
+    def launch_helper(self, kind, config, connection):
+        self.helpers.append((kind, config, connection))
 
 
 class Events:
@@ -429,3 +435,28 @@ def test_a_child_that_says_it_leaves_is_waited_for(world):
     assert world.killed == []
     world.die(VRRP, exited(2))
     assert world.events.seen[-1] == ("permanent", 2)
+
+
+def test_a_child_gets_its_script_helper_from_the_parent(world):
+    world.start(VRRP)
+    ours, theirs = socket.socketpair()
+    world.launcher.channels[VRRP].send(ScriptHelper(theirs.detach()))
+    world.settle()
+    [(kind, config, connection)] = world.launcher.helpers
+    assert kind is VRRP
+    assert config == world.children.get(VRRP).config
+    connection.send(b"hello")
+    assert ours.recv(5) == b"hello"
+    connection.close()
+    ours.close()
+
+
+def test_a_child_that_died_gets_no_helper(world):
+    world.start(VRRP)
+    ours, theirs = socket.socketpair()
+    world.launcher.channels[VRRP].send(ScriptHelper(theirs.detach()))
+    world.die(VRRP, exited(70))
+    world.settle()
+    assert world.launcher.helpers == []
+    assert ours.recv(1) == b"", "the other end is closed"
+    ours.close()
