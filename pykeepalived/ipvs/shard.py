@@ -113,3 +113,18 @@ class ShardCore:
     def figures(self) -> list[tuple[Any, ...]]:
         """Of every checker, in the order of the shard."""
         return [check.figures() for check in self.checks]
+
+
+class TellFigures(NamedTuple):
+    """To a worker: answer with Figures of this number."""
+
+    number: int
+
+
+class Figures(NamedTuple):
+    """From a worker: the figures of its checkers from the `first` on; `last` = there are no more."""
+
+    number: int
+    first: int
+    values: list[tuple[Any, ...]]
+    last: bool

@@ -347,6 +347,15 @@ class GroupEntrySnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckWorkerSnapshot:
+    """A process that runs checkers for the checker process; `pid` 0 while it is to be started again."""
+
+    pid: int
+    checkers: int
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IpvsSnapshot:
     """The checker process. `virtual_servers` and `groups` (entries of each group) run parallel to the configuration."""
 
@@ -359,6 +368,8 @@ class IpvsSnapshot:
     bfds: tuple[TrackBfdSnapshot, ...] = ()
     ipvs_version: str = ""
     """Version of the kernel's IPVS ("1.2.1"), "" when the kernel has none."""
+    workers: tuple[CheckWorkerSnapshot, ...] = ()
+    """None when the checker process does all checks itself."""
     realtime_priority: int = 0
     log_dropped: int = 0
     process: Mapping[str, int] = field(default_factory=dict)
