@@ -5,6 +5,7 @@ It decides which packet arrives where and when; who sends and hears is machine.p
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -15,6 +16,8 @@ class RandomSource(Protocol):
     """Chance, injected: random.Random fits."""
 
     def random(self) -> float: ...
+
+    def getrandbits(self, k: int, /) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +32,7 @@ class Quality:
 
 
 class Packet(NamedTuple):
-    """One VRRP packet under way. IPv4 data begins with the IP header; `hop_limit` is for IPv6."""
+    """One packet under way. Of VRRP over IPv4 the data begins with the IP header; `port` is a UDP packet's."""
 
     host: str
     interface: str
@@ -40,6 +43,7 @@ class Packet(NamedTuple):
     multicast: bool
     hop_limit: int
     data: bytes
+    port: int = 0
 
 
 class Arrival(NamedTuple):
@@ -53,11 +57,19 @@ class Arrival(NamedTuple):
 
 Port = tuple[str, str]
 """Host and interface."""
+_PERFECT = Quality()
+
+
+def _nobody(source: str, destination: str) -> None:
+    """Nobody asks what was lost."""
 
 
 @dataclass(slots=True)
 class Lan:
-    """All segments. A port is an interface of a host; ports with the same segment name hear each other."""
+    """All segments. A port is an interface of a host; ports with the same segment name hear each other.
+
+    `on_loss` is told the host that sent and the one that did not hear, for each packet lost by chance.
+    """
 
     random: RandomSource
     quality: dict[str, Quality] = field(default_factory=dict)
@@ -67,10 +79,17 @@ class Lan:
     _blocked: set[tuple[str, str]] = field(default_factory=set)
     sent: int = 0
     lost: int = 0
+    on_loss: Callable[[str, str], object] = _nobody
+    _members: dict[str, list[Port]] = field(default_factory=dict)
 
     def attach(self, host: str, interface: str, segment: str) -> None:
         """Plug an interface into a segment."""
         self.segments[host, interface] = segment
+        self._members.setdefault(segment, []).append((host, interface))
+
+    def quality_of(self, segment: str) -> Quality:
+        """What a segment does to packets."""
+        return self.quality.get(segment, _PERFECT)
 
     def set_carrier(self, host: str, interface: str, up: bool) -> None:
         """Pull or plug a cable; the host is told by its machine, not by the segment."""
@@ -107,16 +126,23 @@ class Lan:
         """Where a packet arrives, and when; a host never hears itself."""
         self.sent += 1
         here = (packet.host, packet.interface)
-        quality = self.quality.get(self.segments.get(here, ""), Quality())
+        segment = self.segments.get(here, "")
+        if here in self._dark:
+            return []
+        quality, random = self.quality_of(segment), self.random.random
         arrivals = []
-        for port in self.segments:
-            if port[0] == packet.host or not self.passes(here, port):
+        for port in self._members.get(segment, ()):
+            if port[0] == packet.host or port in self._dark or (packet.host, port[0]) in self._blocked:
                 continue
-            copies = 2 if quality.duplicate and self.random.random() < quality.duplicate else 1
+            copies = 2 if quality.duplicate and random() < quality.duplicate else 1
+            arrived = False
             for _ in range(copies):
-                if quality.loss and self.random.random() < quality.loss:
+                if quality.loss and random() < quality.loss:
                     self.lost += 1
                     continue
-                late = int(quality.jitter_ns * self.random.random()) if quality.jitter_ns else 0
+                late = int(quality.jitter_ns * random()) if quality.jitter_ns else 0
                 arrivals.append(Arrival(now + quality.delay_ns + late, *port, packet))
+                arrived = True
+            if not arrived:
+                self.on_loss(packet.host, port[0])
         return arrivals

@@ -1,13 +1,15 @@
-"""One node of a simulated cluster: a production Router, a fake kernel, and the few duties a shell has, without I/O.
+"""The VRRP child of a node: a production Router, a fake kernel, and the few duties a shell has, without I/O.
 
-What the node hears and when its time passes is cluster.py's business; effects that reach beyond the node (packets,
-script runs) are returned as data.
+What the node hears and when its time passes is cluster.py's business; effects that reach beyond the child (packets,
+script runs) go to its Host. The other children are bfd_child.py and checker_child.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import errno
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.network import IpRoute, IpRule
@@ -34,39 +36,57 @@ class Plug:
 
 @dataclass(slots=True)
 class Surroundings:
-    """What the node's trackers see: exit status by script, content by file, count by process, state by BFD session.
+    """What the node's trackers see: exit status by script, content by file, count by process.
 
-    What is not named is well: scripts exit with 0, files say 0, processes run in the wanted number, BFD is up.
+    What is not named is well: scripts exit with 0, files say 0, processes run in the wanted number. Of the BFD
+    sessions in `deaf` nothing is heard.
     """
 
     scripts: dict[str, int] = field(default_factory=dict)
     files: dict[str, bytes | None] = field(default_factory=dict)
     processes: dict[str, int] = field(default_factory=dict)
-    bfds: dict[str, bool] = field(default_factory=dict)
+    deaf: set[str] = field(default_factory=set)
+
+    def clear(self) -> None:
+        """Everything is well."""
+        for each in (self.scripts, self.files, self.processes, self.deaf):
+            each.clear()
 
 
-@dataclass(slots=True)
-class Wish:
-    """What a node wants from outside: packets to send, scripts to run."""
-
-    packets: list[Packet] = field(default_factory=list)
-    scripts: list[str] = field(default_factory=list)
+NEVER = 1 << 62
+"""A deadline of somebody who waits for nothing."""
 
 
-Told = Callable[[effects.Effect], object]
+class Host(Protocol):
+    """The world outside of the VRRP child."""
+
+    def wall(self) -> int:
+        """The node's wall clock."""
+
+    def post(self, packet: Packet, /) -> None:
+        """Send a packet."""
+
+    def run_script(self, name: str, /) -> None:
+        """Run a check script and tell the child how it ended."""
+
+    def vrrp_did(self, effect: effects.Effect, /) -> None:
+        """Every effect as it is performed."""
 
 
 class Machine:
-    """A node that runs. `told` gets every effect as it is performed; `wall` gives the node's own wall clock."""
+    """The VRRP child and the kernel below it. `due` is when `tick` wants to be called."""
 
-    def __init__(self, name: str, config: Config, plugs: Iterable[Plug], wall: Callable[[], int], told: Told) -> None:
+    def __init__(self, name: str, config: Config, plugs: Iterable[Plug], host: Host) -> None:
         self.name = name
         self.config = config
         self.surroundings = Surroundings()
         self.kernel = FakeKernel()
         self.pools: list[effects.Pool] = []
-        self._wall = wall
-        self._told = told
+        self.refusing = False
+        self.due = NEVER
+        self._host = host
+        self._did = host.vrrp_did
+        self._physical: dict[str, str] = {}
         self._plan = attachments.Plan()
         self._names: dict[int, str] = {}
         for plug in plugs:
@@ -79,74 +99,75 @@ class Machine:
 
     # life
 
-    def start(self, now: int, adopt: bool = False) -> Wish:
+    def start(self, now: int, adopt: bool = False) -> None:
         """The VRRP child starts; `adopt` = in place of one that died a moment ago."""
         self.pools.clear()
-        self.router = Router(self.config, self._adopt(), now, self._wall, adopt=adopt, log_detail=1)
-        wish = self.settle(now)
-        for name, up in self._bfds().items():
-            self.router.receive(inputs.BfdChanged(name, up, now), now)
-        return _joined(wish, self.settle(now))
+        self.router = Router(self.config, self._adopt(), now, self._host.wall, adopt=adopt, log_detail=1)
+        self.settle(now)
 
     def die(self) -> None:
         """The VRRP child is gone without a word; the kernel keeps what it has."""
         self.router = None
+        self.due = NEVER
         self.pools.clear()
 
-    def stop(self, now: int) -> Wish:
+    def stop(self, now: int) -> None:
         """SIGTERM."""
-        wish = self.feed([inputs.Stop()], now)
-        self.router = None
-        return wish
+        self.feed([inputs.Stop()], now)
+        self.die()
 
-    def reload(self, config: Config, now: int) -> Wish:
+    def reload(self, config: Config, now: int) -> None:
         """A new configuration."""
         self.config = config
-        return self.feed([*self.events(), inputs.Reload(config, self._adopt())], now)
+        self.feed([*self.events(), inputs.Reload(config, self._adopt())], now)
 
     # the core
 
-    def feed(self, messages: Iterable[inputs.Input], now: int) -> Wish:
+    def feed(self, messages: Iterable[inputs.Input], now: int) -> None:
         """Tell the core, then do what it wants."""
         if self.router is None:
-            return Wish()
+            return
         for message in messages:
             self.router.receive(message, now)
-        return self.settle(now)
+        self.settle(now)
 
     def hear(self, interface: str, packet: Packet, now: int) -> None:
-        """A packet reaches an interface; `settle` is to follow."""
-        if self.router is None:
+        """A packet reaches an interface."""
+        router = self.router
+        if router is None:
             return
-        for pool in list(self.pools):
+        for pool in self.pools[:]:
             if not self._fits(pool, interface, packet):
                 continue
             if pool.family == 4:
-                self.router.hear(pool, packet.data, now)
+                router.hear(pool, packet.data, now)
             else:
-                self.router.hear(pool, packet.data, now, packet.source, packet.destination, packet.hop_limit)
+                router.hear(pool, packet.data, now, packet.source, packet.destination, packet.hop_limit)
+        self.settle(now)
 
-    def tick(self, now: int) -> Wish:
-        if self.router is None:
-            return Wish()
-        self.router.tick(now)
-        return self.settle(now)
+    def tick(self, now: int) -> None:
+        """Time has passed."""
+        if self.router is not None:
+            self.router.tick(now)
+            self.settle(now)
 
-    def deadline(self) -> int | None:
-        return None if self.router is None else self.router.deadline()
+    def exact_due(self) -> int:
+        """When something will really happen."""
+        exact = self.router.exact_deadline() if self.router is not None else None
+        return NEVER if exact is None else exact
 
-    def settle(self, now: int) -> Wish:
+    def settle(self, now: int) -> None:
         """Perform what the core wants until it wants nothing more."""
-        wish = Wish()
         router = self.router
         if router is None:
-            return wish
+            return
         while wanted := router.drain():
             for effect in wanted:
-                self._told(effect)
-                for message in self._perform(effect, wish):
+                self._did(effect)
+                for message in self._perform(effect):
                     router.receive(message, now)
-        return wish
+        due = router.deadline()
+        self.due = NEVER if due is None else due
 
     def events(self) -> list[inputs.Input]:
         """What the kernel has told since the last call, in the core's words."""
@@ -172,16 +193,22 @@ class Machine:
 
     def physical(self, interface: str) -> str:
         """The plugged interface below a VMAC or ipvlan, or the interface itself."""
+        known = self._physical.get(interface)
+        if known is not None:
+            return known
         link = self.kernel.link(interface)
         while link is not None and link.parent:
             link = self.kernel.links().get(link.parent)
-        return link.name if link is not None else interface
+        return self._physical.setdefault(interface, link.name if link is not None else interface)
 
     # effects
 
-    def _perform(self, effect: effects.Effect, wish: Wish) -> list[inputs.Input]:
+    def _perform(self, effect: effects.Effect) -> Iterable[inputs.Input]:
         """Do one thing; returns what the core is to be told."""
         match effect:
+            case effects.SendAdverts(packets):
+                for flow, data in packets:
+                    self._send(flow, data)
             case effects.OpenPool(pool):
                 if pool.interface and self.kernel.link(pool.interface) is None:
                     return [inputs.PoolFailed(pool, "No such device")]
@@ -189,8 +216,6 @@ class Machine:
             case effects.ClosePool(pool):
                 if pool in self.pools:
                     self.pools.remove(pool)
-            case effects.SendAdverts(packets):
-                wish.packets += [packet for flow, data in packets if (packet := self._packet(flow, data))]
             case effects.ChangeNetwork(operations):
                 return [*self._change(operations), *self.events()]
             case effects.CreateLink(instance, parent, family):
@@ -198,25 +223,25 @@ class Machine:
             case effects.RemoveLink(name):
                 self.kernel.perform([ko.DeleteLink(name)])
             case effects.StartScript(name):
-                wish.scripts.append(name)
+                self._host.run_script(name)
             case effects.WatchTrackers():
                 return self._tracked(effect)
             case _:
                 pass
-        return []
+        return ()
 
-    def _packet(self, flow: effects.Flow, data: bytes) -> Packet | None:
+    def _send(self, flow: effects.Flow, data: bytes) -> None:
         """The packet on the wire, unless its interface is gone."""
         interface = flow.pool.interface or self._owner(flow.source)
         link = self.kernel.link(interface)
         if link is None or not link.is_up:
-            return None
+            return
         limit = 255 if flow.hop_limit is None else flow.hop_limit
         multicast = flow.pool.group is not None
         pool = flow.pool
         place = self.physical(interface)
-        return Packet(
-            self.name, place, pool.family, pool.protocol, flow.source, flow.destination, multicast, limit, data
+        self._host.post(
+            Packet(self.name, place, pool.family, pool.protocol, flow.source, flow.destination, multicast, limit, data)
         )
 
     def _owner(self, address: Ip) -> str:
@@ -235,7 +260,9 @@ class Machine:
         failed: list[inputs.Input] = []
         for operation in operations:
             step = _step(operation)
-            if step is not None:
+            if step is not None and self.refusing:
+                failed.append(inputs.OperationFailed(operation, errno.ENOBUFS))
+            elif step is not None:
                 failed += [inputs.OperationFailed(operation, error.errno) for error in self.kernel.perform([step])]
         return failed
 
@@ -250,9 +277,6 @@ class Machine:
             link = self.kernel.link(name)
             told.append(inputs.LinkbeatChanged(name, link is not None and link.is_up))
         return told
-
-    def _bfds(self) -> dict[str, bool]:
-        return {bfd.name: self.surroundings.bfds.get(bfd.name, True) for bfd in self.config.bfd_instances}
 
     # the machine as the core sees it
 
@@ -276,6 +300,7 @@ class Machine:
 
     def _make(self, attachment: attachments.Attachment) -> None:
         facts = self.kernel.known()
+        self._physical.clear()
         if facts.link(attachment.link.name) is None:
             self.kernel.perform(attachments.creation(attachment, facts))
         for path, value in attachments.sysctls(attachment):
@@ -303,9 +328,11 @@ class Machine:
         links = self.kernel.links()
         match event:
             case kf.LinkChanged(link):
+                self._physical.clear()
                 self._names[link.index] = link.name
                 return inputs.InterfaceChanged(_interface(link, links))
             case kf.LinkRemoved(index, name):
+                self._physical.clear()
                 return inputs.InterfaceRemoved(self._names.pop(index, name))
             case kf.AddressAdded(address) if address.index in links:
                 return inputs.AddressAdded(_address(links[address.index].name, address))
@@ -316,10 +343,6 @@ class Machine:
                 return inputs.RouteRemoved(lost) if lost is not None else None
             case _:
                 return None
-
-
-def _joined(first: Wish, second: Wish) -> Wish:
-    return Wish(first.packets + second.packets, first.scripts + second.scripts)
 
 
 def _place(address: kf.Address) -> tuple[int, bytes, int]:
