@@ -1,7 +1,11 @@
-"""Kernel parameters below /proc/sys: reading, writing, and giving back what was there before."""
+"""Kernel parameters below /proc/sys: reading, writing, and giving back what was there before.
+
+What was there before also goes to a file, so that it is given back after the process that changed it was killed.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 
@@ -32,21 +36,101 @@ def write_sysctl(path: str, value: str) -> None:
         os.close(fd)
 
 
+class SysctlJournal:
+    """A file with a line for each parameter changed (its value before, the value set) and each given back.
+
+    It is valid in one network namespace until the machine boots again. One that cannot be written is done without:
+    `error` then says why.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = -1
+        self._head = f"{read_sysctl('kernel/random/boot_id')} {os.stat('/proc/self/ns/net').st_ino}"
+        self.error = ""
+
+    def load(self) -> dict[str, tuple[str, str]]:
+        """Path -> (value before, value set) of all that a predecessor changed and did not give back."""
+        try:
+            with open(self._path, encoding="utf-8", errors="replace") as file:
+                head, *lines = file.read().split("\n")
+        except OSError:
+            return {}
+        if head != self._head:
+            return {}
+        changed: dict[str, tuple[str, str]] = {}
+        for line in lines:
+            match line.split("\t"):
+                case [path, before, value]:
+                    changed[path] = (before, value)
+                case [path]:
+                    changed.pop(path, None)
+        return changed
+
+    def start(self, changed: dict[str, tuple[str, str]]) -> None:
+        """Begin anew with what is changed now; without anything there is no file until something is."""
+        self.remove()
+        for path, (before, value) in changed.items():
+            self.changed(path, before, value)
+
+    def changed(self, path: str, before: str, value: str) -> None:
+        """To be called before the parameter is written."""
+        self._append(f"{path}\t{before}\t{value}\n")
+
+    def restored(self, path: str) -> None:
+        """To be called after the parameter was given back."""
+        self._append(f"{path}\n")
+
+    def _append(self, line: str) -> None:
+        try:
+            if self._fd < 0:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+                self._fd = os.open(self._path, flags, 0o600)
+                line = f"{self._head}\n{line}"
+            os.write(self._fd, line.encode())
+        except OSError as error:
+            self.error = f"{self._path}: {error.strerror}"
+
+    def remove(self) -> None:
+        """Everything has been given back."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)
+
+
 class SavedSysctls:
     """Changes parameters and remembers what they were, to restore them in reverse order.
 
-    Several users may want the same value of one parameter; it is given back when the last of them has let go.
+    Several users may want the same value of one parameter; it is given back when the last of them has let go. What a
+    killed predecessor changed counts as changed by us, as long as it still has the value that one set.
     """
 
     def __init__(
         self,
         read: Callable[[str], str | None] = read_sysctl,
         write: Callable[[str, str], None] = write_sysctl,
+        journal: SysctlJournal | None = None,
     ) -> None:
         self._read = read
         self._write = write
+        self._journal = journal
         self._before: dict[str, str] = {}
         self._users: dict[str, set[str]] = {}
+        if journal is not None:
+            left = {path: entry for path, entry in journal.load().items() if read(path) == entry[1]}
+            self._before = {path: before for path, (before, _) in left.items()}
+            journal.start(left)
+
+    @property
+    def trouble(self) -> str:
+        """Why a successor would not know of the changes; "" when it would."""
+        return self._journal.error if self._journal is not None else ""
+
+    def original(self, path: str) -> str | None:
+        """The value without us; None when the kernel has no such parameter."""
+        return self._before.get(path) or self._read(path)
 
     def want(self, path: str, value: str, user: str = "") -> bool:
         """Set the parameter; True when that changed it. A parameter that does not exist is passed over."""
@@ -56,7 +140,10 @@ class SavedSysctls:
         self._users.setdefault(path, set()).add(user)
         if before == value:
             return False
-        self._before.setdefault(path, before)
+        if path not in self._before:
+            self._before[path] = before
+            if self._journal is not None:
+                self._journal.changed(path, before, value)
         try:
             self._write(path, value)
         except OSError:
@@ -78,6 +165,11 @@ class SavedSysctls:
         for path in [path for path, users in self._users.items() if user in users]:
             self.release(path, user)
 
+    def release_unused(self) -> None:
+        """Give back what a predecessor changed and nobody wants now."""
+        for path in [path for path in reversed(self._before) if path not in self._users]:
+            self._restore(path)
+
     def users(self) -> set[str]:
         """Everyone who wants something."""
         return {user for users in self._users.values() for user in users}
@@ -87,6 +179,8 @@ class SavedSysctls:
         self._users.clear()
         for path in reversed(list(self._before)):
             self._restore(path)
+        if self._journal is not None:
+            self._journal.remove()
 
     def _restore(self, path: str) -> None:
         before = self._before.pop(path, None)
@@ -96,3 +190,5 @@ class SavedSysctls:
             self._write(path, before)
         except OSError:
             pass  # the interface is gone and took the parameter along
+        if self._journal is not None:
+            self._journal.restored(path)

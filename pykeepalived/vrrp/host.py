@@ -71,6 +71,7 @@ class Host:
         self._firewall = Firewall(Settings())
         self._plan = Plan()
         self._ours: set[str] = set()
+        self._pushed_down = False
         self._routes: list[IpRoute] = []
         self._rules: list[IpRule] = []
         self._forwarding: dict[str, tuple[int, bool]] = {}
@@ -114,6 +115,10 @@ class Host:
             facts = self._facts()
         self._plan = plan
         self._set_parameters(config)
+        if first:
+            self._sysctls.release_unused()
+            if self._sysctls.trouble:
+                self._tell(f"Kernel parameters cannot be noted - {self._sysctls.trouble}", Priority.WARNING)
         self._refresh_vmac_rules(facts)
         return self._view(facts)
 
@@ -191,10 +196,11 @@ class Host:
                 attachment.instance.name,
             )
         self._ours.add(name)
-        if attachment.family == 4 and attachment.link.kind == "macvlan":
+        if attachment.family == 4 and attachment.link.kind == "macvlan" and not self._pushed_down:
+            self._pushed_down = True
             self._push_down_rp_filter()
         for path, value in attachments.parent_sysctls(attachment):
-            if read_sysctl(path) == "0":
+            if self._sysctls.original(path) == "0":
                 self._sysctls.want(path, value, f"link {name}")
         operations: list[ko.Operation] = [ko.SetSysctl(path, value) for path, value in attachments.sysctls(attachment)]
         operations.append(ko.SetLink(name, up=True))
@@ -203,12 +209,12 @@ class Host:
             self._tell(f"({attachment.instance.name}): {error}", Priority.ERROR, attachment.instance.name)
 
     def _push_down_rp_filter(self) -> None:
-        everywhere = read_sysctl("net/ipv4/conf/all/rp_filter") or "0"
+        everywhere = self._sysctls.original("net/ipv4/conf/all/rp_filter") or "0"
         if everywhere == "0":
             return
         values = {}
         for name in os.listdir(ROOT + "net/ipv4/conf"):
-            value = read_sysctl(f"net/ipv4/conf/{name}/rp_filter")
+            value = self._sysctls.original(f"net/ipv4/conf/{name}/rp_filter")
             if value is not None and value.isdigit() and name not in self._ours:
                 values[name] = int(value)
         for operation in rp_filter_pushdown(values):

@@ -87,6 +87,68 @@ def test_reverse_path_filter_is_pushed_down_and_given_back(lan: Lan) -> None:
     assert sysctl(a, "net.ipv4.conf.eth0.rp_filter") == "0"
 
 
+def parameters(node: Node) -> dict[str, str]:
+    """All parameters of the interfaces that are there without the daemon."""
+    lines = node.namespace.run("sysctl", "-a", "-r", r"net\.ipv[46]\.conf\.(all|default|eth0|lo)\.").splitlines()
+    return dict(line.split(" = ") for line in lines if " = " in line)
+
+
+@pytest.fixture
+def altered(lan: Lan) -> tuple[Node, dict[str, str]]:
+    """A master that has changed kernel parameters, and what they were before."""
+    other = instance(150, "promote_secondaries", "VI_2", 52, "192.0.2.200/32")
+    a = lan.host(instance(150, "use_vmac") + other)
+    names = ("all.rp_filter=1", "eth0.rp_filter=0", "eth0.promote_secondaries=0", "default.rp_filter=2")
+    a.namespace.run("sysctl", "-qw", *(f"net.ipv4.conf.{name}" for name in names))
+    before = parameters(a)
+    a.start()
+    lan.wait(lambda: lan.is_master(a) and lan.is_master(a, "VI_2"))
+    changed = {path for path, value in parameters(a).items() if value != before[path]}
+    assert changed == {
+        "net.ipv4.conf.all.rp_filter",
+        "net.ipv4.conf.eth0.arp_filter",
+        "net.ipv4.conf.eth0.arp_ignore",
+        "net.ipv4.conf.eth0.promote_secondaries",
+        "net.ipv4.conf.eth0.rp_filter",
+        "net.ipv4.conf.lo.rp_filter",
+    }
+    return a, before
+
+
+def test_kernel_parameters_outlive_a_killed_child(lan: Lan, altered: tuple[Node, dict[str, str]]) -> None:
+    a, before = altered
+    during = parameters(a)
+    os.kill(a.pid_of("vrrp"), signal.SIGKILL)
+    lan.wait(lambda: sum("Starting VRRP child process" in line for _, line in a.lines) == 2)
+    lan.pause(0.5)
+    assert parameters(a) == during
+    a.stop()
+    assert parameters(a) == before
+
+
+def test_kernel_parameters_outlive_a_killed_daemon(lan: Lan, altered: tuple[Node, dict[str, str]]) -> None:
+    a, before = altered
+    a.kill()
+    assert parameters(a) != before
+    a.start()
+    lan.wait(lambda: lan.is_master(a))
+    a.stop()
+    assert parameters(a) == before
+
+
+def test_kernel_parameters_no_longer_wanted_are_given_back_at_the_next_start(
+    lan: Lan, altered: tuple[Node, dict[str, str]]
+) -> None:
+    """But not one that somebody has set to another value meanwhile."""
+    a, before = altered
+    a.kill()
+    a.namespace.run("sysctl", "-qw", "net.ipv4.conf.eth0.promote_secondaries=1", "net.ipv4.conf.eth0.arp_ignore=2")
+    a.config.write_text(instance(150))
+    a.start()
+    lan.wait(lambda: lan.is_master(a))
+    assert parameters(a) == before | {"net.ipv4.conf.eth0.arp_ignore": "2"}
+
+
 @pytest.mark.keyword("vrrp_instance/no_accept")
 @pytest.mark.keyword("vrrp_instance/accept")
 def test_no_accept_drops_what_is_sent_to_the_address(lan: Lan) -> None:
