@@ -1,4 +1,4 @@
-"""`pykeepalived status | why | plan | reload | record | metrics`: asks the running daemon, shows the answer, as JSON too."""
+"""`pykeepalived status | why | plan | reload | record | metrics`: asks the running daemon, shows text or JSON."""
 
 from __future__ import annotations
 
