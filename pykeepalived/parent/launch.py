@@ -28,6 +28,7 @@ from pykeepalived.runtime.privileges import (
     BFD_CAPABILITIES,
     CHECKER_CAPABILITIES,
     NAMESPACE_CAPABILITIES,
+    SCRIPT_CAPABILITIES,
     VRRP_CAPABILITIES,
     keep_only,
     refuse_others,
@@ -106,7 +107,7 @@ class ForkLauncher:
 
         def prepare() -> None:
             set_process_name(_process_name(kind, config))
-            keep_only(_capabilities(kind, config), self.open_log(kind))
+            keep_only(SCRIPT_CAPABILITIES, self.open_log(kind))
 
         gc.freeze()
         fork_helper(connection, original_limits(), prepare)
@@ -191,7 +192,7 @@ def _out_of_the_way(channel: socket.socket) -> socket.socket:
 
 
 def _capabilities(kind: ChildKind, config: Config) -> frozenset[int]:
-    """What a child keeps, and the helper that runs its scripts. The namespaces there are do not change at a reload."""
+    """What a child keeps. Which namespaces there are cannot change at a reload."""
     if kind is ChildKind.BFD:
         return BFD_CAPABILITIES
     wanted = VRRP_CAPABILITIES if kind is ChildKind.VRRP else CHECKER_CAPABILITIES

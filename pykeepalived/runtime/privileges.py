@@ -34,11 +34,14 @@ BFD_CAPABILITIES = frozenset(
 """Sockets, low ports and kernel tables; scheduling class and locked memory; pid and dump files beside those of others
 (in a sticky directory too)."""
 
-CHECKER_CAPABILITIES = BFD_CAPABILITIES | {CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_CHOWN}
-"""And scripts of other users, their end, and FIFOs that belong to them."""
+CHECKER_CAPABILITIES = BFD_CAPABILITIES | {CAP_CHOWN}
+"""And FIFOs that belong to other users."""
 
 VRRP_CAPABILITIES = CHECKER_CAPABILITIES | {CAP_SYS_PTRACE}
 """And the processes of others for vrrp_track_process, where /proc hides them (hidepid)."""
+
+SCRIPT_CAPABILITIES = CHECKER_CAPABILITIES | {CAP_SETUID, CAP_SETGID, CAP_KILL}
+"""What a script helper keeps: scripts of other users and their end. Without root, what its scripts inherit."""
 
 NAMESPACE_CAPABILITIES = frozenset({CAP_SYS_ADMIN, CAP_SYS_PTRACE})
 """What entering another network namespace takes."""

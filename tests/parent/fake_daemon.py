@@ -2,7 +2,8 @@
 
 The file given with -f holds {"wants": [...], "globals": {...}, "children": {"vrrp": {...}}, "bad": "why"}. A child
 understands: `exit` (status, at once), `crash` (signal, at once), `hang` (answers nothing), `stop_ms` (time to leave),
-`refuse_reload` (raises on reload). `look_at` has the loader tell whether that path exists.
+`refuse_reload` (raises on reload), `script` (words, run when ready and after each reload, as user `uid`). `look_at` has
+the loader tell whether that path exists.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pykeepalived.cli.options import parse
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.globals import GlobalDefs
 from pykeepalived.config.model.values import Account, Script
+from pykeepalived.notify.scripts import ScriptResult, ScriptRunner
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.parent.control import ControlExtension
 from pykeepalived.parent.launch import RunChild
@@ -34,6 +36,7 @@ class FakeChild:
         self.context = context
         self.loop = Loop()
         self.service = ChildService(context, self.loop, self)
+        self.runner = ScriptRunner(self.loop, context.log, self.service.fork_script_helper)
 
     def behaviour(self) -> dict[str, Any]:
         children: dict[str, dict[str, Any]] = json.loads(self.service.config.globals.router_id or "{}")
@@ -49,14 +52,27 @@ class FakeChild:
             os.kill(os.getpid(), behaviour["crash"])
         self.context.log.info(f"{self.context.kind} running generation {self.service.generation}")
         self.service.ready()
+        self.run_script(behaviour)
         if behaviour.get("hang"):
             self.loop.call_at(self.loop.now(), lambda: time.sleep(600))
         return self.service.run()
+
+    def run_script(self, behaviour: dict[str, Any]) -> None:
+        if "script" not in behaviour:
+            return
+        words, uid = tuple(behaviour["script"]), behaviour.get("uid", os.geteuid())
+        script = Script(words=words, account=Account(uid, uid or os.getegid()), path=words[0])
+
+        def ended(result: ScriptResult) -> None:
+            self.context.log.info(f"{self.context.kind} script ended with {result.status}")
+
+        self.runner.start(script, done=ended)
 
     def on_reload(self, config: Config, generation: int) -> tuple[str, ...]:
         if self.behaviour().get("refuse_reload"):
             raise ValueError("told to refuse")
         self.context.log.info(f"{self.context.kind} adopted generation {generation}")
+        self.run_script(self.behaviour())
         return (f"{self.context.kind} generation {generation}",)
 
     def on_stop(self) -> None:
