@@ -78,9 +78,12 @@ class Assembly:
                 made = self.attachments.get((config.name, parent, address.family))
                 if made is not None:
                     return made
+            if config.vmac is not None and address.family != config.family:
+                # The instance's VMAC is for its own family.
+                return address.interface or config.interface
             if address.interface_given and address.interface != config.interface:
                 return address.interface
-            if config.vmac is not None and (not address.interface_given or address.use_vmac):
+            if config.vmac is not None:
                 return own
             return address.interface or own
 

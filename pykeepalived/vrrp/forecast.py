@@ -78,6 +78,7 @@ class _Owned:
         made = self._names.get((instance.name, parent, address.family))
         if made is not None and (address.use_vmac or instance.use_vmac_addr):
             return made
-        if parent != instance.interface or instance.vmac is None or address.interface_given:
+        elsewhere = parent != instance.interface or address.family != instance.family
+        if elsewhere or instance.vmac is None:
             return parent
         return self._names.get((instance.name, parent, instance.family), parent)

@@ -13,7 +13,9 @@ from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import Ipvlan, Vmac, VrrpInstance
 from pykeepalived.netlink.fake_kernel import FakeKernel
 from pykeepalived.netlink.operations import AddAddress, AddLink, DeleteLink, SetLink, VirtualLink
+from pykeepalived.observe.dump.instance import excluded_addresses
 from pykeepalived.vrrp import attachments
+from tests.vrrp import lan
 
 ip = Ip.parse
 MAC51 = bytes.fromhex("00005e000133")
@@ -174,3 +176,38 @@ def test_ipv6_vmac_prefers_the_configured_source(kernel: FakeKernel) -> None:
 
 def test_ipv6_vmac_of_a_parent_without_one_uses_its_mac(kernel: FakeKernel) -> None:
     assert link_local(kernel, replace(IPV6, interface="eth1")) == [("fe80::ff:fe00:2", 64, 0)]
+
+
+@pytest.mark.keyword("vrrp_instance/use_vmac")
+@pytest.mark.keyword("vrrp_instance/virtual_ipaddress_excluded")
+def test_master_puts_on_the_vmac_what_is_of_its_interface_and_family() -> None:
+    excluded = (
+        lan.vip("192.0.2.101", interface_given=True),
+        lan.vip("198.51.100.7", "eth1", interface_given=True),
+        lan.vip("2001:db8::1/64"),
+        lan.vip("2001:db8::2/64", interface_given=True),
+    )
+    configuration = lan.config(lan.instance(vmac=Vmac(), excluded_addresses=excluded))
+    view = lan.view(
+        lan.address("192.0.2.1/24"),
+        interfaces=(
+            lan.interface(),
+            lan.interface("eth1", 3),
+            lan.interface("vrrp.51", 4, "00005e000133", parent="eth0"),
+        ),
+        attachments={("VI_1", "eth0", 4): "vrrp.51"},
+    )
+    network = lan.Lan()
+    node = network.node("a", configuration, view)
+    node.start()
+    network.run(5)
+    assert node.is_master
+    assert {(name, str(address)) for name, address in node.addresses} == {
+        ("vrrp.51", "192.0.2.100"),
+        ("vrrp.51", "192.0.2.101"),
+        ("eth1", "198.51.100.7"),
+        ("eth0", "2001:db8::1"),
+        ("eth0", "2001:db8::2"),
+    }
+    dumped = excluded_addresses(configuration.vrrp_instances[0], node.snapshot())
+    assert [line.split(" dev ")[1].split()[0] for line in dumped] == ["vrrp.51@eth0", "eth1", "eth0", "eth0"]

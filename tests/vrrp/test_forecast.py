@@ -131,6 +131,24 @@ def test_vmac_is_made_and_carries_the_addresses(kernel: FakeKernel) -> None:
     ]
 
 
+@pytest.mark.keyword("vrrp_instance/use_vmac")
+def test_vmac_carries_the_addresses_of_its_interface_and_family_only(kernel: FakeKernel) -> None:
+    kernel.add_interface("eth1")
+    take(kernel, FIRST)
+    named = replace(address("192.0.2.102"), interface_given=True)
+    elsewhere = replace(address("192.0.2.103", "eth1"), interface_given=True)
+    other = IpAddress(address=ip("2001:db8::1"), prefix_length=64, interface="eth0")
+    after = replace(FIRST, vmac=Vmac(), excluded_addresses=(named, elsewhere, other))
+    said = [str(each) for each in forecast(config(FIRST), config(after), kernel.facts(True, True))]
+    assert [line.removeprefix("address add ") for line in said if line.startswith("address add")] == [
+        "192.0.2.100/32 dev vrrp.51",
+        "192.0.2.101/32 dev vrrp.51",
+        "192.0.2.102/32 dev vrrp.51",
+        "192.0.2.103/32 dev eth1",
+        "2001:db8::1/64 dev eth0",
+    ]
+
+
 def test_vmac_that_is_no_longer_wanted_goes(kernel: FakeKernel) -> None:
     before = replace(FIRST, vmac=Vmac(), virtual_routes=(), virtual_rules=())
     link = attachments.plan(config(before), kernel.facts()).attachments[0].link

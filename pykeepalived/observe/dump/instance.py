@@ -260,12 +260,13 @@ def _address_lines(
 
 
 def _device(instance: VrrpInstance, now: VrrpInstanceSnapshot, address: IpAddress) -> str:
-    base = now.base_interface or instance.interface
-    own = not address.interface_given or address.interface in ("", instance.interface)
+    if address.interface_given and address.interface not in ("", instance.interface):
+        return address.interface
     link = _virtual_link(instance, now)
-    if own and link:
-        return f"{link}@{base}"
-    return (now.interface or instance.interface) if own else address.interface
+    if not link:
+        return now.interface or instance.interface
+    base = now.base_interface or instance.interface
+    return f"{link}@{base}" if address.family == instance.family else base
 
 
 def _unicast(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> Iterator[str]:
