@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pykeepalived.config.environment import gather
 from pykeepalived.config.findings import Severity
+from pykeepalived.config.includes import ConfigFiles, DiskFiles
 from pykeepalived.config.interfaces import Interface
 from pykeepalived.config.load import LoadOptions, load
 from pykeepalived.config.model import Config
@@ -33,10 +34,13 @@ class EveryInterface(Mapping[str, Interface]):
         return len(self._asked)
 
 
-def load_for_lab(path: Path, node: str) -> Config:
-    """The model of a file as the node named `node` would read it; raises LabError when no daemon would run with it."""
+def load_for_lab(path: Path, node: str, files: ConfigFiles | None = None) -> Config:
+    """The model of a file as the node named `node` would read it, from `files` instead of the disk if given.
+
+    Raises LabError when no daemon would run with it.
+    """
     environment = dataclasses.replace(gather(node), interfaces=EveryInterface())
-    result = load(str(path), environment, LoadOptions())
+    result = load(str(path), environment, LoadOptions(files=files or DiskFiles()))
     if result.config is None or not result.usable:
         errors = [f"{f.at or path}: {f.message}" for f in result.findings if f.severity is Severity.ERROR]
         raise LabError(f"{path} cannot be used:\n" + "\n".join(errors[:20]))

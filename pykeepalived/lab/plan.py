@@ -112,6 +112,10 @@ def _fixed_addresses(configs: Mapping[str, Config]) -> tuple[set[str], list[str]
             taken.update(str(peer.address) for peer in instance.unicast_peers)
             if instance.source_address:
                 taken.add(str(instance.source_address))
+        for session in config.bfd_instances:
+            taken.add(str(session.neighbor))
+            if session.source is not None:
+                taken.add(str(session.source))
     return taken, list(dict.fromkeys(targets))
 
 

@@ -1,18 +1,22 @@
-"""Scenarios in words: `kill a@10`, `cut a-b@20`, `expect-master b@14`. Parsing, applying to a cluster, judging.
+"""Scenarios in words: `kill a@10`, `cut a-b@20`, `expect-master b@14`; and as files, with the nodes and the network.
 
-Times are seconds since the start of the run, with decimals.
+Reading and writing only; what the words do to a cluster is play.py. Times are seconds since the start of the run, with
+decimals.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
 
-from pykeepalived.config.model import Config
-from pykeepalived.sim.cluster import SECOND, Cluster
+from pykeepalived.sim.cluster import SECOND
+from pykeepalived.sim.lan import Quality
+from pykeepalived.sim.node import MS
 
 _TIME = re.compile(r"(?P<what>.*)@(?P<at>\d+(\.\d+)?)(?P<amount>[+-]\d+(\.\d+)?)?(=(?P<file>.+))?")
+_INDENT = "    "
 
 
 class ScenarioError(ValueError):
@@ -21,7 +25,7 @@ class ScenarioError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One event: `what` as written before the @, `at` and `amount` in nanoseconds, `file` of a reload."""
+    """One event: `what` as written before the @, `at` and `amount` in nanoseconds, `file` as written after the =."""
 
     kind: str
     what: str
@@ -30,182 +34,151 @@ class Action:
     file: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.what}@{self.at / SECOND:g}"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of an expectation."""
-
-    text: str
-    holds: bool
-    found: str
+        amount = f"{'+' if self.amount > 0 else ''}{_seconds(self.amount)}" if self.amount else ""
+        return f"{self.kind} {self.what}@{_seconds(self.at)}{amount}{f'={self.file}' if self.file else ''}"
 
 
 FAULTS: Mapping[str, str] = {
     "kill": "NODE@T: power off",
     "start": "NODE@T: power on",
     "stop": "NODE@T: SIGTERM",
-    "kill-child": "NODE@T: SIGKILL of the VRRP process alone",
+    "kill-child": "NODE[:CHILD]@T: SIGKILL of one process alone: vrrp (the default), checker or bfd",
     "reload": "NODE@T=FILE: SIGHUP with another file",
-    "heal": "NODE@T: power, cables, links and scripts of a node are well again",
+    "heal": "NODE@T: power, cables, links, scripts, files, BFD and kernel of a node are well again",
+    "heal-all": "@T: all nodes and real servers are well again, and the network loses nothing any more",
     "cut": "NODE-NODE@T or NODE@T: silently lose everything between two nodes, or between one and all others",
     "oneway": "NODE-NODE@T: the second does not hear the first any more",
     "down": "NODE:INTERFACE@T: pull the cable",
     "up": "NODE:INTERFACE@T: plug it in",
     "fail-script": "[NODE:]SCRIPT@T: the check script fails from now on",
     "pass-script": "[NODE:]SCRIPT@T: it succeeds again",
-    "bfd-down": "[NODE:]SESSION@T: the BFD session goes down",
-    "bfd-up": "[NODE:]SESSION@T: it comes up",
+    "write-file": "[NODE:]NAME@T=NUMBER: a track_file says this from now on",
+    "bfd-down": "[NODE:]SESSION@T: the packets of the BFD session are lost from now on",
+    "bfd-up": "[NODE:]SESSION@T: they get through again",
     "stall": "NODE@T+SECONDS: the node stands still",
     "step-clock": "NODE@T+SECONDS or -SECONDS: its wall clock is set",
+    "refuse": "NODE@T+SECONDS: its kernel refuses changes of addresses, routes, rules and services",
     "delete-address": "NODE:INTERFACE:ADDRESS/LENGTH@T: somebody deletes an address",
+    "clear-services": "NODE@T: somebody empties the IPVS table",
+    "server-down": "ADDRESS[:PORT]@T: a real server refuses connections from now on",
+    "server-slow": "ADDRESS[:PORT]@T+SECONDS: it answers, but only after this long",
+    "server-up": "ADDRESS[:PORT]@T: it is well again",
 }
 
 EXPECTATIONS: Mapping[str, str] = {
     "expect-master": "NODE[:INSTANCE]@T: it is MASTER then, and the only one",
-    "expect-backup": "NODE[:INSTANCE]@T",
-    "expect-fault": "NODE[:INSTANCE]@T",
+    "expect-backup": "NODE[:INSTANCE]@T: it is BACKUP then",
+    "expect-fault": "NODE[:INSTANCE]@T: it is in FAULT state then",
+    "expect-in-use": "[NODE:]ADDRESS:PORT@T: the real server gets new connections, on that node or on all",
+    "expect-out-of-use": "[NODE:]ADDRESS:PORT@T: it gets none",
+    "expect-settled": "@T: one master for each VRID and part of a segment, every table as health wants it",
+    "expect-fresh": "@T: each node's kernel holds what it would after a fresh start with its last file",
 }
+_OF_ALL = ("heal-all", "expect-settled", "expect-fresh")
+_LASTING = ("stall", "refuse", "server-slow")
+_WITH_FILE = ("reload", "write-file")
 
 
 def parse(kind: str, text: str) -> Action:
     """Read one option's value. Raises ScenarioError."""
+    usage = FAULTS.get(kind) or EXPECTATIONS.get(kind)
+    if usage is None:
+        raise ScenarioError(f"{kind} {text}: no such event")
     match = _TIME.fullmatch(text)
-    if match is None or not match["what"]:
-        usage = FAULTS.get(kind) or EXPECTATIONS.get(kind, "")
-        raise ScenarioError(f"--{kind} {text}: expected {usage}")
-    amount = round(float(match["amount"]) * SECOND) if match["amount"] else 0
-    if kind == "stall" and amount <= 0:
-        raise ScenarioError(f"--{kind} {text}: expected {FAULTS[kind]}")
-    if (kind == "reload") != bool(match["file"]):
-        raise ScenarioError(f"--{kind} {text}: expected {FAULTS.get(kind, 'no file')}")
-    return Action(kind, match["what"], round(float(match["at"]) * SECOND), amount, match["file"] or "")
+    if match is None or (kind in _OF_ALL) is bool(match["what"]):
+        raise ScenarioError(f"{kind} {text}: expected {usage}")
+    amount = _nanoseconds(match["amount"] or "0")
+    if (kind in _LASTING and amount <= 0) or (amount and kind not in (*_LASTING, "step-clock")):
+        raise ScenarioError(f"{kind} {text}: expected {usage}")
+    if (kind in _WITH_FILE) != bool(match["file"]):
+        raise ScenarioError(f"{kind} {text}: expected {usage}")
+    return Action(kind, match["what"], _nanoseconds(match["at"]), amount, match["file"] or "")
 
 
+@dataclass(frozen=True, slots=True)
 class Scenario:
-    """Actions on a cluster, and the verdicts on its expectations as they fall due. `configs` by file, for reloads."""
+    """A whole run. `nodes` and `files` are texts of configurations by name; `duration` 0 = as long as events need.
 
-    def __init__(self, cluster: Cluster, configs: Mapping[str, Config] | None = None) -> None:
-        self.cluster = cluster
-        self.verdicts: list[Verdict] = []
-        self._configs = configs or {}
+    As a file: one event a line as on the command line but without the dashes, further `for SECONDS`, `seed NUMBER`,
+    `network loss P duplicate P delay MS jitter MS`, and the texts, indented, below `node NAME` and `file NAME`. Text
+    after a # at the beginning of a line is for people.
+    """
 
-    def add(self, actions: Sequence[Action]) -> None:
-        """Plan all actions; raises ScenarioError for names that do not exist."""
-        for action in actions:
-            self.cluster.at(action.at, self._planned(action))
+    nodes: Mapping[str, str] = field(default_factory=dict)
+    actions: tuple[Action, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    quality: Quality = field(default_factory=Quality)
+    seed: int = 0
+    duration: int = 0
 
-    def _planned(self, action: Action) -> Callable[[], object]:
-        cluster = self.cluster
-        match action.kind:
-            case "kill" | "start" | "stop" | "kill-child" | "heal":
-                method: Callable[[str], None] = getattr(cluster, action.kind.replace("-", "_"))
-                name = self._node(action, action.what)
-                return lambda: method(name)
-            case "reload":
-                name = self._node(action, action.what)
-                return lambda: cluster.reload(name, self._configs[action.file])
-            case "cut" | "oneway":
-                return self._cut(action)
-            case "down" | "up":
-                name, interface = self._interface(action)
-                return lambda: cluster.set_carrier(name, interface, action.kind == "up")
-            case "fail-script" | "pass-script" | "bfd-down" | "bfd-up":
-                return self._tracked(action)
-            case "stall":
-                name = self._node(action, action.what)
-                return lambda: cluster.stall(name, action.amount)
-            case "step-clock":
-                name = self._node(action, action.what)
-                return lambda: cluster.step_clock(name, action.amount)
-            case "delete-address":
-                return self._deletion(action)
-            case _ if action.kind in EXPECTATIONS:
-                return self._expectation(action)
-            case _:
-                raise ScenarioError(f"{action}: no such event")
+    def __str__(self) -> str:
+        quality = self.quality
+        lines = [f"seed {self.seed}"]
+        lines.append(
+            f"network loss {quality.loss:g} duplicate {quality.duplicate:g} "
+            f"delay {quality.delay_ns / MS:g} jitter {quality.jitter_ns / MS:g}"
+        )
+        if self.duration:
+            lines.append(f"for {_seconds(self.duration)}")
+        lines += [str(action) for action in self.actions]
+        for word, texts in (("node", self.nodes), ("file", self.files)):
+            for name, text in texts.items():
+                lines.append(f"{word} {name}")
+                lines += [f"{_INDENT}{line}" for line in text.splitlines() if line.strip()]
+        return "\n".join(lines) + "\n"
 
-    def _node(self, action: Action, name: str) -> str:
-        if name not in self.cluster.nodes:
-            raise ScenarioError(f"{action}: there is no node {name!r}, only {', '.join(self.cluster.nodes)}")
-        return name
 
-    def _interface(self, action: Action) -> tuple[str, str]:
-        name, _, interface = action.what.partition(":")
-        self._node(action, name)
-        known = [plug.interface for plug in self.cluster.nodes[name].plugs]
-        if interface not in known:
-            raise ScenarioError(f"{action}: {name} has no interface {interface!r}, only {', '.join(known)}")
-        return name, interface
+def read(text: str) -> Scenario:
+    """Read a scenario file. Raises ScenarioError with the number of the line."""
+    texts: dict[str, dict[str, list[str]]] = {"node": {}, "file": {}}
+    actions: list[Action] = []
+    quality, seed, duration = Quality(), 0, 0
+    below: list[str] | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        if line[:1].isspace() and line.strip():
+            if below is None:
+                raise ScenarioError(f"line {number}: indented, but not below a node or file")
+            below.append(line.removeprefix(_INDENT))
+            continue
+        word, _, rest = line.partition(" ")
+        rest = rest.strip()
+        if not line.strip() or line.startswith("#"):
+            continue
+        below = None
+        try:
+            if word in texts and rest:
+                below = texts[word].setdefault(rest, [])
+            elif word == "seed":
+                seed = int(rest)
+            elif word == "for":
+                duration = _nanoseconds(rest)
+            elif word == "network":
+                quality = _read_quality(rest.split())
+            else:
+                actions.append(parse(word, rest))
+        except (ValueError, ArithmeticError) as error:
+            raise ScenarioError(f"line {number}: {error}") from error
+    nodes, files = ({name: "\n".join(lines) for name, lines in texts[word].items()} for word in ("node", "file"))
+    return Scenario(nodes, tuple(actions), files, quality, seed, duration)
 
-    def _cut(self, action: Action) -> Callable[[], object]:
-        nodes = self.cluster.nodes
-        if action.kind == "cut" and action.what in nodes:
-            return lambda: self.cluster.isolate(action.what)
-        pairs = [(one, other) for one in nodes for other in nodes if f"{one}-{other}" == action.what]
-        if not pairs:
-            raise ScenarioError(f"{action}: expected {FAULTS[action.kind]}")
-        return lambda: self.cluster.cut(*pairs[0], both=action.kind == "cut")
 
-    def _tracked(self, action: Action) -> Callable[[], object]:
-        node, colon, what = action.what.rpartition(":")
-        names = [self._node(action, node)] if colon else list(self.cluster.nodes)
-        script = action.kind.endswith("script")
-        users = []
-        for name in names:
-            config = self.cluster.nodes[name].config
-            known = config.vrrp_scripts if script else config.bfd_instances
-            if any(item.name == what for item in known):
-                users.append(name)
-        if not users:
-            raise ScenarioError(f"{action}: nobody tracks {what!r}")
+def _read_quality(words: list[str]) -> Quality:
+    given = dict(zip(words[::2], words[1::2], strict=True))
+    unknown = given.keys() - {"loss", "duplicate", "delay", "jitter"}
+    if unknown:
+        raise ScenarioError(f"network: what is {', '.join(sorted(unknown))}?")
+    default = Quality()
+    return Quality(
+        loss=float(given.get("loss", 0)),
+        duplicate=float(given.get("duplicate", 0)),
+        delay_ns=round(float(given["delay"]) * MS) if "delay" in given else default.delay_ns,
+        jitter_ns=round(float(given.get("jitter", 0)) * MS),
+    )
 
-        def act() -> None:
-            for name in users:
-                if script:
-                    self.cluster.set_script(name, what, int(action.kind == "fail-script"))
-                else:
-                    self.cluster.set_bfd(name, what, action.kind == "bfd-up")
 
-        return act
+def _seconds(nanoseconds: int) -> str:
+    return f"{(Decimal(nanoseconds) / SECOND).normalize():f}"
 
-    def _deletion(self, action: Action) -> Callable[[], object]:
-        node, _, rest = action.what.partition(":")
-        interface, _, prefix = rest.partition(":")
-        address, slash, length = prefix.rpartition("/")
-        if not slash or not length.isdigit():
-            raise ScenarioError(f"{action}: expected {FAULTS[action.kind]}")
-        name = self._node(action, node)
 
-        def act() -> None:
-            try:
-                self.cluster.remove_address(name, interface, address, int(length))
-            except (OSError, ValueError, AssertionError):
-                self.verdicts.append(Verdict(str(action), False, f"{name} has no such address"))
-
-        return act
-
-    def _expectation(self, action: Action) -> Callable[[], object]:
-        name, _, instance = action.what.partition(":")
-        self._node(action, name)
-        known = [model.name for model in self.cluster.nodes[name].config.vrrp_instances]
-        if instance and instance not in known:
-            raise ScenarioError(f"{action}: {name} has no instance {instance!r}, only {', '.join(known)}")
-        wanted = action.kind.removeprefix("expect-").upper()
-        return lambda: self._judge(action, name, [instance] if instance else known, wanted)
-
-    def _judge(self, action: Action, name: str, instances: list[str], wanted: str) -> None:
-        found = []
-        for instance in instances:
-            state = self.cluster.nodes[name].states.get(instance, "-")
-            rivals = [
-                other.name
-                for other in self.cluster.nodes.values()
-                if wanted == "MASTER" and other.name != name and other.states.get(instance) == "MASTER"
-            ]
-            if state != wanted:
-                found.append(f"{instance} is {state}")
-            if rivals:
-                found.append(f"{instance} is also MASTER on {', '.join(rivals)}")
-        self.verdicts.append(Verdict(str(action), not found, "; ".join(found) or wanted))
+def _nanoseconds(seconds: str) -> int:
+    return int(Decimal(seconds) * SECOND)
