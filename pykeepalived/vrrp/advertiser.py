@@ -25,6 +25,7 @@ class Advertiser:
     __slots__ = (
         "_ah",
         "_config",
+        "_farewell",
         "_flows",
         "_plain",
         "_templates",
@@ -52,6 +53,7 @@ class Advertiser:
         self.source: Ip | None = None
         self._flows: list[Flow] = []
         self._templates: list[tuple[Flow, bytearray]] = []
+        self._farewell: list[tuple[Flow, bytearray]] = []
 
     @property
     def ready(self) -> bool:
@@ -83,6 +85,17 @@ class Advertiser:
     def build(self, priority: int) -> None:
         """Make the templates anew: the priority, the addresses, the source or the destinations have changed."""
         self._templates = [(flow, self._template(flow, priority)) for flow in self._flows]
+        self._farewell = []
+
+    def prepare_farewell(self) -> None:
+        """Make the templates of priority 0 now: whoever has to go has no time."""
+        if not self._farewell:
+            self._farewell = [(flow, self._template(flow, 0)) for flow in self._flows]
+
+    @property
+    def flows(self) -> list[Flow]:
+        """Where adverts go now."""
+        return self._flows
 
     def _template(self, flow: Flow, priority: int) -> bytearray:
         config = self._config
@@ -118,37 +131,41 @@ class Advertiser:
 
     def send(self, outbox: Outbox, wall: Wall) -> None:
         """Put one advert (a copy for each destination) into the batch."""
+        self._send(self._templates, outbox, wall)
+
+    def send_farewell(self, outbox: Outbox, wall: Wall) -> None:
+        """Put one advert of priority 0 into the batch."""
+        self.prepare_farewell()
+        self._send(self._farewell, outbox, wall)
+
+    def _send(self, templates: list[tuple[Flow, bytearray]], outbox: Outbox, wall: Wall) -> None:
         if self._v4:
             number = (self.identification + 1) & 0xFFFF or 1
             self.identification = number
             high, low = number >> 8, number & 0xFF
-            for _, template in self._templates:
+            for _, template in templates:
                 template[4] = high
                 template[5] = low
         if self._plain:
-            outbox.packets += [(flow, bytes(template)) for flow, template in self._templates]
+            outbox.packets += [(flow, bytes(template)) for flow, template in templates]
         elif self.signer is not None:
-            self._send_signed(self.signer, outbox, wall)
+            self._send_signed(self.signer, templates, outbox, wall)
         else:
-            self._send_ah(outbox)
+            self._send_ah(templates, outbox)
 
-    def send_priority(self, priority: int, usual: int, outbox: Outbox, wall: Wall) -> None:
-        """Send one advert with another priority than the usual one."""
-        self.build(priority)
-        self.send(outbox, wall)
-        self.build(usual)
-
-    def _send_signed(self, signer: HmacSigner, outbox: Outbox, wall: Wall) -> None:
-        if self.source is None or not self._templates:
+    def _send_signed(
+        self, signer: HmacSigner, templates: list[tuple[Flow, bytearray]], outbox: Outbox, wall: Wall
+    ) -> None:
+        if self.source is None or not templates:
             return
         start = packet.IPV4_HEADER_LENGTH if self._v4 else 0
-        message = self._templates[0][1][start:]
+        message = templates[0][1][start:]
         trailer = signer.trailer(self._config.family, self.source, message, wall())
-        outbox.packets += [(flow, bytes(template) + trailer) for flow, template in self._templates]
+        outbox.packets += [(flow, bytes(template) + trailer) for flow, template in templates]
 
-    def _send_ah(self, outbox: Outbox) -> None:
+    def _send_ah(self, templates: list[tuple[Flow, bytearray]], outbox: Outbox) -> None:
         sequence = self._ah.advance().to_bytes(4, "big")
-        for flow, template in self._templates:
+        for flow, template in templates:
             template[28:32] = sequence
             icv = ah_icv(self._config.auth_pass, template, unicast=self._config.unicast)
             outbox.packets.append((flow, bytes(template[:32] + icv + template[44:])))

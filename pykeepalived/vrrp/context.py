@@ -9,6 +9,7 @@ from pykeepalived.config.model.globals import GlobalDefs
 from pykeepalived.vrrp.announce import Announcer
 from pykeepalived.vrrp.machine import Machine
 from pykeepalived.vrrp.outbox import Outbox
+from pykeepalived.vrrp.pacing import Pacer
 from pykeepalived.vrrp.timers import Timers
 
 NANOSECONDS_PER_MICROSECOND = 1_000
@@ -30,6 +31,7 @@ class Context:
     wall: Callable[[], int]
     globals: GlobalDefs
     delay_until: int = 0
+    pacer: Pacer = field(default_factory=Pacer)
     unfinished: list[Callable[[], None]] = field(default_factory=list)
     interval_changed: Callable[[], None] = lambda: None
 

@@ -80,6 +80,13 @@ class SendAdverts:
     packets: list[tuple[Flow, bytes]]
 
 
+@dataclass(frozen=True, slots=True)
+class RehearseAdvert:
+    """An advert is likely to go this way in a moment: walk it as far as it can be done without sending anything."""
+
+    flow: Flow
+
+
 # kernel objects
 
 
@@ -293,6 +300,7 @@ class WatchTrackers:
 Effect = (
     OpenPool
     | SendAdverts
+    | RehearseAdvert
     | ChangeNetwork
     | SendFrames
     | ClosePool

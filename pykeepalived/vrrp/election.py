@@ -28,15 +28,24 @@ def down_timer(instance: Instance, now: int) -> None:
     if group is not None and not group.lets_go_master(instance):
         instance.timer.set(now + instance.down_ns)
         return
-    subject = str(instance.master_source or "")
-    if instance.resigned:
-        cause = Cause("master_resigned", subject, "priority 0 heard", instance.last_heard, instance.config.at)
-    else:
-        detail = "no advert in the master down time"
-        cause = Cause("advert_timeout", subject, detail, instance.last_heard, instance.config.at)
+    cause = _why_silent(instance)
     instance.become_master(Event.DOWN_TIMER, cause, now)
     if group is not None:
         group.member_became_master(instance, cause, now)
+
+
+def rehearse(instance: Instance) -> None:
+    """What `down_timer` works out, thrown away."""
+    _why_silent(instance)
+    follow(instance.state, Event.DOWN_TIMER)
+
+
+def _why_silent(instance: Instance) -> Cause:
+    subject = str(instance.master_source or "")
+    if instance.resigned:
+        return Cause("master_resigned", subject, "priority 0 heard", instance.last_heard, instance.config.at)
+    detail = "no advert in the master down time"
+    return Cause("advert_timeout", subject, detail, instance.last_heard, instance.config.at)
 
 
 # BACKUP
@@ -50,7 +59,7 @@ def hear_as_backup(instance: Instance, heard: Heard, now: int) -> None:
         _detail(instance, messages.BACKUP_ZERO % instance.name)
         instance.resigned = True
         instance.forget_repeat()
-        instance.timer.set(now + instance.skew_ns)
+        instance.timer.set(now + instance.skew_ns, rehearsed=True)
         return
     instance.resigned = False
     if instance.config.is_owner and instance.effective != OWNER:

@@ -43,7 +43,7 @@ class Instance:
 
     `want` is the state it would take if its group let it. `waiting` are scripts whose first result must be known
     before the first decision. `timer` is the master down timer of a BACKUP and the advert timer of a MASTER.
-    `resigned`: the last advert heard had priority 0.
+    `resigned`: the last advert heard had priority 0. `paced`: the phase of a MASTER's adverts has been chosen.
     """
 
     __slots__ = (
@@ -70,6 +70,7 @@ class Instance:
         "master_interval_us",
         "master_priority",
         "master_source",
+        "paced",
         "preempt_until",
         "previous",
         "receiver",
@@ -105,7 +106,7 @@ class Instance:
         self.receiver = Receiver(config, self.counters, self.ah, self._group4)
         self.advertiser = Advertiser(config, self.ah, self._group4)
         self.estate = Estate(config, context, interface, interface_of)
-        self.timer = Timer(context.timers, self._expired)
+        self.timer = Timer(context.timers, self._expired, self._rehearse)
         self.master_source: Ip | None = None
         self.master_priority = 0
         self.master_interval_us = config.advert_int_us
@@ -119,6 +120,7 @@ class Instance:
         self.repeats: dict[object, Instance] | None = None
         self.repeat_key: object = None
         self.resigned = False
+        self.paced = False
         self.down_ns = 0
         self.compute_down()
 
@@ -170,10 +172,21 @@ class Instance:
             follow(self.state, Event.ADVERT_TIMER)
             self.send_advert(now)
             following = due + self.interval_ns
+            if not self.paced:
+                self.paced = True
+                following -= self.context.pacer.shift(due, self.interval_ns)
             self.timer.set(following if following > now else now + self.interval_ns)
             self.rogue.advert_sent(now)
         else:
             election.down_timer(self, now)
+
+    def _rehearse(self, now: int) -> None:
+        """A master is about to be replaced: go through what the first advert takes, without effect. Code and data that
+        have rested for an interval cost several times their time otherwise. One instance does it for all."""
+        outbox = self.context.outbox
+        if self.state is State.BACKUP and self.advertiser.flows and outbox.rehearsed_batch != outbox.batch:
+            election.rehearse(self)
+            outbox.rehearse(self.advertiser.flows[0])
 
     # adverts
 
@@ -197,7 +210,7 @@ class Instance:
         if not self.advertiser.ready:
             return
         for _ in range(times):
-            self.advertiser.send_priority(0, self.effective, self.context.outbox, self.context.wall)
+            self.advertiser.send_farewell(self.context.outbox, self.context.wall)
             self.counters.advert_sent += 1
         self.counters.pri_zero_sent += 1
         self.last_sent = now
@@ -271,6 +284,7 @@ class Instance:
         self.ah.become_master()
         self.preempt_until = None
         self.resigned = False
+        self.paced = False
         self.set_master_interval(self.config.advert_int_us)
         self.send_advert(now)
         self.timer.set(now + self.interval_ns)
@@ -279,6 +293,7 @@ class Instance:
     def _complete_master(self, cause: Cause, now: int) -> None:
         self._log_state(messages.ENTERING, "MASTER", cause)
         self.counters.become_master += 1
+        self.advertiser.prepare_farewell()
         self.rogue.became_master()
         self.estate.take(now)
         self._notify("MASTER", cause)

@@ -13,6 +13,7 @@ from pykeepalived.vrrp.effects import (
     OpenPool,
     Operation,
     Pool,
+    RehearseAdvert,
     SendAdverts,
     SendFrames,
     WriteLog,
@@ -23,11 +24,12 @@ class Outbox:
     """Collects effects; see effects.py for the phases. `batch` counts the drains, so that whoever put something in can
     tell whether it is still waiting there. `detail` is the number of -D options: lines nobody reads are not made."""
 
-    __slots__ = ("_later", "_operations", "_pools", "batch", "detail", "frames", "packets")
+    __slots__ = ("_later", "_operations", "_pools", "batch", "detail", "frames", "packets", "rehearsed_batch")
 
     def __init__(self, detail: int = 0) -> None:
         self.detail = detail
         self.batch = 0
+        self.rehearsed_batch = -1
         self.packets: list[tuple[Flow, bytes]] = []
         self.frames: list[Frame] = []
         self._pools: list[Pool] = []
@@ -47,6 +49,11 @@ class Outbox:
     def log(self, text: str, *, detail: int = 0, priority: Priority = Priority.INFO, **fields: str) -> None:
         if detail <= self.detail:
             self._later.append(WriteLog(LogLine(text, priority, detail, fields)))
+
+    def rehearse(self, flow: Flow) -> None:
+        """An advert may go this way in a moment."""
+        self.rehearsed_batch = self.batch
+        self._later.append(RehearseAdvert(flow))
 
     def drain_adverts(self) -> list[Effect]:
         """The first phases alone: sockets and adverts."""

@@ -73,6 +73,9 @@ class Router:
         self._context.finish()
         self._thaw(now)
         match message:
+            case inputs.Stop(release):
+                self._stopped = True
+                self._assembly.stop(now, release=release)
             case inputs.InterfaceChanged(interface):
                 self._machine.update(interface, now)
             case inputs.InterfaceRemoved(name):
@@ -116,9 +119,6 @@ class Router:
                     bfd.receive(up, sent_ns, now)
             case inputs.Reload(config, view):
                 self._assembly.reload(config, view, now)
-            case inputs.Stop(release):
-                self._stopped = True
-                self._assembly.stop(now, release=release)
             case inputs.SendGarp(name):
                 self._send_garp(name, now)
             case inputs.ClearCounters():

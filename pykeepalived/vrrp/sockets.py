@@ -230,7 +230,13 @@ class AdvertSockets:
             else:
                 sockets.send.sendto(data, sockets.flags, way.address)
         except OSError as error:
-            self._tell(flow, data, error.errno or 0)
+            if data:
+                self._tell(flow, data, error.errno or 0)
+
+    def rehearse(self, flow: Flow) -> None:
+        """Do all that sending takes, but with a packet too short for the kernel to send: it looks up the route, then
+        refuses (raw(7), EINVAL)."""
+        self._send_one(flow, b"")
 
     def _find_way(self, flow: Flow) -> _Way | None:
         sockets = self._open.get(flow.pool)

@@ -6,10 +6,13 @@ Times are monotonic nanoseconds given from outside; nothing here looks at a cloc
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heappop, heappush, heapreplace
+from heapq import heappop, heappush
 
 Action = Callable[[int, int], None]
 """Called with (now, due): due is the moment the timer was set to, now is when it was noticed."""
+
+REHEARSAL_NS = 500_000
+"""How long before its moment a timer that may rehearse does so."""
 
 
 class Timer:
@@ -17,22 +20,39 @@ class Timer:
 
     `when` may be assigned directly, but only to a later moment of a running timer: its heap entry stays where it is
     and is pushed back when it comes up early.
+
+    `rehearse` is called with `now` a little ahead of a moment that was moved there, or set with `rehearsed`: time to
+    bring code and data into the processor's caches. It must not touch timers.
     """
 
-    __slots__ = ("_armed", "_timers", "action", "when")
+    __slots__ = ("_armed", "_rehearse", "_timers", "action", "when")
 
-    def __init__(self, timers: Timers, action: Action) -> None:
+    def __init__(self, timers: Timers, action: Action, rehearse: Callable[[int], object] | None = None) -> None:
         self._timers = timers
         self._armed: int | None = None
+        self._rehearse = rehearse
         self.action = action
         self.when: int | None = None
 
-    def set(self, when: int) -> None:
+    def set(self, when: int, *, rehearsed: bool = False) -> None:
         """Run at `when`, earlier or later than before."""
         self.when = when
-        if self._armed is None or when < self._armed:
-            self._armed = when
-            heappush(self._timers.heap, (when, self._timers.next_number(), self))
+        moment = when - REHEARSAL_NS if rehearsed else when
+        if self._armed is None or moment < self._armed:
+            self._arm(moment)
+
+    def _arm(self, moment: int) -> None:
+        self._armed = moment
+        heappush(self._timers.heap, (moment, self._timers.next_number(), self))
+
+    def _push_back(self, when: int, now: int) -> None:
+        """The entry came up early: wait for the moment, or for the one to rehearse it."""
+        if self._rehearse is not None and when > now:
+            if when - REHEARSAL_NS > now:
+                when -= REHEARSAL_NS
+            else:
+                self._rehearse(now)
+        self._arm(when)
 
     def cancel(self) -> None:
         self.when = None
@@ -81,8 +101,8 @@ class Timers:
                 heappop(heap)
                 timer._armed = None
             elif when > armed:
-                timer._armed = when
-                heapreplace(heap, (when, self.next_number(), timer))
+                heappop(heap)
+                timer._push_back(when, now)
             else:
                 heappop(heap)
                 timer._armed = None

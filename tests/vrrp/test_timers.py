@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pykeepalived.vrrp.timers import Timer, Timers
+from pykeepalived.vrrp.timers import REHEARSAL_NS, Timer, Timers
 
 
 def test_moving_later_leaves_the_heap_alone() -> None:
@@ -108,3 +108,40 @@ def test_like_a_plain_list(steps: list[tuple[str, int, int]]) -> None:
     assert sorted(fired) == sorted(expected)
     assert [due for due, _ in fired] == [due for due, _ in expected]
     assert timers.exact_deadline() == min(plain.values(), default=None)
+
+
+def test_rehearses_a_little_ahead_of_a_moment_that_was_moved() -> None:
+    timers = Timers()
+    told: list[tuple[str, int]] = []
+    timer = Timer(timers, lambda now, due: told.append(("run", now)), lambda now: told.append(("rehearse", now)))
+    timer.set(10_000_000)
+    timer.when = 50_000_000
+    timers.run(10_000_000)
+    assert timers.deadline() == 50_000_000 - REHEARSAL_NS
+    timer.when = 90_000_000
+    timers.run(49_500_000)
+    assert told == [], "heard again meanwhile"
+    assert timers.deadline() == 90_000_000 - REHEARSAL_NS
+    timers.run(89_600_000)
+    assert told == [("rehearse", 89_600_000)]
+    assert timers.deadline() == 90_000_000
+    timers.run(90_000_000)
+    assert told == [("rehearse", 89_600_000), ("run", 90_000_000)]
+    assert timers.deadline() is None
+
+
+def test_no_rehearsal_for_what_is_late_or_was_not_asked_for() -> None:
+    timers = Timers()
+    told: list[str] = []
+    timer = Timer(timers, lambda now, due: told.append(f"run {due}"), lambda now: told.append("rehearse"))
+    timer.set(10_000_000)
+    timers.run(10_000_000)
+    timer.set(20_000_000, rehearsed=True)
+    assert timers.deadline() == 20_000_000 - REHEARSAL_NS
+    timers.run(25_000_000)
+    assert told == ["run 10000000", "run 20000000"]
+    timer.set(40_000_000, rehearsed=True)
+    timers.run(39_500_000)
+    assert told[2:] == ["rehearse"]
+    timers.run(40_000_000)
+    assert told[2:] == ["rehearse", "run 40000000"]

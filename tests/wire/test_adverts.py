@@ -82,7 +82,7 @@ def test_every_advert_of_the_recording_is_ours(name: str, host: str) -> None:
             instance.ah.value = int.from_bytes(payload[28:32], "big") - 1
         start = (44 if instance.uses_ah else 20) if v4 else 40
         if payload[start + 2] == 0:
-            advertiser.send_priority(0, instance.effective, router._outbox, clock)
+            advertiser.send_farewell(router._outbox, clock)
         else:
             advertiser.send(router._outbox, clock)
         (sent,) = [effect for effect in router.drain() if isinstance(effect, fx.SendAdverts)]
