@@ -6,14 +6,13 @@ take milliseconds.
 
 from __future__ import annotations
 
+import ctypes
+import os
 import select
 import time
 from typing import Protocol
 
-EXACT_BELOW_NS = 100_000_000
-"""Sleeps shorter than this are exact (two system calls); longer ones are rounded up to a millisecond (one call)."""
-
-_FD_SETSIZE = 1024
+_CLOCK_MONOTONIC, _TFD_NONBLOCK, _TFD_CLOEXEC, _TFD_TIMER_ABSTIME = 1, os.O_NONBLOCK, os.O_CLOEXEC, 1
 
 
 class Clock(Protocol):
@@ -24,23 +23,56 @@ class Clock(Protocol):
     def wait(self, epoll: select.epoll, deadline: int | None) -> list[tuple[int, int]]:
         """Sleep until a descriptor of `epoll` is ready or `deadline` has come; return the epoll events, if any."""
 
+    def close(self) -> None:
+        """Give back descriptors."""
+
+
+class _Itimerspec(ctypes.Structure):
+    _fields_ = (("interval", ctypes.c_int64 * 2), ("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
 
 class MonotonicClock:
-    """CLOCK_MONOTONIC. Timers wake within the kernel's timer slack (see scheduling.exact_timers)."""
+    """CLOCK_MONOTONIC. Sleeps end at the nanosecond asked for, as far as the kernel gets to it.
+
+    epoll itself counts milliseconds, so the deadline is a descriptor too (timerfd_create(2)), set when the deadline is
+    another one than before and reported by its edge, so that it need not be read. A sleep is then one system call.
+    Serves one epoll. Raises OSError when it can have no descriptor.
+    """
 
     now = staticmethod(time.monotonic_ns)
+
+    def __init__(self) -> None:
+        library = ctypes.CDLL(None, use_errno=True)
+        self._set = library.timerfd_settime
+        self._set.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+        self._fd: int = library.timerfd_create(_CLOCK_MONOTONIC, _TFD_NONBLOCK | _TFD_CLOEXEC)
+        if self._fd < 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+        self._spec = _Itimerspec()
+        self._place = ctypes.addressof(self._spec)
+        self._armed = 0
+        self._watched = False
 
     def wait(self, epoll: select.epoll, deadline: int | None) -> list[tuple[int, int]]:
         if deadline is None:
             return epoll.poll()
-        remaining = deadline - time.monotonic_ns()
-        if remaining <= 0:
+        if deadline <= time.monotonic_ns():
             return epoll.poll(0)
-        if remaining >= EXACT_BELOW_NS or epoll.fileno() >= _FD_SETSIZE:
-            # epoll waits whole milliseconds, rounded up: wake early and let the exact sleep below do the rest.
-            return epoll.poll(max(remaining - 1_000_000, 1_000_000) / 1e9)
-        ready, _, _ = select.select((epoll,), (), (), remaining / 1e9)
-        return epoll.poll(0) if ready else []
+        if deadline != self._armed:
+            self._arm(epoll, deadline)
+        return epoll.poll()
+
+    def _arm(self, epoll: select.epoll, deadline: int) -> None:
+        if not self._watched:
+            epoll.register(self._fd, select.EPOLLIN | select.EPOLLET)
+            self._watched = True
+        self._armed = deadline
+        self._spec.seconds, self._spec.nanoseconds = divmod(deadline, 1_000_000_000)
+        self._set(self._fd, _TFD_TIMER_ABSTIME, self._place, None)
+
+    def close(self) -> None:
+        os.close(self._fd)
 
 
 class VirtualClock:
@@ -64,3 +96,6 @@ class VirtualClock:
             raise RuntimeError("virtual time cannot pass: nothing is due and no descriptor is ready")
         self._now = max(self._now, deadline)
         return []
+
+    def close(self) -> None:
+        """There is nothing to give back."""

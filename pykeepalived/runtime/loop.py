@@ -287,6 +287,7 @@ class Loop:
                 os.close(fd)
             self._signal_pipe = None
         self._epoll.close()
+        self._clock.close()
 
 
 def _number(fd: Descriptor) -> int:
