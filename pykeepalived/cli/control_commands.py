@@ -202,6 +202,13 @@ def _status(view: View) -> Iterable[str]:
                 name = f"{indent}{one['name']}"
                 lines.append((name, one["state"], _duration(one["for_s"]), one["weight"], one["why"]))
         yield from table(("SERVER", "STATE", "FOR", "WEIGHT", "WHY"), lines)
+    workers = view.get("checker", {}).get("workers", [])
+    if workers:
+        yield ""
+        yield from table(
+            ("CHECK WORKER", "CHECKERS", "RESTARTS"),
+            [(w["pid"] or "(starting)", w["checkers"], w["restarts"]) for w in workers],
+        )
     sessions = view.get("bfd", {}).get("sessions", [])
     if sessions:
         yield ""

@@ -104,7 +104,7 @@ class CheckerProcess:
         seed = config.globals.random_seed
         self._random = random.Random(seed)
         self._core = IpvsCore(config, self._random.randrange)
-        self._workers = Workers(loop, self._log, self._fork_worker, self._feed, self._random.randrange)
+        self._workers = Workers(loop, self._log, self._fork_worker, self._feed_all, self._random.randrange)
         self._do: dict[type, Callable[[Any], object]] = {
             LogLine: self._write,
             effects.Operate: self._operate,
@@ -200,9 +200,12 @@ class CheckerProcess:
         self._settle()
 
     def _feed(self, message: effects.Message) -> None:
-        self._core.receive(message, self._loop.now())
-        if not self._settling:
-            self._settle()
+        self._feed_all((message,))
+
+    def _feed_all(self, messages: Sequence[effects.Message]) -> None:
+        for message in messages:
+            self._core.receive(message, self._loop.now())
+        self._settle()
 
     def _settle(self) -> None:
         """Perform what the core wants until it wants nothing more, then sleep until its deadline."""
@@ -470,6 +473,7 @@ class CheckerProcess:
 
     def _snapshot(self) -> IpvsSnapshot:
         taken = Taken(time.monotonic_ns(), time.time_ns())
+        workers = self._workers
         return replace(
             snapshot(self._core),
             taken=taken,
@@ -477,7 +481,8 @@ class CheckerProcess:
             generation=self._service.generation,
             ipvs_version=self._version,
             log_dropped=self._log.dropped,
-            workers=self._workers.snapshots(),
+            workers=workers.snapshots(),
+            process={"check_workers": len(workers), "check_worker_restarts_total": workers.restarts},
         )
 
 

@@ -61,7 +61,7 @@ class Workers:
         loop: Loop,
         log: Log,
         fork: ForkWorker,
-        feed: Callable[[Message], object],
+        feed: Callable[[Sequence[Message]], object],
         random_below: Callable[[int], int],
     ) -> None:
         self._loop = loop
@@ -75,6 +75,11 @@ class Workers:
         """Processes not reaped yet, and whether their end is our doing."""
         self._number = 0
         self._heart = loop.idle_timer(self._beat)
+        self.restarts = 0
+        """Of all workers since the start."""
+
+    def __len__(self) -> int:
+        return len(self._posts)
 
     def snapshots(self) -> tuple[CheckWorkerSnapshot, ...]:
         return tuple(
@@ -153,6 +158,7 @@ class Workers:
         if post.channel is None:
             return
         post.deaths += 1
+        self.restarts += 1
         self._log.alert(f"Check worker process({post.pid}) died: Respawning")
         self._start_again(post)
 
@@ -188,6 +194,7 @@ class Workers:
     # messages
 
     def _receive(self, post: _Post, messages: list[Any]) -> None:
+        heard: list[Message] = []
         for message in messages:
             match message:
                 case Pong():
@@ -195,12 +202,13 @@ class Workers:
                 case LogLine():
                     self._log.write(message)
                 case Figures(number, first, values, last):
-                    self._feed(CheckFigures(post.shard[first : first + len(values)], values))
+                    heard.append(CheckFigures(post.shard[first : first + len(values)], values))
                     if last:
                         post.answered = number
                 case list():
-                    for number, conclusion, figures in message:
-                        self._feed(CheckReported(post.shard[number], conclusion, figures))
+                    heard += [CheckReported(post.shard[number], *report) for number, *report in message]
+        if heard:
+            self._feed(heard)
 
     def correct(self, check: CheckState[Any]) -> None:
         """Tell the worker that runs it how things are; one that is still to start will see it."""

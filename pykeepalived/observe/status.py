@@ -48,7 +48,11 @@ def status_view(snapshots: Iterable[Snapshot]) -> View:
             }
         elif isinstance(snapshot, IpvsSnapshot):
             servers = [_virtual_server(server, snapshot.taken) for server in snapshot.virtual_servers]
-            view["checker"] = {"virtual_servers": servers, "ipvs": snapshot.ipvs_version}
+            workers = [
+                {"pid": worker.pid, "checkers": worker.checkers, "restarts": worker.restarts}
+                for worker in snapshot.workers
+            ]
+            view["checker"] = {"virtual_servers": servers, "ipvs": snapshot.ipvs_version, "workers": workers}
         else:
             view["bfd"] = {"sessions": [_session(session, snapshot.taken) for session in snapshot.sessions]}
     return view

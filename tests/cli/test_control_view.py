@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
 from pykeepalived.cli import control_commands
 from pykeepalived.cli.control_commands import table
+from pykeepalived.observe.snapshot import CheckWorkerSnapshot
 from pykeepalived.observe.status import status_view, why_view
 from tests.observe.test_status import BFD, IPVS, VRRP
 
@@ -35,6 +37,15 @@ def test_status(monkeypatch):
     assert ["[192.0.2.9]:tcp:80", "up", "10m0s", "1"] in rows
     assert "  [192.0.2.11]:tcp:80" in "\n".join(lines)
     assert ["b1", "Up", "1.0s", "Down", "No", "Diagnostic"] in rows
+
+
+def test_status_shows_check_workers(monkeypatch):
+    workers = (CheckWorkerSnapshot(pid=4711, checkers=612, restarts=1), CheckWorkerSnapshot(pid=0, checkers=598))
+    head = {"product": "P", "pid": 1, "phase": "running", "uptime_s": 1.0, "processes": [], "last_reload": ""}
+    _, lines = show(monkeypatch, "status", head | status_view([replace(IPVS, workers=workers)]))
+    assert lines[-3:] == ["CHECK WORKER  CHECKERS  RESTARTS", "4711          612       1", "(starting)    598       0"]
+    _, lines = show(monkeypatch, "status", head | status_view([IPVS]))
+    assert not [line for line in lines if "WORKER" in line]
 
 
 def test_why(monkeypatch):

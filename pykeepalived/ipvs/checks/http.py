@@ -150,7 +150,7 @@ class HttpState(CheckState[HttpCheck]):
     """
 
     __slots__ = ("_exchange", "_mismatches", "_places", "failed_url", "index")
-    reported = (*CheckState.reported, "failed_url")
+    reported = (*CheckState.reported, "failed_url", "index", "_mismatches")
 
     def __init__(self, model: HttpCheck, real: Any, real_name: str, virtual_name: str) -> None:
         super().__init__(model, real, real_name, virtual_name)
