@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pykeepalived.bfd.sieve import Guests
 from pykeepalived.bfd.table import State
 from pykeepalived.config.model.bfd import BfdInstance
 from pykeepalived.config.model.values import Ip
@@ -116,6 +117,13 @@ class DrainSockets:
 
 
 @dataclass(frozen=True, slots=True)
+class Admit:
+    """Let only datagrams of these guests into the listening sockets; None = everything again."""
+
+    guests: Guests | None
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """Give the event to these children, as far as they run."""
 
@@ -141,4 +149,4 @@ class StateChanged:
     overdue_us: int = 0
 
 
-Effect = SendPacket | OpenTransmitter | CloseTransmitter | DrainSockets | Tell | StateChanged | LogLine
+Effect = SendPacket | OpenTransmitter | CloseTransmitter | DrainSockets | Admit | Tell | StateChanged | LogLine

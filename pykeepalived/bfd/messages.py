@@ -114,5 +114,12 @@ def not_logged(count: int) -> list[LogLine]:
     return [_discard(f"Discarding of {count} more packets was not logged")]
 
 
+def flooded(window_ns: int, duration_ns: int) -> list[LogLine]:
+    """Unusable packets come faster than they should be looked at."""
+    window, seconds = window_ns // 1_000_000, duration_ns // 1_000_000_000
+    text = f"Too many packets discarded in {window} ms - for {seconds} s the kernel drops what is of no session"
+    return [LogLine(text, Priority.WARNING)]
+
+
 def _discard(text: str) -> LogLine:
     return LogLine(text, Priority.ERROR, DETAILED)

@@ -14,6 +14,7 @@ from typing import Any, assert_never
 
 from pykeepalived.bfd import messages
 from pykeepalived.bfd.effects import (
+    Admit,
     CloseTransmitter,
     DrainSockets,
     Effect,
@@ -32,6 +33,7 @@ from pykeepalived.bfd.effects import (
 )
 from pykeepalived.bfd.recording import Recorder
 from pykeepalived.bfd.session import OPEN_RETRY_NS
+from pykeepalived.bfd.sieve import Guests
 from pykeepalived.bfd.sockets import Receiver, SocketError, Transmitter
 from pykeepalived.bfd.speaker import Speaker
 from pykeepalived.bfd.view import session_snapshots
@@ -51,6 +53,12 @@ from pykeepalived.runtime.messages import BfdEvent, ChildKind, Dump
 READ_AT_ONCE = 64
 """Datagrams read before timers get their turn. With fewer sessions only as many as there are: the system call that
 finds the socket empty costs more than coming back for a rare second datagram."""
+
+QUIET_EVERY_NS = 1_000_000
+"""The quiet sockets are read once in so long, when the process is awake to send."""
+
+CALM_NS = 1_000_000_000
+"""How long all sessions must be settled until nobody wakes up for the quiet sockets any more."""
 
 READ_BEFORE_GIVING_UP = 1024
 """Datagrams read before a session is declared lost: more than all neighbors send during a stall that they survive."""
@@ -76,15 +84,19 @@ class BfdProcess:
         self._random = Random(context.config.globals.random_seed)
         self._receivers: dict[bool, Receiver] = {}
         self._transmitters: dict[str, Transmitter] = {}
+        self._dropped = 0
         self._pipes = {kind: BfdPipeWriter(fd, loop) for kind, fd in context.bfd_out.items()}
         self._lines: list[LogLine | StateChanged] = []
         self._timer = loop.idle_timer(self._tick)
+        self._calm = loop.idle_timer(self._leave_quiet)
+        self._watching_quiet = False
+        self._quiet_read = 0
         self._retry = loop.idle_timer(self._open_missing)
         self._config = context.config
         self._generation = context.generation
         self._dumps = DumpWriter(context.log)
         self._service = ChildService(context, loop, self)
-        began = loop.now()
+        began = self._latest = loop.now()
         self._recorder = Recorder(context.config.bfd_instances, began, loop.now, self._random)
         self._records = RecordWriter(context.log, self._recorder.text, "bfd")
         self._service.on_internal_error = self._records.write_once
@@ -108,21 +120,59 @@ class BfdProcess:
 
     def _read(self, receiver: Receiver) -> None:
         begin = self._loop.now()
-        receiver.read(self._hear, self._loop.now, min(READ_AT_ONCE, len(self.speaker.sessions) or 1))
+        receiver.read_quiet(self._hear, self._latest, READ_AT_ONCE)
+        receiver.read(self._hear, self._latest, min(READ_AT_ONCE, len(self.speaker.sessions) or 1))
+        self._heard(begin)
+
+    def _read_quiet(self, receiver: Receiver) -> None:
+        begin = self._loop.now()
+        receiver.read_quiet(self._hear, self._latest, min(READ_AT_ONCE, len(self.speaker.sessions) or 1))
+        self._heard(begin)
+
+    def _heard(self, begin: int) -> None:
+        self._latest = self._loop.now()
         self._perform()
+        self._watch_quiet()
         self._service.rest.after(begin)
+
+    def _watch_quiet(self) -> None:
+        """Wake up for every packet as long as any may matter at once."""
+        if self._watching_quiet or self.speaker.settled:
+            return
+        self._watching_quiet = True
+        for receiver in self._receivers.values():
+            if receiver.quiet_fileno() >= 0:
+                self._loop.add_reader(receiver.quiet_fileno(), partial(self._read_quiet, receiver))
+        self._calm.move(self._loop.now() + CALM_NS)
+
+    def _leave_quiet(self) -> None:
+        """Packets that only say "still up" are read when one of ours is sent, once all sessions are settled."""
+        if not self.speaker.settled:
+            self._calm.move(self._loop.now() + CALM_NS)
+            return
+        self._watching_quiet = False
+        for receiver in self._receivers.values():
+            self._loop.remove_reader(receiver.quiet_fileno())
 
     def _reap(self) -> None:
         self._dumps.reap()
         self._records.reap()
 
     def _receive(self, message: Input, now: int | None = None) -> None:
-        now = self._loop.now() if now is None else now
+        now = self._latest = self._loop.now() if now is None else now
         self._recorder.message(message, now)
         self.speaker.receive(message, now)
 
     def _tick(self) -> None:
         now = self._loop.now()
+        if not self._watching_quiet and now - self._quiet_read >= QUIET_EVERY_NS:
+            begin = self._quiet_read = now
+            for receiver in self._receivers.values():
+                if not receiver.read_quiet(self._hear, self._latest, READ_AT_ONCE):
+                    self._quiet_read = 0
+            self._service.rest.after(begin)
+            now = self._loop.now()
+        self._latest = now
         self._recorder.tick(now)
         self.speaker.tick(now)
         self._perform()
@@ -155,12 +205,15 @@ class BfdProcess:
             case LogLine() | StateChanged():
                 if isinstance(effect, StateChanged):
                     self._recorder.shown(effect)
+                    self._watch_quiet()
                 self._lines.append(effect)
             case Tell(event, receivers):
                 for kind in receivers:
                     self._tell(kind, event)
             case DrainSockets():
                 self._drain_sockets()
+            case Admit(guests):
+                self._admit(guests)
             case OpenTransmitter(instance):
                 self._open_transmitter(instance)
             case CloseTransmitter(name):
@@ -196,9 +249,17 @@ class BfdProcess:
     def _drain_sockets(self) -> None:
         for receiver in self._receivers.values():
             begin = self._loop.now()
-            receiver.read(self._hear, self._loop.now, READ_BEFORE_GIVING_UP)
+            receiver.read_quiet(self._hear, self._latest, READ_BEFORE_GIVING_UP)
+            receiver.read(self._hear, self._latest, READ_BEFORE_GIVING_UP)
             self._service.rest.after(begin)
         self._receive(SocketsDrained())
+
+    def _admit(self, guests: Guests | None) -> None:
+        for receiver in self._receivers.values():
+            try:
+                receiver.admit(guests)
+            except OSError as error:
+                self._log.error(f"Unable to filter packets in the kernel - {error.strerror}")
 
     # sockets
 
@@ -220,8 +281,7 @@ class BfdProcess:
         """Have a listening socket for each kind of session there is, and none for others. Failures are tried again."""
         wanted = {instance.multihop for instance in self._config.bfd_instances}
         for multihop in [known for known in self._receivers if known not in wanted]:
-            self._loop.remove_reader(self._receivers[multihop])
-            self._receivers.pop(multihop).close()
+            self._close_receiver(self._receivers.pop(multihop))
         for multihop in sorted(wanted - self._receivers.keys()):
             try:
                 receiver = Receiver(multihop)
@@ -232,6 +292,14 @@ class BfdProcess:
             else:
                 self._receivers[multihop] = receiver
                 self._loop.add_reader(receiver, partial(self._read, receiver))
+                self._watching_quiet = False
+        self._watch_quiet()
+
+    def _close_receiver(self, receiver: Receiver) -> None:
+        self._loop.remove_reader(receiver)
+        self._loop.remove_reader(receiver.quiet_fileno())
+        self._dropped += receiver.dropped()
+        receiver.close()
 
     # what the parent and the operator want
 
@@ -243,6 +311,7 @@ class BfdProcess:
         self._open_missing()
         self._receive(Reconfigure(config.bfd_instances), started)
         self._perform()
+        self._watch_quiet()
         self._log.info(f"Reload finished in {(self._loop.now() - started) // 1000} usec")
         return _changes(before, {instance.name: instance for instance in config.bfd_instances})
 
@@ -250,9 +319,9 @@ class BfdProcess:
         """Leave without a word to the neighbors: they take over what depends on us when their detection time ends."""
         self._timer.cancel()
         self._retry.cancel()
+        self._calm.cancel()
         for receiver in self._receivers.values():
-            self._loop.remove_reader(receiver)
-            receiver.close()
+            self._close_receiver(receiver)
         self._receivers.clear()
         for name in list(self._transmitters):
             self._close_transmitter(name)
@@ -305,6 +374,8 @@ class BfdProcess:
             process={
                 **{f"bfd_discarded_{discard}_total": count for discard, count in self.speaker.discards.items()},
                 "bfd_events_delayed_total": sum(pipe.delayed for pipe in self._pipes.values()),
+                "bfd_dropped_by_kernel_total": self._dropped
+                + sum(receiver.dropped() for receiver in self._receivers.values()),
                 "bfd_socket_errors_total": sum(receiver.errors for receiver in self._receivers.values()),
                 "loop_lateness_max_ns": self._loop.lateness_ns,
             },

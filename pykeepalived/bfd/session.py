@@ -30,8 +30,12 @@ CHECK_LEAD_NS = 500_000
 CHECK_FRESH_NS = 2_000_000
 """A look into the sockets that is older tells nothing: the process may have been stalled since."""
 
-# RFC 5880 6.8.7: a random reduction of at least 10 % (with a multiplier of 1) and at most 25 %
-_SHORTEST, _SPREAD = 0.75, 0.15
+# RFC 5880 6.8.7: a random reduction of at least 10 % (with a multiplier of 1) and at most 25 %. A packet is due after
+# 80 to 90 % of the interval and leaves up to 5 % sooner if the process is awake anyway.
+_SHORTEST, _EARLY, _SPREAD = 0.75, 0.05, 0.10
+
+MOST_UNREAD = 2
+"""Packets of a neighbor that may wait to be read until the next packet of ours is due."""
 
 
 class Host(Protocol):
@@ -81,6 +85,7 @@ class Session:
         "counters",
         "detect_ns",
         "detect_us",
+        "early_ns",
         "expire_at",
         "finaling",
         "last_seen",
@@ -113,6 +118,7 @@ class Session:
         self._frame: SendPacket | None = None
         self._held: ControlPacket | None = None
         self._paced_us = 0
+        self.early_ns = 0
         self.config = config
         self.counters = SessionCounters()
         self.state = State.DOWN
@@ -154,11 +160,15 @@ class Session:
         """The earliest running timer."""
         earliest = self.send_at
         expiry = self.expire_at
-        if expiry is not None and expiry != self.checked_for:
-            expiry -= CHECK_LEAD_NS
-        for other in (expiry, self.reset_at, self.open_at):
-            if other is not None and (earliest is None or other < earliest):
-                earliest = other
+        if expiry is not None:
+            if expiry != self.checked_for:
+                expiry -= CHECK_LEAD_NS
+            if earliest is None or expiry < earliest:
+                earliest = expiry
+        if self.reset_at is not None and (earliest is None or self.reset_at < earliest):
+            earliest = self.reset_at
+        if self.open_at is not None and (earliest is None or self.open_at < earliest):
+            earliest = self.open_at
         return earliest
 
     def tick(self, now: int) -> None:
@@ -171,13 +181,28 @@ class Session:
             if not self.wants_check(now):
                 self.expire(now)
             return
-        if self.send_at is not None and now >= self.send_at:
+        if self.send_at is not None and now >= self.send_at - self.early_ns:
             # no drift, but never sooner after the last packet than the jitter allows
             due = self.send_at
             self._send()
-            shortest = int(self.tx_us * NANOSECONDS_PER_MICROSECOND * _SHORTEST)
-            self.send_at = max(due + self._jittered(), now + shortest)
-            self._paced_us = self.tx_us
+            self._next_packet(min(due, now))
+            self.send_at = max(self.send_at, now + int(self.tx_us * NANOSECONDS_PER_MICROSECOND * _SHORTEST))
+
+    def is_due(self, now: int) -> bool:
+        """Whether `tick` has anything to do: a packet may leave a little sooner than at the deadline."""
+        due = self.deadline()
+        if due is None:
+            return False
+        return due <= now or (self.send_at is not None and self.send_at - self.early_ns <= now)
+
+    @property
+    def settled(self) -> bool:
+        """Whether packets that say "still up" may wait until the next packet of ours: they change nothing but
+        `expire_at`."""
+        if self.state is State.UP:
+            often = self.tx_us <= MOST_UNREAD * self.remote_tx_us
+            return self.repeat is not None and self.send_at is not None and often
+        return self.state is not State.INIT
 
     def wants_check(self, now: int) -> bool:
         """Whether the sockets must be read before this session may be given up."""
@@ -210,8 +235,8 @@ class Session:
         if held is not None:
             self.hear(held, now)
         if self._may_send() and self.send_at is None:
+            self._next_packet(now)
             self.send_at = now
-            self._paced_us = self.tx_us
 
     def socket_failed(self, reason: str, now: int) -> bool:
         """Go to AdminDown and try again later. Returns whether a packet was waiting, which is discarded."""
@@ -297,9 +322,6 @@ class Session:
         self.detect_us = self.remote_multiplier * self.remote_tx_us
         self.detect_ns = self.detect_us * NANOSECONDS_PER_MICROSECOND
 
-    def _jittered(self) -> int:
-        return int(self.tx_us * NANOSECONDS_PER_MICROSECOND * (_SHORTEST + _SPREAD * self._host.random()))
-
     def _may_send(self) -> bool:
         """Whether periodic packets are allowed (RFC 5880 6.8.7)."""
         if not self.ready or self.state is State.ADMIN_DOWN:
@@ -322,8 +344,11 @@ class Session:
             self._next_packet(now)
             self.send_at = min(self.send_at, later)
 
-    def _next_packet(self, now: int) -> None:
-        self.send_at = now + self._jittered()
+    def _next_packet(self, after: int) -> None:
+        """The next packet follows one that left, or was due, at this moment."""
+        interval = self.tx_us * NANOSECONDS_PER_MICROSECOND
+        self.send_at = after + int(interval * (_SHORTEST + _EARLY + _SPREAD * self._host.random()))
+        self.early_ns = int(interval * _EARLY)
         self._paced_us = self.tx_us
 
     def _forget_neighbor(self, now: int) -> None:

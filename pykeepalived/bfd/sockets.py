@@ -1,17 +1,21 @@
-"""The sockets of the BFD process: two that listen, one a session that sends. Bytes in, bytes out; decides nothing.
+"""The sockets of the BFD process: those that listen, one a session that sends. Bytes in, bytes out; decides nothing.
 
 Ports, TTL and addresses: RFC 5881 sections 4 and 5, RFC 5883 section 5.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import errno
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
+from pykeepalived.bfd.sieve import Guests, Instruction, guard_program, pack, sort_program
 from pykeepalived.config.model.bfd import BfdInstance
 from pykeepalived.config.model.values import Ip
 
@@ -23,7 +27,8 @@ _KERNEL_LAST_PORT = 60999
 _PORT_RANGE_FILE = "/proc/sys/net/ipv4/ip_local_port_range"
 
 RECEIVE_BUFFER_BYTES = 1 << 20
-_SO_RCVBUFFORCE = 33
+_SO_ATTACH_FILTER, _SO_DETACH_FILTER, _SO_RCVBUFFORCE, _SO_TIMESTAMPNS = 26, 27, 33, 35
+_SO_ATTACH_REUSEPORT_CBPF, _SO_MEMINFO = 51, 55
 _IP_RECVTTL = 12
 _IP_PKTINFO = 8
 _IPV6_RECVPKTINFO = 49
@@ -33,10 +38,14 @@ _IPV6_HOPLIMIT = 52
 
 _READ_SIZE = 64
 """More than a control packet may have, so that a longer one is seen to be longer."""
-_ANCILLARY_SIZE = socket.CMSG_SPACE(4) + socket.CMSG_SPACE(20)
+_ANCILLARY_SIZE = socket.CMSG_SPACE(16) + socket.CMSG_SPACE(4) + socket.CMSG_SPACE(20)
 _INTEGER = struct.Struct("=i")
+_TIMESPEC = struct.Struct("=qq")
+_SOCK_FPROG = struct.Struct("@HP")
+_MEMINFO = struct.Struct("=9I")
+"""The last number are the drops (SK_MEMINFO_DROPS)."""
 _V4_MAPPED = b"\0" * 10 + b"\xff\xff"
-_KNOWN_ADDRESSES = 4096
+_KNOWN_WAYS = 4096
 
 
 class SocketError(Exception):
@@ -52,35 +61,54 @@ class Sink(Protocol):
 
 
 class Receiver:
-    """A listening socket for one kind of session: `[::]`, which hears IPv4 too, or IPv4 alone on a kernel without IPv6.
+    """The listening sockets for one kind of session: `[::]`, which hears IPv4 too, or IPv4 alone without IPv6.
 
-    Raises SocketError if the port is taken or cannot be had for another reason.
+    Two on one port, where the kernel can sort: packets that only say "still up" go to the quiet one (sieve.py), which
+    nobody has to wake up for. Otherwise there is no quiet one. Raises SocketError if the port is taken or cannot be had
+    for another reason.
     """
 
     def __init__(self, multihop: bool) -> None:
         self.multihop = multihop
         self.errors = 0
-        self._addresses: dict[str, Ip] = {}
+        self._ways: dict[tuple[str, tuple[tuple[int, int, bytes], ...]], tuple[Ip, Ip, int]] = {}
         port = MULTIHOP_PORT if multihop else PORT
         try:
-            self._socket = _listen(socket.AF_INET6, port)
+            self._socket, self._quiet = _pair(socket.AF_INET6, port)
         except OSError as error:
             if error.errno != errno.EAFNOSUPPORT:
                 raise SocketError(_bind_text(error)) from error
             try:
-                self._socket = _listen(socket.AF_INET, port)
+                self._socket, self._quiet = _pair(socket.AF_INET, port)
             except OSError as second:
                 raise SocketError(_bind_text(second)) from second
 
     def fileno(self) -> int:
+        """The socket whose packets must be read at once."""
         return self._socket.fileno()
 
-    def close(self) -> None:
-        self._socket.close()
+    def quiet_fileno(self) -> int:
+        """The quiet socket, -1 if there is none."""
+        return self._quiet.fileno() if self._quiet is not None else -1
 
-    def read(self, hear: Sink, now: Callable[[], int], limit: int) -> bool:
-        """Give up to `limit` waiting datagrams to `hear`. Returns whether all that waited have been read."""
-        receive = self._socket.recvmsg
+    def close(self) -> None:
+        for each in (self._socket, self._quiet):
+            if each is not None:
+                each.close()
+
+    def read(self, hear: Sink, since: int, limit: int) -> bool:
+        """Give at most `limit` waiting datagrams to `hear`, with the moments (monotonic ns) at which they came, in
+        order and none before `since`. Returns whether all that waited have been read."""
+        return self._read(self._socket, hear, since, limit)
+
+    def read_quiet(self, hear: Sink, since: int, limit: int) -> bool:
+        """The same for the quiet socket. What waits there came before what waits in the other, or does not depend on
+        it, so it is to be read first."""
+        return self._quiet is None or self._read(self._quiet, hear, since, limit)
+
+    def _read(self, listening: socket.socket, hear: Sink, since: int, limit: int) -> bool:
+        receive = listening.recvmsg
+        ways = self._ways
         for _ in range(limit):
             try:
                 data, ancillary, _flags, address = receive(_READ_SIZE, _ANCILLARY_SIZE)
@@ -90,23 +118,83 @@ class Receiver:
                 # an error queued on the socket is reported once and is not a datagram
                 self.errors += 1
                 continue
-            source = self._addresses.get(address[0]) or self._remember(address[0])
-            destination, ttl = _path_of(ancillary, source)
-            hear(data, source, address[1], destination, ttl, self.multihop, now())
+            stamp = ancillary.pop(0)[2] if ancillary and ancillary[0][1] == _SO_TIMESTAMPNS else b""
+            since = _moment(stamp, since)
+            key = address[0], tuple(ancillary)
+            source, destination, ttl = ways.get(key) or self._remember(key)
+            hear(data, source, address[1], destination, ttl, self.multihop, since)
         return False
 
-    def _remember(self, text: str) -> Ip:
-        """The packed form of an address as the socket reports it, kept for the next time."""
-        if len(self._addresses) >= _KNOWN_ADDRESSES:
-            self._addresses.clear()
-        address = Ip.parse(text.partition("%")[0])
-        known = self._addresses[text] = _unmapped(address)
+    def _remember(self, key: tuple[str, tuple[tuple[int, int, bytes], ...]]) -> tuple[Ip, Ip, int]:
+        """Source, destination and TTL as the core wants them, kept for the next packet that comes the same way."""
+        if len(self._ways) >= _KNOWN_WAYS:
+            self._ways.clear()
+        source = _unmapped(Ip.parse(key[0].partition("%")[0]))
+        known = self._ways[key] = (source, *_path_of(key[1], source))
         return known
 
+    def admit(self, guests: Guests | None) -> None:
+        """Have the kernel drop what cannot be from these; None = let everything in. Raises OSError."""
+        for each in (self._socket, self._quiet):
+            if each is None:
+                continue
+            if guests is not None:
+                _attach(each, _SO_ATTACH_FILTER, guard_program(guests))
+            else:
+                with contextlib.suppress(FileNotFoundError):
+                    each.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
 
-def _listen(family: int, port: int) -> socket.socket:
+    def dropped(self) -> int:
+        """Datagrams that the kernel did not keep: no room, or not admitted."""
+        return sum(_drops(each) for each in (self._socket, self._quiet) if each is not None)
+
+
+def _pair(family: int, port: int) -> tuple[socket.socket, socket.socket | None]:
+    """The socket that listens and the quiet one beside it, if the kernel can sort between them."""
+    alone = _listen(family, port)
+    alone.close()
+    made: list[socket.socket] = []
+    try:
+        # nobody else had the port: from now on two of ours share it
+        made += (_listen(family, port, shared=True), _listen(family, port, shared=True))
+        _attach(made[0], _SO_ATTACH_REUSEPORT_CBPF, sort_program())
+    except OSError:
+        for each in made:
+            each.close()
+        return _listen(family, port), None
+    return made[0], made[1]
+
+
+def _attach(to: socket.socket, option: int, program: Sequence[Instruction]) -> None:
+    code = ctypes.create_string_buffer(pack(program))
+    to.setsockopt(socket.SOL_SOCKET, option, _SOCK_FPROG.pack(len(program), ctypes.addressof(code)))
+
+
+def _drops(of: socket.socket) -> int:
+    try:
+        numbers = of.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+    except OSError:
+        return 0
+    return int(_MEMINFO.unpack(numbers)[-1]) if len(numbers) == _MEMINFO.size else 0
+
+
+def _moment(stamp: bytes, since: int) -> int:
+    """The monotonic ns of a kernel's time stamp; now if there is none. However the wall clock was set meanwhile, it
+    lies between `since` and now."""
+    now = time.monotonic_ns()
+    if len(stamp) != _TIMESPEC.size:
+        return now
+    seconds, nanoseconds = _TIMESPEC.unpack(stamp)
+    ago = time.time_ns() - seconds * 1_000_000_000 - nanoseconds
+    return now if ago <= 0 else max(now - ago, since)
+
+
+def _listen(family: int, port: int, shared: bool = False) -> socket.socket:
     made = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         made.setsockopt(socket.IPPROTO_IP, _IP_RECVTTL, 1)
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -125,7 +213,7 @@ def _listen(family: int, port: int) -> socket.socket:
     return made
 
 
-def _path_of(ancillary: list[tuple[int, int, bytes]], source: Ip) -> tuple[Ip, int]:
+def _path_of(ancillary: Iterable[tuple[int, int, bytes]], source: Ip) -> tuple[Ip, int]:
     """Destination address and TTL from the control messages; 0 for a TTL that the kernel did not tell."""
     ttl = 0
     destination = source

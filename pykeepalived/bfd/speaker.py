@@ -11,6 +11,7 @@ from typing import Protocol, assert_never
 
 from pykeepalived.bfd import messages
 from pykeepalived.bfd.effects import (
+    Admit,
     CloseTransmitter,
     DrainSockets,
     Effect,
@@ -24,8 +25,10 @@ from pykeepalived.bfd.effects import (
     TransmitterFailed,
     TransmitterOpened,
 )
+from pykeepalived.bfd.flood import GUARD_NS, WINDOW_NS, Flood
 from pykeepalived.bfd.packet import BfdPacketError, ControlPacket, Discard, decode
 from pykeepalived.bfd.session import Session
+from pykeepalived.bfd.sieve import Guests
 from pykeepalived.bfd.table import State
 from pykeepalived.config.model.bfd import BfdInstance
 from pykeepalived.config.model.values import Ip
@@ -62,6 +65,8 @@ class Speaker:
         self._heap: list[tuple[int, int, Session]] = []
         self._pushed = 0
         self._silent: list[Session] = []
+        self._flood = Flood()
+        self._guests_changed = False
         self._discard_window = 0
         self._discard_lines = 0
         self._reconfigure(instances, now)
@@ -91,20 +96,23 @@ class Speaker:
     def tick(self, now: int) -> None:
         """Do everything that is due. Sessions about to be given up first have the sockets read (SocketsDrained)."""
         heap = self._heap
-        while heap and heap[0][0] <= now:
-            _, number, session = heap[0]
+        while heap:
+            when, number, session = heap[0]
+            if when > now + session.early_ns:
+                break
             if session.queued_number != number:
                 heappop(heap)
                 continue
-            due = session.deadline()
-            if due is not None and due <= now:
+            if session.is_due(now):
                 session.tick(now)
                 if session.wants_check(now):
                     heappop(heap)
                     session.queued_at = session.queued_number = None
                     self._silent.append(session)
                     continue
-                due = session.deadline()
+            elif when > now:
+                break
+            due = session.deadline()
             session.queued_at = due
             if due is None:
                 heappop(heap)
@@ -113,15 +121,29 @@ class Speaker:
                 heapreplace(heap, (due, number, session))
         if self._silent:
             self.emit(DrainSockets())
+        if self._flood.over(now):
+            self.emit(Admit(None))
 
     def deadline(self) -> int | None:
         """When `tick` wants to be called; may be earlier than needed, never later."""
-        return self._heap[0][0] if self._heap else None
+        earliest = self._heap[0][0] if self._heap else None
+        until = self._flood.until
+        return until if earliest is None or (until is not None and until < earliest) else earliest
+
+    @property
+    def settled(self) -> bool:
+        """Whether packets that only say "still up" may wait until `tick`."""
+        return all(session.settled for session in self.sessions.values())
 
     def drain(self) -> list[Effect]:
         """The effects decided since the last call, in order."""
         effects = self._effects[:]
         self._effects.clear()
+        if self._guests_changed:
+            self._guests_changed = False
+            if self._flood.until is not None:
+                # before anything is sent that could be answered
+                effects.insert(0, Admit(self._guests()))
         return effects
 
     # receiving
@@ -212,6 +234,9 @@ class Speaker:
     def _count(self, discard: Discard, now: int) -> bool:
         """Count a datagram that is not used; returns whether to log it."""
         self.discards[discard] += 1
+        if self._flood.discard(now, len(self.sessions)):
+            self._effects += messages.flooded(WINDOW_NS, GUARD_NS)
+            self._guests_changed = True
         if self.log_detail < messages.DETAILED:
             return False
         if now - self._discard_window >= NANOSECONDS_PER_SECOND:
@@ -220,6 +245,13 @@ class Speaker:
             self._discard_window, self._discard_lines = now, 0
         self._discard_lines += 1
         return self._discard_lines <= DISCARD_LINES_PER_SECOND
+
+    def _guests(self) -> Guests:
+        """Those who have business here."""
+        configs = [session.config for session in self.sessions.values()]
+        ttls = (0 if each.max_hops == ANY_HOPS else max(0, each.ttl - each.max_hops) for each in configs)
+        known = tuple(int.from_bytes(key, "big") for key in self._by_discriminator)
+        return Guests(known, tuple(each.neighbor for each in configs), min(ttls, default=0))
 
     def _checked(self, now: int) -> None:
         silent, self._silent = self._silent, []
@@ -260,6 +292,7 @@ class Speaker:
             key = number.to_bytes(4, "big")
             if number and key not in self._by_discriminator:
                 self._by_discriminator[key] = session
+                self._guests_changed = True
                 return number
 
     def _reconfigure(self, instances: tuple[BfdInstance, ...], now: int) -> None:
@@ -284,6 +317,7 @@ class Speaker:
         self._by_path = {}
         for session in self.sessions.values():
             self._by_path.setdefault(_path(session.config), []).append(session)
+        self._guests_changed = True
 
     def _forget(self, session: Session) -> None:
         self._by_discriminator.pop(session.local_discriminator.to_bytes(4, "big"), None)

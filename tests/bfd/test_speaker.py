@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -369,7 +370,7 @@ def test_a_flood_of_faults_is_counted_in_full_and_logged_in_part() -> None:
     item.speaker.hear(b"short", C, 1, A, 255, False, START + SECOND)
     item.perform(START + SECOND)
     assert discards(item) == {"too_small": 10_001}
-    assert len(item.lines) == 2 * 100 + 1 + 2
+    assert len(item.lines) == 2 * 100 + 1 + 1 + 2
     assert "Discarding of 9900 more packets was not logged" in item.lines
 
 
@@ -417,3 +418,54 @@ def test_any_datagram_is_heard_or_counted_once_and_no_deadline_lies_in_the_past(
                 decode(sent)
             except BfdPacketError as error:
                 raise AssertionError(f"we sent {sent.hex()}") from error
+
+
+# waking up seldom
+
+
+def gaps(item: Node, name: str, since: int) -> list[int]:
+    times = [at for at, who, _ in item.sent if who == name and at >= since]
+    return [later - earlier for earlier, later in pairwise(times)]
+
+
+def test_packets_of_many_sessions_leave_together_within_the_jitter() -> None:
+    """The other side of each session answers as usual; one alone would wake up for each of its packets."""
+    neighbors = [Ip(b"\x0a\x63\x01" + bytes([1 + number])) for number in range(64)]
+    hub = node(A, *(instance(f"b{number}", address) for number, address in enumerate(neighbors)), detail=0)
+    others = [node(address, instance(neighbor=A), detail=0, seed=7 + n) for n, address in enumerate(neighbors)]
+    line = Line(hub, *others)
+    line.run(2 * SECOND)
+    hub.sent.clear()
+    # from here on nothing else wakes the hub: what it hears waits, as in a quiet socket
+    for session in hub.speaker.sessions.values():
+        session.expire_at = None
+        session.detect_ns = 3600 * SECOND
+    line.nodes = {A: hub}
+    line.run(SECOND)
+    moments = {at for at, _, _ in hub.sent}
+    assert len(hub.sent) > 64 * 22
+    assert len(hub.sent) > 3 * len(moments)
+    for number in range(64):
+        seen = gaps(hub, f"b{number}", START)
+        assert min(seen) >= 37.5 * MS
+        assert max(seen) <= 45 * MS
+
+
+def test_settled_is_who_needs_no_packet_before_its_own_next_one() -> None:
+    line, a, b = pair(detail=0)
+    assert not a.speaker.settled or a.session().state is State.DOWN
+    line.run(SECOND)
+    assert a.session().state is State.UP and a.speaker.settled
+    line.fate = lambda *_: None
+    line.run(SECOND)
+    assert a.session().state is State.DOWN and a.speaker.settled
+    hear(a, DOWN._replace(my_discriminator=b.session().local_discriminator))
+    assert a.session().state is State.INIT and not a.speaker.settled
+
+
+def test_a_neighbor_that_sends_much_more_often_than_we_do_is_not_left_waiting() -> None:
+    line, a, b = pair(detail=0, a={"min_tx_us": 500_000}, b={"min_rx_us": 500_000})
+    line.run(3 * SECOND)
+    assert a.session().state is State.UP
+    assert not a.speaker.settled
+    assert b.speaker.settled
