@@ -1,0 +1,149 @@
+"""The whole daemon with enough servers for check workers, on a kernel without IPVS."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.ipvs.test_process import NAMESPACE, PROGRAM, Daemon, namespace, until
+
+SERVERS = 1040
+PORT = 8080
+ACCEPT = f"""
+import socket
+server = socket.create_server(("0.0.0.0", {PORT}), backlog=4096)
+print("ready", flush=True)
+while True:
+    server.accept()[0].close()
+"""
+
+pytestmark = [
+    pytest.mark.netns,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+    pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors"),
+    pytest.mark.skipif(Path("/proc/net/ip_vs").exists(), reason="this kernel has IPVS: see tests/vm"),
+]
+assert namespace
+
+
+@pytest.fixture
+def target(namespace: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Accepts on every loopback address of the namespace."""
+    words = ["ip", "netns", "exec", NAMESPACE, sys.executable, "-c", ACCEPT]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    yield process
+    process.kill()
+    process.wait()
+
+
+def text(extra: str = "", delay: float = 0.5, retry: int = 0, connect: str = "") -> str:
+    lines = [f"global_defs {{\n{extra}\n}}\nvirtual_server 192.0.2.1 80 {{\ndelay_loop {delay}\nlvs_sched rr"]
+    for number in range(SERVERS):
+        lines.append(f"real_server 127.1.{number // 250}.{number % 250 + 1} {PORT} {{\nTCP_CHECK {{")
+        lines.append(f"connect_timeout 1\nretry {retry}\nwarmup {delay}\n{connect}\n}}\n}}")
+    return "\n".join([*lines, "}\n"])
+
+
+def the_workers(daemon: Daemon) -> list[dict[str, int]]:
+    """What status says of them."""
+    pid_file = daemon.config.with_name("p.pid")
+    words = [str(PROGRAM), "status", "--json", "-p", str(pid_file)]
+    found = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    workers: list[dict[str, int]] = json.loads(found.stdout)["result"]["checker"]["workers"]
+    return workers
+
+
+def gone(pid: int) -> bool:
+    return not os.path.exists(f"/proc/{pid}")
+
+
+def changes(daemon: Daemon) -> list[str]:
+    return [line for line in daemon.lines if "Removing service" in line or "Adding service" in line]
+
+
+def test_a_life_with_workers(target: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, text())
+    try:
+        daemon.wait("Starting check worker process for ")
+        until(lambda: sum("success." in line for line in daemon.lines) == SERVERS, "a result of each server")
+        [worker] = the_workers(daemon)
+        assert 400 < worker["checkers"] < 640
+        assert worker["restarts"] == 0
+        assert changes(daemon) == []
+
+        os.kill(worker["pid"], signal.SIGKILL)
+        daemon.wait(f"Check worker process({worker['pid']}) died: Respawning")
+        until(lambda: the_workers(daemon)[0]["pid"] not in (0, worker["pid"]), "a new worker")
+        [second] = the_workers(daemon)
+        assert (second["checkers"], second["restarts"]) == (worker["checkers"], 1)
+
+        daemon.config.write_text(text().replace("127.1.0.9 ", "127.2.0.9 "))
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait("Reload complete")
+        [third] = the_workers(daemon)
+        assert third["pid"] != second["pid"] and gone(second["pid"])
+        time.sleep(2)
+        assert [line for line in changes(daemon) if "127.1.0.9]" not in line and "127.2.0.9]" not in line] == []
+
+        target.kill()
+        until(lambda: sum("Removing service" in line for line in daemon.lines) >= SERVERS, "every server removed")
+
+        checker = int((tmp_path / "c.pid").read_text())
+        os.kill(checker, signal.SIGKILL)
+        until(lambda: gone(third["pid"]), "the worker goes with its owner")
+        until(lambda: int((tmp_path / "c.pid").read_text() or checker) != checker, "a new owner")
+        daemon.wait("Healthcheck child process")
+        until(lambda: sum("Starting check worker" in line for line in daemon.lines) == 4, "its worker")
+        [last] = the_workers(daemon)
+    finally:
+        code = daemon.stop()
+    assert code == 0
+    assert gone(last["pid"])
+    assert not [line for line in daemon.lines if "Internal error" in line]
+
+
+@pytest.mark.keyword("global_defs/checker_cpu_affinity")
+def test_one_processor_is_one_process(target: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    first = min(os.sched_getaffinity(0))
+    daemon = Daemon(tmp_path, text(f"checker_cpu_affinity {first}"))
+    try:
+        until(lambda: sum("success." in line for line in daemon.lines) == SERVERS, "a result of each server")
+        assert the_workers(daemon) == []
+        assert os.sched_getaffinity(int((tmp_path / "c.pid").read_text())) == {first}
+    finally:
+        assert daemon.stop() == 0
+    assert not [line for line in daemon.lines if "worker" in line]
+
+
+def test_ports_that_run_out_are_told_and_survived(target: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    """EADDRNOTAVAIL: every check goes to one place, and too few local ports are left for that."""
+    there = f"connect_ip 127.0.0.1\nconnect_port {PORT}"
+    daemon = Daemon(tmp_path, text(connect=there))
+    try:
+        until(lambda: sum("success." in line for line in daemon.lines) == SERVERS, "a result of each server")
+        narrow = "net.ipv4.ip_local_port_range=40000 40003"
+        words = ["ip", "netns", "exec", NAMESPACE, "sysctl", "-qw", "net.ipv4.tcp_tw_reuse=0", narrow]
+        subprocess.run(words, check=True)
+        said = "TCP socket bind failed. Rescheduling."
+        until(lambda: sum(said in line for line in daemon.lines) > 2 * SERVERS, "told")
+        assert changes(daemon) == []
+        subprocess.run([*words[:-1], "net.ipv4.ip_local_port_range=32768 60999"], check=True)
+        time.sleep(2)
+        before = len(daemon.lines)
+        time.sleep(2)
+        assert daemon.lines[before:] == []
+        assert [worker["restarts"] for worker in the_workers(daemon)] == [0]
+        assert changes(daemon) == []
+    finally:
+        assert daemon.stop() == 0
