@@ -30,6 +30,7 @@ DEFAULT_SCRIPT_USER = "keepalived_script"
 IPROUTE_USR_DIRS = ("/usr/share/iproute2", "/usr/lib/iproute2")
 IPROUTE_ETC_DIR = "/etc/iproute2"
 _NETLINK_CONNECTOR = 11
+_IPTABLES_PROGRAMS = ("iptables-save", "iptables-restore", "ip6tables-save", "ip6tables-restore")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,8 @@ class Environment:
     that conditions compare with (option -i, else the host name up to the first dot). `hostname` is uname(2)'s,
     `canonical_name()` the resolver's. `resolve(NAME, PORT)` looks a mail server up, None when unknown.
     `iproute(USR_DIR, ETC_DIR)` reads the iproute2 names ("" = the usual places). `protocol(NAME)` is
-    getprotobyname(3). `process_events` tells whether the kernel reports process events.
+    getprotobyname(3). `process_events` tells whether the kernel reports process events, `iptables()` whether the
+    programs that change iptables rules are installed.
     """
 
     interfaces: Mapping[str, Interface] = field(default_factory=dict)
@@ -59,12 +61,14 @@ class Environment:
     iproute: Callable[[str, str], IprouteNames] = lambda usr, etc: build_names({})
     protocol: Callable[[str], int | None] = lambda name: {"icmp": 1, "tcp": 6, "udp": 17, "sctp": 132}.get(name)
     process_events: bool = True
+    iptables: Callable[[], bool] = lambda: False
 
 
 def gather(config_id: str = "", variables: Mapping[str, str] | None = None) -> Environment:
     """Ask the system. Cheap things at once, the others (accounts, files, names, other namespaces) when asked for."""
     variables = dict(os.environ) if variables is None else variables
     hostname = os.uname().nodename
+    path = variables.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     return Environment(
         interfaces=read_interfaces(),
         namespace_interfaces=lru_cache(_interfaces_of_namespace),
@@ -76,12 +80,13 @@ def gather(config_id: str = "", variables: Mapping[str, str] | None = None) -> E
         files=SystemFiles(),
         uid=os.geteuid(),
         gid=os.getegid(),
-        path=variables.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        path=path,
         cpu_count=os.cpu_count() or 1,
         resolve=_resolve,
         iproute=lru_cache(_read_iproute),
         protocol=_protocol,
         process_events=_has_process_events(),
+        iptables=lambda: all(_is_program(name, path) for name in _IPTABLES_PROGRAMS),
     )
 
 
@@ -188,6 +193,10 @@ def _interfaces_of_namespace(name: str) -> Mapping[str, Interface] | None:
         return None
     finally:
         os.close(own)
+
+
+def _is_program(name: str, path: str) -> bool:
+    return any(os.access(os.path.join(directory, name), os.X_OK) for directory in path.split(":"))
 
 
 def _has_process_events() -> bool:

@@ -43,10 +43,14 @@ from pykeepalived.netlink.operations import (
     AddLink,
     AddRoute,
     AddRule,
+    AddToSet,
+    CreateSet,
     DeleteAddress,
+    DeleteFromSet,
     DeleteLink,
     DeleteRoute,
     DeleteRule,
+    DestroySet,
     Operation,
     OperationError,
     ReplaceRoute,
@@ -64,7 +68,10 @@ _ETHERNET = IFF_BROADCAST | IFF_MULTICAST
 
 
 class FakeKernel:
-    """`sysctls` and `nft` record what was written. `refuse` maps operations to the errno they are to fail with."""
+    """`sysctls` and `nft` record what was written, `sets` holds members (address, interface).
+
+    `refuse` maps operations to the errno they are to fail with.
+    """
 
     def __init__(self) -> None:
         self._links: dict[int, Link] = {}
@@ -75,6 +82,7 @@ class FakeKernel:
         self._index = 0
         self.sysctls: dict[str, str] = {}
         self.nft: list[str] = []
+        self.sets: dict[str, set[tuple[Ip, str]]] = {}
         self.refuse: dict[Operation, int] = {}
         self.performed: list[Operation] = []
 
@@ -205,6 +213,22 @@ class FakeKernel:
                 self.sysctls[path] = value
             case RunNft(commands):
                 self.nft.append(commands)
+            case CreateSet(name):
+                self.sets[name] = set()
+            case DestroySet(name):
+                return 0 if self.sets.pop(name, None) is not None else errno.ENOENT
+            case AddToSet() | DeleteFromSet():
+                return self._change_set(operation)
+        return 0
+
+    def _change_set(self, operation: AddToSet | DeleteFromSet) -> int:
+        if operation.name not in self.sets:
+            return errno.ENOENT
+        member = (operation.address, operation.interface)
+        if isinstance(operation, AddToSet):
+            self.sets[operation.name].add(member)
+        else:
+            self.sets[operation.name].discard(member)
         return 0
 
     # links

@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pykeepalived.config.model.globals import ReceiveBuffer
 from pykeepalived.config.model.network import RTPROT_KEEPALIVED
@@ -40,10 +41,14 @@ from pykeepalived.netlink.operations import (
     OperationError,
     RunNft,
     SetLink,
+    SetOperation,
     SetSysctl,
     is_forgiven,
 )
 from pykeepalived.netlink.sysctls import write_sysctl
+
+if TYPE_CHECKING:
+    from pykeepalived.netlink.ipset import Ipset
 
 _SOL_NETLINK = 270
 _NETLINK_ADD_MEMBERSHIP, _NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK = 1, 10, 11, 12
@@ -112,6 +117,7 @@ class Kernel:
         self._by_name: dict[str, Link] = {}
         self._addresses: dict[tuple[int, bytes, int], Address] = {}
         self._nftables = nftables
+        self._ipset: Ipset | None = None
 
     @property
     def event_fd(self) -> int:
@@ -135,6 +141,8 @@ class Kernel:
         self._events.close()
         if self._nftables is not None:
             self._nftables.close()
+        if self._ipset is not None:
+            self._ipset.close()
 
     # facts
 
@@ -253,7 +261,7 @@ class Kernel:
         errors: list[OperationError] = []
         batch: list[tuple[Operation, bytes]] = []
         for operation in operations:
-            if isinstance(operation, SetSysctl | RunNft):
+            if isinstance(operation, SetSysctl | RunNft | SetOperation):
                 self._flush(batch, errors)
                 self._perform_aside(operation, errors)
                 continue
@@ -272,7 +280,7 @@ class Kernel:
 
     def prepare(self, operation: Operation) -> None:
         """Work out the message of an operation that may come later, so that it costs less then."""
-        if not isinstance(operation, SetSysctl | RunNft):
+        if not isinstance(operation, SetSysctl | RunNft | SetOperation):
             with contextlib.suppress(rtm.NoSuchLinkError):
                 rtm.encode(operation, self._by_name.get)
 
@@ -310,7 +318,10 @@ class Kernel:
             for operation in waiting.values():
                 _note(errors, operation, lost.errno or errno.ETIMEDOUT)
 
-    def _perform_aside(self, operation: SetSysctl | RunNft, errors: list[OperationError]) -> None:
+    def _perform_aside(self, operation: SetSysctl | RunNft | SetOperation, errors: list[OperationError]) -> None:
+        if isinstance(operation, SetOperation):
+            self._change_set(operation, errors)
+            return
         if isinstance(operation, SetSysctl):
             try:
                 write_sysctl(operation.path, operation.value)
@@ -323,6 +334,18 @@ class Kernel:
             self._nftables.run(operation.commands)
         except NftError as error:
             _note(errors, operation, errno.EINVAL, str(error))
+
+    def _change_set(self, operation: SetOperation, errors: list[OperationError]) -> None:
+        try:
+            if self._ipset is None:
+                from pykeepalived.netlink.ipset import Ipset
+
+                self._ipset = Ipset()
+        except OSError as error:
+            _note(errors, operation, error.errno or errno.EPROTONOSUPPORT)
+            return
+        for failed, number, reason in self._ipset.perform([operation]):
+            _note(errors, failed, number, reason)
 
     # events
 

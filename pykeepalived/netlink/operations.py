@@ -9,6 +9,7 @@ import errno
 from dataclasses import dataclass
 
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
+from pykeepalived.config.model.values import Ip
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,63 @@ class RunNft:
         return "nft " + self.commands.replace("\n", "; ").rstrip("; ")
 
 
+@dataclass(frozen=True, slots=True)
+class CreateSet:
+    """Make an empty IP set: of addresses, or of networks with interfaces. One of that name and kind is emptied."""
+
+    name: str
+    family: int
+    with_interface: bool = False
+
+    def __str__(self) -> str:
+        kind = "hash:net,iface" if self.with_interface else "hash:ip"
+        return f"ipset create {self.name} {kind} family {'inet' if self.family == 4 else 'inet6'}"
+
+
+@dataclass(frozen=True, slots=True)
+class DestroySet:
+    """Remove an IP set; one that does not exist counts as success."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"ipset destroy {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class AddToSet:
+    """`prefix_length` counts in sets with interfaces. A member that is there already counts as success."""
+
+    name: str
+    address: Ip
+    prefix_length: int
+    interface: str = ""
+
+    def __str__(self) -> str:
+        return f"ipset add {_member_text(self)}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFromSet:
+    """A member that is gone already counts as success."""
+
+    name: str
+    address: Ip
+    prefix_length: int
+    interface: str = ""
+
+    def __str__(self) -> str:
+        return f"ipset del {_member_text(self)}"
+
+
+def _member_text(member: AddToSet | DeleteFromSet) -> str:
+    if not member.interface:
+        return f"{member.name} {member.address}"
+    return f"{member.name} {member.address}/{member.prefix_length},{member.interface}"
+
+
+SetOperation = CreateSet | DestroySet | AddToSet | DeleteFromSet
+
 Operation = (
     AddAddress
     | DeleteAddress
@@ -202,6 +260,7 @@ Operation = (
     | SetLink
     | SetSysctl
     | RunNft
+    | SetOperation
 )
 
 
@@ -238,5 +297,9 @@ def is_forgiven(operation: Operation, error: int) -> bool:
             return error == errno.ENOENT
         case RunNft(lenient=lenient):
             return lenient
+        case DestroySet():
+            return error == errno.ENOENT
+        case DeleteFromSet():
+            return error in (errno.EEXIST, errno.ENOENT)
         case _:
             return False

@@ -174,6 +174,7 @@ class Holdings:
         self.taken = True
         if self._wants_filter() and not self.filtered:
             self.filtered = True
+            self._tell(messages.SETTING_FILTER, self.all_addresses)
             for operation in self._filter(DropTraffic):
                 self._outbox.operation(operation)
         self._tell(messages.SETTING_VIPS, self.addresses)
@@ -241,6 +242,7 @@ class Holdings:
                 self.withdraw(address)
         if self.filtered:
             self.filtered = False
+            self._tell(messages.REMOVING_FILTER, self.all_addresses)
             for operation in self._filter(AllowTraffic):
                 self._outbox.operation(operation)
 

@@ -18,7 +18,7 @@ from pykeepalived.config.model.values import Ip
 from pykeepalived.netlink import facts as kf
 from pykeepalived.netlink import operations as ko
 from pykeepalived.netlink.facts import Facts
-from pykeepalived.netlink.firewall import Dropped, Firewall, Settings, State, VmacRule
+from pykeepalived.netlink.firewall import VmacRule
 from pykeepalived.netlink.links import rp_filter_pushdown
 from pykeepalived.netlink.routes import match_route
 from pykeepalived.netlink.rules import match_rule
@@ -26,6 +26,7 @@ from pykeepalived.netlink.sysctls import ROOT, SavedSysctls, read_sysctl
 from pykeepalived.observe.cause import LogLine, Priority
 from pykeepalived.vrrp import attachments, effects, inputs
 from pykeepalived.vrrp.attachments import Attachment, Plan
+from pykeepalived.vrrp.filtering import Filtering, RuleKeeper
 
 _FORWARDING_AGE_NS = 5_000_000_000
 _IGMP_SYSCTL = "net/ipv4/igmp_link_local_mcast_reports"
@@ -61,6 +62,7 @@ class Host:
         now: Callable[[], int],
         sysctls: SavedSysctls | None = None,
         monitor: bool = False,
+        rule_keeper: RuleKeeper | None = None,
     ) -> None:
         self.kernel = kernel
         self._monitor = monitor
@@ -68,7 +70,9 @@ class Host:
         self._now = now
         self._config = Config()
         self._sysctls = sysctls or SavedSysctls()
-        self._firewall = Firewall(Settings())
+        self._filtering = Filtering(
+            kernel.link, kernel.perform, lambda text: self._tell(text, Priority.ERROR), rule_keeper
+        )
         self._plan = Plan()
         self._ours: set[str] = set()
         self._pushed_down = False
@@ -86,15 +90,7 @@ class Host:
         first = not self._config.wants_vrrp
         self._config = config
         if first:
-            wanted = config.globals.firewall
-            self._firewall = Firewall(
-                Settings(
-                    table=wanted.nftables_table or "keepalived",
-                    priority=wanted.nftables_priority,
-                    by_index=wanted.nftables_ifindex,
-                    counters=wanted.nftables_counters,
-                )
-            )
+            self._filtering.configure(config.globals.firewall)
         self._collect_entries(config)
         self._used = _used_interfaces(config)
         self._loud = {
@@ -119,6 +115,7 @@ class Host:
             self._sysctls.release_unused()
             if self._sysctls.trouble:
                 self._tell(f"Kernel parameters cannot be noted - {self._sysctls.trouble}", Priority.WARNING)
+        self._filtering.prepare(config, plan)
         self._refresh_vmac_rules(facts)
         return self._view(facts)
 
@@ -249,10 +246,7 @@ class Host:
         attachment = next((item for item in self._plan.attachments if item.link.name == name), None)
         self._plan = Plan(tuple(item for item in self._plan.attachments if item.link.name != name))
         self._sysctls.release_user(f"link {name}")
-        state = self._firewall.state
-        self._change_firewall(
-            State(state.dropped, frozenset(rule for rule in state.vmacs if rule.name != name)),
-        )
+        self._filtering.redirect(frozenset(rule for rule in self._filtering.state.vmacs if rule.name != name))
         errors = self.kernel.perform([ko.DeleteLink(name)])
         owner = attachment.instance.name if attachment is not None else ""
         for error in errors:
@@ -260,10 +254,10 @@ class Host:
         if not errors:
             self._tell(f"({owner}) Success removing VMAC interface {name}", Priority.INFO, owner)
 
-    def release(self) -> None:
-        """At stop: firewall tables and kernel parameters as they were."""
-        self.kernel.perform(self._firewall.clear())
+    def release(self, done: Callable[[], object]) -> None:
+        """At stop: kernel parameters and firewall as they were; then `done` is called."""
         self._sysctls.restore_all()
+        self._filtering.release(done)
 
     def _refresh_vmac_rules(self, facts: Facts) -> None:
         rules = set()
@@ -277,12 +271,7 @@ class Host:
                 below = (address.address for address in facts.addresses_of(link.parent))
                 copied = next((address for address in below if address.is_link_local and address in own), None)
             rules.add(VmacRule(attachment.family, link.name, link.index, link.parent, copied))
-        if rules or self._firewall.state.vmacs:
-            self._change_firewall(State(self._firewall.state.dropped, frozenset(rules)))
-
-    def _change_firewall(self, state: State) -> None:
-        for error in self.kernel.perform(self._firewall.change(state)):
-            self._tell(f"nftables: {error.reason or error}", Priority.ERROR)
+        self._filtering.redirect(frozenset(rules))
 
     # views and events
 
@@ -402,6 +391,7 @@ class Host:
         failed: list[inputs.OperationFailed] = []
         batch: list[ko.Operation] = []
         origin: dict[int, effects.Operation] = {}
+        filtered = False
         place = 0
         while place < len(wanted):
             operation = wanted[place]
@@ -409,7 +399,8 @@ class Host:
                 end = place
                 while end < len(wanted) and isinstance(wanted[end], effects.DropTraffic | effects.AllowTraffic):
                     end += 1
-                batch += self._firewall.change(self._filtered(wanted[place:end]))
+                batch += self._filtering.change(wanted[place:end])
+                filtered = True
                 place = end
                 continue
             step = _step(operation)
@@ -420,11 +411,13 @@ class Host:
         for error in self.kernel.perform(batch):
             source = origin.get(id(error.operation))
             if source is None:
-                self._tell(f"nftables: {error.reason or error}", Priority.ERROR)
+                self._filtering.told([error])
                 continue
             failed.append(inputs.OperationFailed(source, error.errno))
             if not getattr(source, "leftover", False):
                 self._tell_refusal(error, source.instance)
+        if filtered:
+            self._filtering.settle()
         return failed
 
     def _provoked(self, wanted: Sequence[effects.Operation]) -> list[ko.Operation]:
@@ -435,23 +428,6 @@ class Host:
         parents = dict.fromkeys(self._loud[change.instance] for change in changes if change.instance in self._loud)
         found = (self.kernel.link(parent) for parent in parents)
         return [ko.SetLink(link.name, group=link.group) for link in found if link is not None]
-
-    def _filtered(self, changes: Iterable[effects.Operation]) -> State:
-        state = self._firewall.state
-        dropped = set(state.dropped)
-        for change in changes:
-            if isinstance(change, effects.DropTraffic):
-                link = self.kernel.link(change.interface) if change.address.is_link_local else None
-                index = link.index if link is not None else 0
-                dropped.add(Dropped(change.address, change.interface, index, change.by_name))
-            elif isinstance(change, effects.AllowTraffic):
-                dropped = {
-                    item
-                    for item in dropped
-                    if item.address != change.address
-                    or (item.address.is_link_local and item.interface != change.interface)
-                }
-        return replace(state, dropped=frozenset(dropped))
 
     def _tell_refusal(self, error: ko.OperationError, instance: str) -> None:
         reason = f" - {error.reason}" if error.reason else ""

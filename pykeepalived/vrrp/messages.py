@@ -26,6 +26,7 @@ DELAYED = "Delayed start completed"
 LATE = "VRRP thread timer expired %u.%6.6u seconds ago"
 
 # adverts heard
+FLOOD = "(%s) %d unusable packets in less than %d ms: the kernel drops such packets while they come"
 BACKUP_ZERO = "(%s) Backup received priority 0 advertisement"
 MASTER_ZERO = "(%s) Master received priority 0 message"
 MASTER_SET = "(%s) master set to %s"
@@ -50,6 +51,8 @@ ROGUE_AGAIN = "(%s) %s is still advertising as address owner, please resolve - r
 ROGUE_GONE = "(%s): rogue address owner appears to have stopped advertising"
 
 # what a master owns
+SETTING_FILTER = "(%s) setting firewall drop rule"
+REMOVING_FILTER = "(%s) removing firewall drop rule"
 SETTING_VIPS = "(%s) setting VIPs."
 SETTING_EVIPS = "(%s) setting E-VIPs."
 REMOVING_VIPS = "(%s) removing VIPs."

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pykeepalived.config.model import Config
+from pykeepalived.netlink.iptables_helper import RuleKeeper
 from pykeepalived.netlink.kernel import Kernel
 from pykeepalived.netlink.sysctls import SavedSysctls, SysctlJournal
 from pykeepalived.notify.messages import group_event, has_scripts, instance_event
@@ -40,7 +41,7 @@ from pykeepalived.vrrp.host import Host
 from pykeepalived.vrrp.processes import ProcessWatcher
 from pykeepalived.vrrp.recording import Recorder
 from pykeepalived.vrrp.router import Router
-from pykeepalived.vrrp.sockets import AdvertSockets, FrameSocket, PoolSockets
+from pykeepalived.vrrp.sockets import MOST_READS, AdvertSockets, FrameSocket, PoolSockets
 from pykeepalived.vrrp.watchers import LinkbeatPoller
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 _NOT_STARTED = 127
 _SLICE_NS, _PAUSE_NS = 300_000, 5_000_000
 """How long work that can wait goes on at a time, and the pause before it goes on."""
+_MOST_ROUNDS = 16
+"""How often in a row a socket is read before a decision: what waits behind more than that is junk of a flood."""
 _FILES_BESIDE_SOCKETS = 43
 """Descriptors needed beside two a pool: logs, netlink, FIFOs, scripts, mail."""
 
@@ -109,12 +112,14 @@ class VrrpProcess:
         raise_open_files_limit(2 * len(context.config.vrrp_instances) + _FILES_BESIDE_SOCKETS, context.log)
         self._kernel = kernel
         self._frames = frames
+        self._rule_keeper = RuleKeeper(loop, self._log.write)
         self._host = Host(
             kernel,
             self._log.write,
             loop.now,
             _saved_sysctls(context.options.sysctl_file),
             monitor=context.options.address_monitoring,
+            rule_keeper=self._rule_keeper,
         )
         self._runner = ScriptRunner(loop, context.log, self._service.fork_script_helper)
         self._notifier = Notifier(loop, context.log, self._runner, "vrrp")
@@ -135,10 +140,12 @@ class VrrpProcess:
         self._sync: SyncThreads | None = None
         self._settling = False
         self._stopping = False
+        self._behind: list[PoolSockets] = []
         self._do: dict[type, Callable[[Any], object]] = {
             effects.OpenPool: self._open_pool,
             effects.SendAdverts: self._send_adverts,
             effects.RehearseAdvert: self._rehearse_advert,
+            effects.GuardPool: self._guard_pool,
             effects.ChangeNetwork: self._change_network,
             effects.SendFrames: self._send_frames,
             effects.ClosePool: self._close_pool,
@@ -208,9 +215,11 @@ class VrrpProcess:
         self._records.reap()
         self._bus.reap()
         self._snmp.reap()
+        self._rule_keeper.reap()
 
     def _close(self) -> None:
         self._runner.close()
+        self._rule_keeper.close()
         for sockets in self._sockets.pools():
             self._loop.remove_reader(sockets.receive)
             self._sockets.close(sockets.pool)
@@ -222,6 +231,7 @@ class VrrpProcess:
     # the core
 
     def _tick(self) -> None:
+        self._catch_up()
         now = self._now()
         self._recorder.tick(now)
         self._router.tick(now)
@@ -310,13 +320,27 @@ class VrrpProcess:
     def _read_adverts(self, sockets: PoolSockets) -> None:
         rest = self._service.rest
         begin = self._now() if rest.needed else 0
-        self._sockets.read(sockets)
+        if self._sockets.read(sockets) == MOST_READS:
+            self._behind.append(sockets)
         self._settle()
         if rest.needed:
             rest.after(begin)
 
+    def _guard_pool(self, effect: effects.GuardPool) -> None:
+        sockets = self._sockets.get(effect.pool)
+        if sockets is not None:
+            sockets.guard(effect.guests)
+
     def _send_adverts(self, effect: effects.SendAdverts) -> None:
         self._sockets.send(effect.packets)
+
+    def _catch_up(self) -> None:
+        """Before anything is decided: hear what still waits in sockets that had more than one turn can read."""
+        while self._behind:
+            sockets = self._behind.pop()
+            rounds = 0
+            while rounds < _MOST_ROUNDS and self._sockets.read(sockets) == MOST_READS:
+                rounds += 1
 
     def _rehearse_advert(self, effect: effects.RehearseAdvert) -> None:
         self._sockets.rehearse(effect.flow)
@@ -468,10 +492,9 @@ class VrrpProcess:
         for run in self._runs.values():
             run.terminate()
         self._runs.clear()
-        self._host.release()
         self._bus.stop()
         self._snmp.stop()
-        self._notifier.finish(self._service.finish)
+        self._host.release(lambda: self._notifier.finish(self._service.finish))
 
     def on_dump(self, kind: Dump) -> None:
         """Write a dump file."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
 import pytest
 
-from pykeepalived.config.model.globals import GlobalDefs, LvsSyncDaemon
+from pykeepalived.config.model.globals import Firewall, GlobalDefs, LvsSyncDaemon
 from pykeepalived.config.model.values import Account, Ip
-from tests.config.support import codes, config, global_defs, instance_text, noted, run
+from tests.config.support import ENVIRONMENT, codes, config, global_defs, instance_text, noted, run
 
 
 def case(keyword: str, lines: str, path: str, expected: Any, status: int = 0) -> Any:
@@ -427,6 +428,51 @@ def test_fifo_faults() -> None:
     assert codes(run("global_defs {\n notify_fifo\n}\n")) == ["word-absent"]
     assert run("global_defs {\n notify_fifo /a gone\n}\n").exit_status == 0
     assert global_defs("notify_fifo /a gone").notify_fifo is None
+
+
+# --- firewall ---------------------------------------------------------------------------------------------------------
+
+
+def with_iptables(lines: str) -> tuple[Firewall, list[str], int]:
+    """Where iptables is installed: the firewall, what is only noted, and the status."""
+    result = run(f"global_defs {{\n{lines}\n}}\n", environment=replace(ENVIRONMENT, iptables=lambda: True))
+    assert result.config is not None
+    return result.config.globals.firewall, noted(result), result.exit_status
+
+
+DEFAULT_SETS = (
+    "keepalived",
+    "keepalived6",
+    "keepalived_if6",
+    "keepalived_igmp",
+    "keepalived_mld",
+    "keepalived_nd",
+)
+
+
+@pytest.mark.keyword("global_defs/vrrp_iptables")
+@pytest.mark.keyword("global_defs/vrrp_ipsets")
+@pytest.mark.parametrize(
+    ("lines", "chains", "ipsets"),
+    [
+        ("vrrp_iptables", ("INPUT", "OUTPUT"), DEFAULT_SETS),
+        ("vrrp_iptables IN", ("IN",), DEFAULT_SETS),
+        ("vrrp_iptables IN OUT", ("IN", "OUT"), DEFAULT_SETS),
+        ("vrrp_iptables\nvrrp_ipsets", ("INPUT", "OUTPUT"), ()),
+        ("vrrp_ipsets a b\nvrrp_iptables", ("INPUT", "OUTPUT"), ("a", "b", "a_if6", "a_igmp", "a_mld", "a_nd")),
+    ],
+)
+def test_iptables_where_it_is_installed(lines: str, chains: tuple[str, ...], ipsets: tuple[str, ...]) -> None:
+    firewall, _, status = with_iptables(lines)
+    assert (firewall.iptables_chains, firewall.ipsets, firewall.nftables_table, status) == (chains, ipsets, "", 0)
+
+
+@pytest.mark.keyword("global_defs/vrrp_iptables")
+def test_nftables_wins_over_iptables() -> None:
+    for lines in ("vrrp_iptables\nnftables t", "nftables t\nvrrp_iptables"):
+        firewall, found, status = with_iptables(lines)
+        assert (firewall.nftables_table, firewall.iptables_chains, status) == ("t", (), 0)
+        assert found == ["iptables-ignored"]
 
 
 # --- root keywords ----------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ vmac-nft-sysctl: nftables, kernel parameters, addresses and multicast groups (`r
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -72,8 +73,12 @@ def recorded_ruleset(name: str) -> dict[str, list[str]]:
 @pytest.mark.keyword("vrrp_instance/no_accept")
 @pytest.mark.keyword("global_defs/vrrp_iptables")
 @pytest.mark.keyword("global_defs/vrrp_ipsets")
-def test_ruleset_of_no_accept(lan: Lan, words: str) -> None:
-    """iptables is answered with keepalived's message and nftables."""
+def test_ruleset_of_no_accept(lan: Lan, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where iptables is not installed, it is answered with keepalived's message and nftables."""
+    (tmp_path / "bin").mkdir()
+    for name in ("ip", "nft", "bridge", "sysctl"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name) or name)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     a = lan.host(f"global_defs {{\n  {words}\n}}\n{NO_ACCEPT}")
     a.start()
     lan.wait(lambda: lan.is_master(a) and has(a, "fe80::200"))

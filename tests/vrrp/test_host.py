@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 
 from pykeepalived.config.model import Config
+from pykeepalived.config.model.globals import Firewall
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import Vmac, VrrpInstance
 from pykeepalived.netlink.fake_kernel import FakeKernel
+from pykeepalived.netlink.iptables import Wish
 from pykeepalived.netlink.operations import AddAddress as KernelAdd
-from pykeepalived.netlink.operations import AddRoute, AddRule, SetLink
+from pykeepalived.netlink.operations import AddRoute, AddRule, CreateSet, SetLink
 from pykeepalived.netlink.sysctls import SavedSysctls
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.vrrp import effects, inputs
@@ -35,14 +39,15 @@ INSTANCE = VrrpInstance(
 class Machine:
     """A fake kernel, a host on it, and what the host logged and set."""
 
-    def __init__(self, monitor: bool = False) -> None:
+    def __init__(self, monitor: bool = False, keeper: Keeper | None = None) -> None:
+        self.config = Config()
         self.kernel = FakeKernel()
         self.kernel.add_interface("eth0", mac=bytes.fromhex("020000000001"))
         self.kernel.add_address("eth0", "192.0.2.1", 24)
         self.lines: list[LogLine] = []
         self.values: dict[str, str] = {}
         sysctls = SavedSysctls(self.values.get, self.values.__setitem__)
-        self.host = Host(self.kernel, self.lines.append, lambda: 0, sysctls, monitor)
+        self.host = Host(self.kernel, self.lines.append, lambda: 0, sysctls, monitor, keeper)
 
     @property
     def log(self) -> list[str]:
@@ -167,8 +172,96 @@ def test_traffic_is_dropped_in_one_transaction_and_allowed_again(machine: Machin
     assert machine.kernel.nft[-1] == ("add element ip keepalived vips { 192.0.2.100, 192.0.2.101, 192.0.2.102 }\n")
     machine.host.perform([effects.AllowTraffic(others[0], "eth0")])
     assert machine.kernel.nft[-1] == "delete element ip keepalived vips { 192.0.2.101 }\n"
-    machine.host.release()
+    done: list[bool] = []
+    machine.host.release(lambda: done.append(True))
     assert machine.kernel.nft[-1] == "delete table ip keepalived\n"
+    assert done == [True]
+
+
+class Keeper:
+    """Writes down the rules wanted, IPv4 and IPv6 together; comes to rest when it is told."""
+
+    def __init__(self) -> None:
+        self.rules: list[str] = []
+        self.known: frozenset[str] = frozenset()
+        self.done: Callable[[], object] = lambda: None
+
+    def want(self, wishes: Mapping[int, Wish]) -> None:
+        self.rules = [str(rule) for wish in wishes.values() for rule in wish.rules]
+        self.known = frozenset[str]().union(*(wish.known for wish in wishes.values()))
+
+    def when_at_rest(self, done: Callable[[], object]) -> None:
+        self.done = done
+
+
+NO_ACCEPT = replace(INSTANCE, accept=False)
+DROP_IN, DROP_OUT = "INPUT -m set --match-set ka dst -j DROP", "OUTPUT -m set --match-set ka src -j DROP"
+
+
+def by_iptables(ipsets: tuple[str, ...]) -> tuple[Machine, Keeper]:
+    """A machine with a configuration that drops by iptables, just adopted."""
+    keeper = Keeper()
+    machine = Machine(keeper=keeper)
+    firewall = Firewall(iptables_chains=("INPUT", "OUTPUT"), ipsets=ipsets)
+    machine.config = Config(
+        wants_vrrp=True, vrrp_instances=(NO_ACCEPT,), globals=replace(Config().globals, firewall=firewall)
+    )
+    return machine, keeper
+
+
+NAMES = ("ka", "ka6", "kaif6", "kaigmp", "kamld", "kand")
+
+
+@pytest.mark.keyword("global_defs/vrrp_ipsets")
+def test_sets_and_their_rules_are_there_before_the_takeover() -> None:
+    machine, keeper = by_iptables(NAMES)
+    machine.host.adopt(machine.config)
+    assert machine.kernel.sets == {"ka": set()}
+    assert keeper.rules == [DROP_IN, DROP_OUT]
+    machine.host.perform([effects.DropTraffic(VIP.address, "eth0")])
+    assert machine.kernel.sets == {"ka": {(VIP.address, "")}}
+    assert keeper.rules == [DROP_IN, DROP_OUT]
+    machine.host.perform([effects.AllowTraffic(VIP.address, "eth0")])
+    assert machine.kernel.sets == {"ka": set()}
+    assert machine.kernel.nft == []
+
+
+@pytest.mark.keyword("global_defs/vrrp_ipsets")
+def test_sets_go_when_no_rule_needs_them() -> None:
+    machine, keeper = by_iptables(NAMES)
+    machine.host.adopt(machine.config)
+    done: list[bool] = []
+    machine.host.release(lambda: done.append(True))
+    assert keeper.rules == []
+    assert {DROP_IN, DROP_OUT} <= keeper.known
+    assert machine.kernel.sets == {"ka": set()}
+    assert done == []
+    keeper.done()
+    assert machine.kernel.sets == {}
+    assert done == [True]
+
+
+@pytest.mark.keyword("global_defs/vrrp_iptables")
+def test_without_sets_there_is_a_rule_for_each_address() -> None:
+    machine, keeper = by_iptables(())
+    machine.host.adopt(machine.config)
+    single = ["INPUT -d 192.0.2.100/32 -j DROP", "OUTPUT -s 192.0.2.100/32 -j DROP"]
+    assert keeper.rules == []
+    assert set(single) <= keeper.known
+    machine.host.perform([effects.DropTraffic(VIP.address, "eth0")])
+    assert keeper.rules == single
+    machine.host.perform([effects.AllowTraffic(VIP.address, "eth0")])
+    assert keeper.rules == []
+
+
+@pytest.mark.keyword("global_defs/vrrp_ipsets")
+def test_rules_for_each_address_where_the_kernel_has_no_sets() -> None:
+    machine, keeper = by_iptables(NAMES)
+    machine.kernel.refuse = {CreateSet("ka", 4): errno.EPROTONOSUPPORT}
+    machine.host.adopt(machine.config)
+    assert machine.log == ["ipset ka: Protocol not supported - not using ipsets"]
+    machine.host.perform([effects.DropTraffic(VIP.address, "eth0")])
+    assert keeper.rules == ["INPUT -d 192.0.2.100/32 -j DROP", "OUTPUT -s 192.0.2.100/32 -j DROP"]
 
 
 def test_events_in_the_words_of_the_core(machine: Machine) -> None:
@@ -229,7 +322,7 @@ def test_kernel_parameters_are_set_and_given_back(machine: Machine) -> None:
     machine.adopt(INSTANCE)
     assert machine.values[path] == "0"
     machine.adopt(promoting)
-    machine.host.release()
+    machine.host.release(lambda: None)
     assert machine.values[path] == "0"
 
 

@@ -17,6 +17,7 @@ from pykeepalived.config.model.values import Fifo
 from pykeepalived.config.rules.scripts import Scripts
 from pykeepalived.config.schema.base import Reading
 from pykeepalived.config.schema.globals_draft import GlobalsDraft, ProcessDraft
+from pykeepalived.config.schema.globals_lvs import DEFAULT_IPSETS
 
 DEFAULT_SMTP_TIMEOUT_S = 30
 
@@ -122,7 +123,12 @@ def _smtp(reading: Reading) -> Smtp:
     draft = reading.draft.globals
     recipients = tuple(draft.recipients)
     if draft.smtp_server is None:
-        return Smtp(recipients=recipients)
+        return Smtp(
+            helo_name=draft.smtp_helo_name or "",
+            connect_timeout_s=draft.smtp_connect_timeout_s or DEFAULT_SMTP_TIMEOUT_S,
+            email_from=draft.email_from or "",
+            recipients=recipients,
+        )
     environment = reading.environment
     host = environment.canonical_name()
     users = [name for name in ("root",) if environment.uid == 0] or ["keepalived"]
@@ -196,15 +202,19 @@ def _vrrp_defaults(draft: GlobalsDraft) -> VrrpDefaults:
 
 
 def _firewall(reading: Reading) -> Firewall:
-    """nftables wins over iptables; ipsets need iptables."""
+    """nftables wins over iptables; ipsets need iptables, which uses them unless they are turned off."""
     draft = reading.draft.globals
     chains = draft.iptables_chains or ()
     ipsets = draft.ipsets
     if chains and draft.nftables_table:
+        if reading.environment.iptables():
+            reading.note(draft.at, "iptables-ignored", "vrrp_iptables beside nftables is ignored")
         chains = ()
     if ipsets and not draft.iptables_chains:
         reading.note(draft.at, "ipsets-alone", "vrrp_ipsets without vrrp_iptables is ignored")
         ipsets = None
+    if chains and ipsets is None:
+        ipsets = DEFAULT_IPSETS
     return Firewall(
         nftables_table=draft.nftables_table or "",
         nftables_priority=draft.nftables_priority,

@@ -28,28 +28,33 @@ DEFAULT_IPSETS = (
 
 
 def iptables(draft: GlobalsDraft, statement: Statement, reading: Reading) -> None:
-    """Accepted, but filtering is done by nftables: the default table is used when no other was named."""
+    """The chains. Without iptables on the machine nftables is used: the default table when no other was named."""
     names = _names(statement, reading, 2, 27)
     if names is None:
         return
     if len(names) == 2 and names[0] == names[1]:
         reading.report(statement, "names-equal", "vrrp_iptables: both chains have one name - ignored", word=2)
         return
+    draft.iptables_chains = tuple(names) or DEFAULT_CHAINS
+    if reading.environment.iptables():
+        return
     text = (
         "iptables not supported, using nftables instead. Please replace 'vrrp_iptables' with 'nftables' config option"
     )
     reading.report(statement, "iptables-unsupported", text, word=0, suggestion="write nftables")
-    draft.iptables_chains = tuple(names) or DEFAULT_CHAINS
     draft.nftables_table = draft.nftables_table or "keepalived"
 
 
 def ipsets(draft: GlobalsDraft, statement: Statement, reading: Reading) -> None:
-    """Accepted as iptables is; without names it turns sets off, missing names follow from the earlier ones."""
+    """Names of sets; without any it turns sets off, missing ones follow from the first."""
     names = _names(statement, reading, 6, 30)
     if names is None:
         return
-    text = "iptables not supported, using nftables instead. Please replace 'vrrp_ipsets' with 'nftables' config option"
-    reading.report(statement, "iptables-unsupported", text, word=0, suggestion="write nftables")
+    if not reading.environment.iptables():
+        text = (
+            "iptables not supported, using nftables instead. Please replace 'vrrp_ipsets' with 'nftables' config option"
+        )
+        reading.report(statement, "iptables-unsupported", text, word=0, suggestion="write nftables")
     if not names:
         draft.ipsets = ()
         return
