@@ -14,6 +14,7 @@ from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import VrrpInstance
 from pykeepalived.observe.cause import Cause
 from pykeepalived.vrrp import messages
+from pykeepalived.vrrp.attachments import wants_own_vmac
 from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
 from pykeepalived.vrrp.effects import NotifyGroup, NotifyInstance, RemoveLink
 from pykeepalived.vrrp.group import Group
@@ -73,7 +74,7 @@ class Assembly:
         own = self.attachments.get((config.name, config.interface, config.family), config.interface)
 
         def place(address: IpAddress) -> str:
-            if address.use_vmac or config.use_vmac_addr:
+            if wants_own_vmac(config, address):
                 parent = address.interface or config.interface
                 made = self.attachments.get((config.name, parent, address.family))
                 if made is not None:
@@ -304,7 +305,7 @@ class Assembly:
             if config.interface == parent and (config.vmac is not None or config.ipvlan is not None):
                 families.add(config.family)
             for address in (*config.virtual_addresses, *config.excluded_addresses):
-                if (address.use_vmac or config.use_vmac_addr) and (address.interface or config.interface) == parent:
+                if wants_own_vmac(config, address) and (address.interface or config.interface) == parent:
                     families.add(address.family)
             for family in sorted(families):
                 yield config, family

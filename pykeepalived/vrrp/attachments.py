@@ -91,17 +91,20 @@ def _places(instance: VrrpInstance) -> Iterator[tuple[str, int, bool]]:
     if instance.interface and (instance.vmac is not None or instance.ipvlan is not None):
         yield instance.interface, instance.family, True
     for address in (*instance.virtual_addresses, *instance.excluded_addresses):
-        if _wants_own_vmac(instance, address):
+        if wants_own_vmac(instance, address):
             yield address.interface or instance.interface, address.family, False
 
 
-def _wants_own_vmac(instance: VrrpInstance, address: IpAddress) -> bool:
-    """An address of another interface or family than the instance's, that is to have a VMAC there."""
-    if not (address.use_vmac or instance.use_vmac_addr):
-        return False
+def wants_own_vmac(instance: VrrpInstance, address: IpAddress) -> bool:
+    """Is the address to have a VMAC that is not the instance's?
+
+    use_vmac_addr asks for one for all that is on another interface or of the other family; use_vmac of an address also
+    where the instance itself has none.
+    """
     place = address.interface or instance.interface
     elsewhere = place != instance.interface or address.family != instance.family
-    return bool(place) and (elsewhere or instance.vmac is None)
+    wanted = address.use_vmac or (instance.use_vmac_addr and elsewhere)
+    return wanted and bool(place) and (elsewhere or instance.vmac is None)
 
 
 def _wanted(

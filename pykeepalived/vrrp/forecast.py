@@ -76,7 +76,7 @@ class _Owned:
         """The link an address stands on: a VMAC made for it, the instance's VMAC, or the interface itself."""
         parent = address.interface or instance.interface
         made = self._names.get((instance.name, parent, address.family))
-        if made is not None and (address.use_vmac or instance.use_vmac_addr):
+        if made is not None and attachments.wants_own_vmac(instance, address):
             return made
         elsewhere = parent != instance.interface or address.family != instance.family
         if elsewhere or instance.vmac is None:

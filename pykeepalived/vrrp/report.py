@@ -79,7 +79,8 @@ def _shown(state: State, waiting: bool) -> VrrpState:
 def _instance(assembly: Assembly, instance: Instance) -> VrrpInstanceSnapshot:
     config, holdings = instance.config, instance.estate.holdings
     link = assembly.context.machine.link(instance.interface)
-    made = assembly.attachments.get((config.name, config.interface, config.family), "")
+    key = (config.name, config.interface, config.family)
+    made = assembly.attachments.get(key, "") if config.vmac is not None or config.ipvlan is not None else ""
     vmac = assembly.context.machine.link(made) if made else None
     master = instance.state is State.MASTER
     kinds = [kind for kind, _ in instance.faults]

@@ -1,21 +1,27 @@
-"""Configurations of other people, read where they lie, and an environment as it was when their dumps were taken."""
+"""Configurations of other people, read where they lie, and the machine as it was when their dumps were taken."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from pykeepalived.config.environment import Environment, SystemFiles
 from pykeepalived.config.files import FileKind, FileStat
+from pykeepalived.config.includes import MemoryFiles
 from pykeepalived.config.interfaces import Interface, InterfaceAddress
+from pykeepalived.config.iproute_names import build_names
 from pykeepalived.config.load import LoadOptions, load
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.values import Accounts, User
+from pykeepalived.observe.snapshot import VrrpSnapshot
+from pykeepalived.sim.machine import Machine, Plug
 
 WILD = Path(__file__).resolve().parents[2].parent / "shared" / "corpus" / "wild"
+MAIN = "/etc/keepalived/keepalived.conf"
 
 
 class ProvidedFiles(SystemFiles):
@@ -37,56 +43,102 @@ class ProvidedFiles(SystemFiles):
         return b"#!/bin/sh\n"[:size] if path in self._scripts else super().head(path, size)
 
 
+def plugs(env: dict) -> list[Plug]:
+    """The interfaces of the recording machine with their addresses."""
+    made = []
+    for number, name in enumerate(env["interfaces"], 1):
+        addresses = [f"10.255.{number}.1/24", f"fe80::ff:{number}/64"]
+        if number == 1:
+            addresses += [f"{text}/{64 if ':' in text else 24}" for text in env["addresses"]]
+        made.append(Plug(name, bytes(5) + bytes((number,)), tuple(addresses)))
+    return made
+
+
 def environment(env: dict) -> Environment:
     interfaces = {"lo": Interface(name="lo", index=1, flags=0x49, mtu=65536, arp_type=772)}
-    for number, name in enumerate(env["interfaces"], 1):
-        addresses = [InterfaceAddress(Ip.parse(f"10.255.{number}.1"), 24)]
-        addresses.append(InterfaceAddress(Ip.parse(f"fe80::ff:{number}"), 64, 253))
-        if number == 1:
-            for text in env["addresses"]:
-                address = Ip.parse(text)
-                addresses.append(InterfaceAddress(address, 64 if address.family == 6 else 24))
-        interfaces[name] = Interface(name=name, index=number + 1, mac=bytes(5) + b"\x01", addresses=tuple(addresses))
-    users = [User("root", 0, 0), User("daemon", 1, 1), User("nobody", 65534, 65534)]
-    groups = [("root", 0), ("daemon", 1), ("nogroup", 65534)]
-    for uid, user in enumerate(env["users"], 1000):
-        if user[0] in ("root", "daemon", "nobody"):
-            continue
-        users.append(User(user[0], uid, uid))
-        groups.append((user[1] if len(user) > 1 else user[0], uid))
+    for index, plug in enumerate(plugs(env), 2):
+        addresses = []
+        for text in plug.addresses:
+            word, _, length = text.partition("/")
+            scope = 253 if word.startswith("fe80") else 0
+            addresses.append(InterfaceAddress(Ip.parse(word), int(length), scope))
+        interfaces[plug.interface] = Interface(
+            name=plug.interface, index=index, mac=plug.mac, addresses=tuple(addresses)
+        )
+    users = {"root": 0, "daemon": 1, "nobody": 65534}
+    groups = {"root": 0, "daemon": 1, "nogroup": 65534}
+    for user, *group in env["users"]:
+        if user not in users:
+            users[user] = 998 + len(users) - 1
+            groups.setdefault(group[0] if group else user, users[user])
+    hosts = {"localhost": Ip.parse("127.0.0.1")} | {name: Ip.parse("192.0.2.25") for name in env["hosts"]}
     return Environment(
         interfaces=interfaces,
         namespace_interfaces=lambda name: interfaces,
         hostname="lb1",
         canonical_name=lambda: "lb1.example.net",
         config_id=env.get("config_id") or "lb1",
-        accounts=Accounts(users, groups),
+        accounts=Accounts([User(name, uid, uid) for name, uid in users.items()], groups.items()),
         files=ProvidedFiles(env["scripts"]),
         cpu_count=2,
-        resolve=lambda name, port: Ip.parse("192.0.2.25"),
+        resolve=lambda name, port: hosts.get(name),
+        iproute=lambda usr, etc: build_names({"rt_protos": ["12 bird"], "rt_realms": ["0 cosmos"]}),
     )
 
 
-def configurations() -> Iterator[tuple[str, Config, list[str]]]:
-    """Every configuration that has a dump and needs no other file: name, model, lines of the dump."""
+@dataclass(frozen=True)
+class Recording:
+    """A configuration that has a dump: its name, its model, the lines of each process."""
+
+    name: str
+    config: Config
+    processes: dict[str, list[str]]
+    env: dict
+
+    def vrrp_snapshot(self) -> VrrpSnapshot:
+        """What the VRRP core says just after its start on that machine."""
+        machine = Machine("lb1", self.config, plugs(self.env), _Nobody())
+        machine.surroundings.processes = {process.name: 0 for process in self.config.track_processes}
+        machine.start(0)
+        return machine.snapshot()
+
+
+class _Nobody:
+    """A world that takes everything and answers nothing."""
+
+    def wall(self) -> int:
+        return 0
+
+    def post(self, packet: object, /) -> None: ...
+
+    def run_script(self, name: str, /) -> None: ...
+
+    def vrrp_did(self, effect: object, /) -> None: ...
+
+
+def recordings() -> Iterator[Recording]:
+    """Every configuration that has a dump and can be loaded."""
     for path in sorted(WILD.glob("*.conf")):
         expected = json.loads(path.with_suffix(".expect.json").read_text())
-        if not expected["dump"] or expected.get("extra_files"):
+        if not expected["dump"]:
             continue
-        result = load(str(path), environment(expected["env"]), LoadOptions())
+        extra = expected.get("extra_files", {})
+        files = {name if name.startswith("/") else f"/etc/keepalived/{name}": text for name, text in extra.items()}
+        files[MAIN] = path.read_bytes().decode("utf-8", "surrogateescape")
+        result = load(MAIN, environment(expected["env"]), LoadOptions(files=MemoryFiles(files)))
+        lines = (WILD / expected["dump"]).read_text(errors="replace").splitlines()
         if result.config is not None:
-            lines = (WILD / expected["dump"]).read_text(errors="replace").splitlines()
-            yield path.stem, result.config, lines
+            yield Recording(path.stem, result.config, _processes(lines), expected["env"])
 
 
-def processes(lines: list[str]) -> dict[str, list[str]]:
-    """The lines of each process in a stored dump."""
+def _processes(lines: list[str]) -> dict[str, list[str]]:
+    """The lines of each process in a stored dump; one of which nothing was recorded is left out."""
     found: dict[str, list[str]] = {}
     current = ""
     for line in lines:
         match = re.fullmatch(r"===== (\w+) =====", line)
         if match:
             current = match[1]
-        else:
+        elif line:
             found.setdefault(current, []).append(line)
     return found

@@ -117,7 +117,7 @@ def test_name_is_planned_before_the_parent_exists(kernel: FakeKernel) -> None:
 @pytest.mark.keyword("vrrp_instance/use_vmac_addr")
 def test_addresses_elsewhere_share_a_vmac_for_each_parent(kernel: FakeKernel) -> None:
     excluded = (address("198.51.100.1", "eth1"), address("198.51.100.2", "eth1"), address("2001:db8::1", "eth1"))
-    instance = replace(INSTANCE, vmac=None, use_vmac_addr=True, excluded_addresses=excluded, virtual_addresses=())
+    instance = replace(INSTANCE, vmac=None, use_vmac_addr=True, excluded_addresses=excluded)
     plan = attachments.plan(config(instance, vmac_addr_prefix="addr"), kernel.facts())
     assert plan.names == {("VI_1", "eth1", 4): "addr.51", ("VI_1", "eth1", 6): "addr6.51"}
     assert plan.attachments[1].link.mac == bytes.fromhex("00005e000233")

@@ -352,7 +352,7 @@ class _Line:
 
     def one_nexthop(self) -> NextHop:
         words = self.words
-        via, interface, weight, onlink = None, "", 1, False
+        via, interface, weight, given, onlink = None, "", 1, False, False
         encap: Encap | None = None
         realms: int | None = None
         while words.peek() in _NEXTHOP_WORDS:
@@ -362,14 +362,22 @@ class _Line:
             elif word == "dev":
                 interface = words.interface("VROUTE nexthop")
             elif word == "weight":
-                weight = words.number(1, 256, "Invalid weight %s specified for route")
+                weight, given = words.number(1, 256, "Invalid weight %s specified for route"), True
             elif word == "onlink":
                 onlink = True
             elif word == "encap":
                 encap = take_encap(words, self.names)
             else:
                 realms = parse_realms(words, self.names, "Invalid realms %s for route")
-        return NextHop(via=via, interface=interface, weight=weight, onlink=onlink, encap=encap, realms=realms)
+        return NextHop(
+            via=via,
+            interface=interface,
+            weight=weight,
+            weight_given=given,
+            onlink=onlink,
+            encap=encap,
+            realms=realms,
+        )
 
     def nexthop_gateway(self) -> Ip:
         if self.words.peek() in ("inet", "inet6"):

@@ -61,11 +61,12 @@ class Encap(Value):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class NextHop(Value):
-    """One nexthop of a multipath route; `weight` 1..256."""
+    """One nexthop of a multipath route; `weight` 1..256, `weight_given` when the file says it (for dumps only)."""
 
     via: Ip | None = None
     interface: str = ""
     weight: int = 1
+    weight_given: bool = field(default=False, compare=False)
     onlink: bool = False
     encap: Encap | None = None
     realms: int | None = None

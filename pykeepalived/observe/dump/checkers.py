@@ -29,15 +29,17 @@ _RETRY_DELAY_US = 1_000_000
 
 
 def checker_lines(
-    title: str, checker: Checker, now: CheckerSnapshot, virtual: VirtualServer, moments: Moments
+    title: str, checker: Checker, now: CheckerSnapshot, virtual: VirtualServer, moments: Moments, logs_all: bool
 ) -> Iterator[str]:
-    """One checker; `title` is `VS -> RS` in the form of log lines."""
+    """One checker; `title` is `VS -> RS` in the form of log lines, `logs_all` tells of checker_log_all_failures."""
     yield f" {title}"
-    for line in _lines(checker, now, virtual, moments):
+    for line in _lines(checker, now, virtual, moments, logs_all):
         yield f"   {line}"
 
 
-def _lines(checker: Checker, now: CheckerSnapshot, virtual: VirtualServer, moments: Moments) -> Iterator[str]:
+def _lines(
+    checker: Checker, now: CheckerSnapshot, virtual: VirtualServer, moments: Moments, logs_all: bool
+) -> Iterator[str]:
     yield f"Enabled = {yes_no(now.enabled)}"
     yield f"Up = {yes_no(now.up)}"
     yield f"Has run = {yes_no(now.has_run)}"
@@ -51,7 +53,8 @@ def _lines(checker: Checker, now: CheckerSnapshot, virtual: VirtualServer, momen
             yield f"Delay before retry = {checker.delay_before_retry_us} us"
             yield f"Retries iterations = {max(checker.retry - now.retries_done, 0)}"
         yield f"Default delay before retry = {_default_delay(checker)} us"
-    yield f"Log all failures = {yes_no(checker.log_all_failures)}"
+    # keepalived shows the checker's own word, not what holds for all.
+    yield f"Log all failures = {yes_no(checker.log_all_failures and not logs_all)}"
     connection = getattr(checker, "connection", None)
     if isinstance(connection, Connection):
         yield from _connection(connection)

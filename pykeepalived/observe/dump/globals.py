@@ -72,9 +72,11 @@ def _mail(settings: GlobalDefs) -> Iterator[str]:
     if smtp.server is not None:
         yield f" Smtp server = {smtp.server}"
         yield f" Smtp server port = {smtp.port}"
-        if smtp.helo_name:
-            yield f" Smtp HELO name = {smtp.helo_name}"
+    if smtp.helo_name:
+        yield f" Smtp HELO name = {smtp.helo_name}"
+    if smtp.server is not None or smtp.email_from:
         yield f" Smtp server connection timeout = {smtp.connect_timeout_s}"
+    if smtp.email_from:
         yield f" Email notification from = {smtp.email_from}"
         yield " Email notification to:"
         for recipient in smtp.recipients:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pykeepalived.config.model import Config
+from pykeepalived.config.model.globals import VrrpDefaults
 from pykeepalived.config.model.network import IpAddress
 from pykeepalived.config.model.vrrp import AuthType, Notify, Tracker, UnicastChecksum, VrrpInstance
 from pykeepalived.observe.dump.globals import garp_lines
@@ -45,14 +46,18 @@ def _initial(instance: VrrpInstance, group: str, prefix: str) -> VrrpInstanceSna
     )
 
 
-def instance_lines(instance: VrrpInstance, now: VrrpInstanceSnapshot, moments: Moments) -> Iterator[str]:
+def instance_lines(
+    instance: VrrpInstance, now: VrrpInstanceSnapshot, moments: Moments, defaults: VrrpDefaults
+) -> Iterator[str]:
     """The whole block of an instance; its lines are indented by three blanks, lists by five."""
     yield f" VRRP Instance = {instance.name}"
-    for line in _lines(instance, now, moments):
+    for line in _lines(instance, now, moments, defaults):
         yield f"   {line}"
 
 
-def _lines(instance: VrrpInstance, now: VrrpInstanceSnapshot, moments: Moments) -> Iterator[str]:
+def _lines(
+    instance: VrrpInstance, now: VrrpInstanceSnapshot, moments: Moments, defaults: VrrpDefaults
+) -> Iterator[str]:
     yield from _state(instance, now, moments)
     yield from _interface(instance, now)
     yield from garp_lines(instance.garp, "")
@@ -71,7 +76,7 @@ def _lines(instance: VrrpInstance, now: VrrpInstanceSnapshot, moments: Moments) 
     if instance.debug:
         yield f"Debug level = {instance.debug}"
     yield from _addresses(instance, now)
-    yield from _unicast(instance, now)
+    yield from _unicast(instance, now, defaults)
     yield "No sockets allocated" if now.fd_in < 0 and now.fd_out < 0 else f"fd_in {now.fd_in}, fd_out {now.fd_out}"
     yield from _listed("Virtual Routes :", virtual_routes(instance, now))
     yield from _listed("Virtual Rules :", [rule_line(rule) for rule in instance.virtual_rules])
@@ -151,7 +156,9 @@ def _interface(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> Iterator[st
             yield f"  MAC = {instance.vmac.mac.hex(':')}"
         if instance.vmac.group is not None:
             yield f"Interface group = {instance.vmac.group}"
-        yield f"Interface = {link}, vmac on {base}{', xmit base i/f' if xmit_base else ''}"
+        # A VMAC that could not be made yet, its parent being absent, stands on nothing.
+        below = f", vmac on {base}{', xmit base i/f' if xmit_base else ''}" if now.vmac_name else ""
+        yield f"Interface = {link}{below}"
     elif instance.ipvlan is not None:
         up = true_false(now.interface_up)
         yield f"Use IPVLAN, i/f name {link}, is_up = {up}, type = {instance.ipvlan.mode_flag}"
@@ -269,11 +276,12 @@ def _device(instance: VrrpInstance, now: VrrpInstanceSnapshot, address: IpAddres
     return f"{link}@{base}" if address.family == instance.family else base
 
 
-def _unicast(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> Iterator[str]:
+def _unicast(instance: VrrpInstance, now: VrrpInstanceSnapshot, defaults: VrrpDefaults) -> Iterator[str]:
     if not instance.unicast:
         return
     yield f"Unicast TTL = {255 if instance.unicast_ttl is None else instance.unicast_ttl}"
-    yield f"Check unicast src : {yes_no(instance.check_unicast_src)}"
+    # keepalived shows the instance's own word, not what holds for all.
+    yield f"Check unicast src : {yes_no(instance.check_unicast_src and not defaults.check_unicast_src)}"
     if instance.unicast_peers:
         yield "Unicast Peer :"
         for position, peer in enumerate(instance.unicast_peers):

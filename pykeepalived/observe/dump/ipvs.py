@@ -73,6 +73,7 @@ def _virtual(snapshot: IpvsSnapshot, position: int, virtual: VirtualServer) -> V
 
 def _checkers(config: Config, snapshot: IpvsSnapshot, moments: Moments) -> Iterator[str]:
     found = False
+    logs_all = config.globals.checker_log_all_failures
     for position, virtual in enumerate(config.virtual_servers):
         now = _virtual(snapshot, position, virtual)
         for place, real in enumerate(virtual.real_servers):
@@ -83,7 +84,7 @@ def _checkers(config: Config, snapshot: IpvsSnapshot, moments: Moments) -> Itera
                     yield "------< Health checkers >------"
                     found = True
                 state = states[index] if index < len(states) else CheckerSnapshot(up=not checker.alpha)
-                yield from checker_lines(title, checker, state, virtual, moments)
+                yield from checker_lines(title, checker, state, virtual, moments, logs_all)
 
 
 def _files(config: Config, snapshot: IpvsSnapshot) -> Iterator[str]:

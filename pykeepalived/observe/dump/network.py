@@ -168,7 +168,7 @@ def _nexthop(nexthop: NextHop) -> str:
         text += _via(nexthop.via)
     if nexthop.interface:
         text += f" dev {nexthop.interface}"
-    if nexthop.weight != 1:
+    if nexthop.weight_given or nexthop.weight != 1:
         text += f" weight {nexthop.weight}"
     if nexthop.onlink:
         text += " onlink"

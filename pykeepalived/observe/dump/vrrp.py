@@ -50,9 +50,11 @@ def vrrp_lines(config: Config, snapshot: VrrpSnapshot, zone: tzinfo | None = Non
 def _static(config: Config, snapshot: VrrpSnapshot) -> Iterator[str]:
     if config.static_addresses:
         yield "------< Static Addresses >------"
+        base = {now.vmac_name: now.base_interface for now in snapshot.instances if now.vmac_name}
         for position, address in enumerate(config.static_addresses):
             present = snapshot.static_addresses_set[position : position + 1] == (True,)
-            yield f"     {address_line(address, is_set=present)}"
+            device = f"{address.interface}@{base[address.interface]}" if address.interface in base else ""
+            yield f"     {address_line(address, device, present)}"
     if config.static_routes:
         yield "------< Static Routes >------"
         for route in config.static_routes:
@@ -68,7 +70,7 @@ def _topology(config: Config, snapshot: VrrpSnapshot, moments: Moments) -> Itera
         return
     yield "------< VRRP Topology >------"
     for instance, now in states(config, snapshot):
-        yield from instance_lines(instance, now, moments)
+        yield from instance_lines(instance, now, moments, config.globals.vrrp_defaults)
 
 
 def _groups(config: Config, snapshot: VrrpSnapshot) -> Iterator[str]:
