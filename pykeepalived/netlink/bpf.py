@@ -25,7 +25,7 @@ def as_loaded(value: int, size: int) -> int:
 
 
 def attach(sock: socket.socket, program: tuple[Instruction, ...]) -> None:
-    """Let the program decide what the socket receives. Raises OSError."""
+    """Let the program decide what the socket receives, instead of an earlier one. Raises OSError."""
     code = ctypes.create_string_buffer(b"".join(_INSTRUCTION.pack(*instruction) for instruction in program))
     descriptor = struct.pack("HL", len(program), ctypes.addressof(code))
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, descriptor)

@@ -87,6 +87,28 @@ class RehearseAdvert:
     flow: Flow
 
 
+@dataclass(frozen=True, slots=True)
+class Guests:
+    """What an advert that somebody on a pool might listen to looks like. `full_ttl`: only TTL or hop limit 255.
+    `lengths` are those of version-2 or version-3 messages without authentication data behind them whose checksum alone
+    decides."""
+
+    family: int
+    protocol: int
+    vrids: tuple[int, ...]
+    versions: tuple[int, ...]
+    full_ttl: bool
+    lengths: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GuardPool:
+    """Let the kernel drop what is not from such guests before the receive socket queues it; None: nothing."""
+
+    pool: Pool
+    guests: Guests | None
+
+
 # kernel objects
 
 
@@ -301,6 +323,7 @@ Effect = (
     OpenPool
     | SendAdverts
     | RehearseAdvert
+    | GuardPool
     | ChangeNetwork
     | SendFrames
     | ClosePool

@@ -66,6 +66,8 @@ class Outbox:
         return effects
 
     def drain(self) -> list[Effect]:
+        if not (self.packets or self._later or self._operations or self.frames or self._pools):
+            return []
         effects = self.drain_adverts()
         if self._operations:
             effects.append(ChangeNetwork(self._operations))

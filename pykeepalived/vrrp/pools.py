@@ -9,6 +9,7 @@ from pykeepalived.config.model.vrrp import AuthType
 from pykeepalived.vrrp import messages, packet
 from pykeepalived.vrrp.context import Context
 from pykeepalived.vrrp.effects import ClosePool, Pool
+from pykeepalived.vrrp.guard import Guard
 from pykeepalived.vrrp.instance import Instance
 
 _Key = tuple[object, ...]
@@ -17,11 +18,12 @@ _Key = tuple[object, ...]
 class PoolState:
     """One pool: who uses it, and the last valid advert of each instance (the repeat fast path)."""
 
-    __slots__ = ("by_vrid", "is_open", "key", "pool", "repeats")
+    __slots__ = ("by_vrid", "guard", "is_open", "key", "pool", "repeats")
 
-    def __init__(self, key: _Key, pool: Pool) -> None:
+    def __init__(self, key: _Key, pool: Pool, guard: Guard) -> None:
         self.key = key
         self.pool = pool
+        self.guard = guard
         self.by_vrid: dict[int, list[Instance]] = {}
         self.repeats: dict[object, Instance] = {}
         self.is_open = False
@@ -73,6 +75,7 @@ class Pools:
         if state is None:
             return
         instance.forget_repeat()
+        state.guard.lift()
         sharing = state.by_vrid.get(instance.config.virtual_router_id, [])
         if instance not in sharing:
             sharing = next(users for users in state.by_vrid.values() if instance in users)
@@ -120,7 +123,7 @@ class Pools:
             join_parent=str(key[6]),
             receive_buffer=sum(self._receive_buffer(instance) for instance in sharing),
         )
-        state = PoolState(key, pool)
+        state = PoolState(key, pool, Guard(pool, self._context.timers, self._context.outbox))
         self._by_key[key] = self.states[pool] = state
         return state
 
@@ -145,6 +148,7 @@ class Pools:
         if self._of.get(instance) is state:
             return
         self._of[instance] = state
+        state.guard.lift()
         state.by_vrid.setdefault(instance.config.virtual_router_id, []).append(instance)
 
     def _open_if_possible(self, state: PoolState) -> None:
@@ -157,6 +161,7 @@ class Pools:
         if state.is_open:
             state.is_open = False
             state.repeats.clear()
+            state.guard.lift()
             self._context.outbox.later(ClosePool(state.pool))
 
     def find(self, state: PoolState, vrid: int, source: Ip) -> Instance | None:

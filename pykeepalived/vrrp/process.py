@@ -140,7 +140,7 @@ class VrrpProcess:
         self._sync: SyncThreads | None = None
         self._settling = False
         self._stopping = False
-        self._behind: list[PoolSockets] = []
+        self._behind: set[PoolSockets] = set()
         self._do: dict[type, Callable[[Any], object]] = {
             effects.OpenPool: self._open_pool,
             effects.SendAdverts: self._send_adverts,
@@ -321,7 +321,7 @@ class VrrpProcess:
         rest = self._service.rest
         begin = self._now() if rest.needed else 0
         if self._sockets.read(sockets) == MOST_READS:
-            self._behind.append(sockets)
+            self._behind.add(sockets)
         self._settle()
         if rest.needed:
             rest.after(begin)

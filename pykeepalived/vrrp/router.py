@@ -204,14 +204,20 @@ class Router:
             datagram = open_datagram(data, source, destination, hop_limit)
         except VrrpPacketError as error:
             self._outbox.log(error.text)
+            state.guard.refused(state.instances, now)
             return
         instance = self._assembly.pools.find(state, data[datagram.offset + 1], datagram.source)
-        if instance is None or instance.state in (State.FAULT, State.INIT):
+        if instance is None:
+            state.guard.refused(state.instances, now)
+            return
+        if instance.state in (State.FAULT, State.INIT):
             return
         if state.pool.family == 6 and not self._cast_fits(instance, datagram):
             return
         heard = instance.hear(datagram, now)
-        if heard is not None and election.may_repeat(instance, heard):
+        if heard is None:
+            state.guard.refused(state.instances, now)
+        elif election.may_repeat(instance, heard):
             instance.forget_repeat()
             instance.repeats, instance.repeat_key = state.repeats, key
             state.repeats[key] = instance

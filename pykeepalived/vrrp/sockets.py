@@ -5,6 +5,7 @@ One receive and one send socket a pool, shared as keepalived shares them, and on
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -15,7 +16,8 @@ from pykeepalived.config.model.values import Ip
 from pykeepalived.netlink import bpf
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.observe.recorder import Ring
-from pykeepalived.vrrp.effects import Flow, Frame, Pool
+from pykeepalived.vrrp import sieve
+from pykeepalived.vrrp.effects import Flow, Frame, Guests, Pool
 from pykeepalived.vrrp.mmsg import SENDER
 
 _IP_FREEBIND, _IP_MULTICAST_ALL = 15, 49
@@ -29,9 +31,11 @@ _CHECKSUM_OFFSET = 6
 _TRAFFIC_CLASS = 0xC0
 _BURST = 8
 """From so many datagrams on sendmmsg is cheaper than calls of its own."""
-_READS = 64
+MOST_READS = 64
 """Datagrams read in one turn: a flood of forged adverts cannot keep timers waiting for more than these."""
 _READ_SIZE = 2048
+_SO_RCVBUFFORCE, _ROOM = 33, 512 << 10
+"""Where the configuration does not say how much: a thousand small packets, four times what the kernel gives."""
 _ANCILLARY = socket.CMSG_SPACE(20) + socket.CMSG_SPACE(4)
 _SOCKADDR_LL = struct.Struct("=HHiHBB8s")
 _SOCKADDR_IN = struct.Struct("=HH4s8x")
@@ -69,6 +73,9 @@ class PoolSockets:
         sock, pool, index = self.receive, self.pool, self.index
         if pool.receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, pool.receive_buffer)
+        else:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _ROOM)
         self._bind_to_device(sock)
         address = pool.source if pool.group is None else pool.group
         assert address is not None
@@ -122,6 +129,10 @@ class PoolSockets:
 
     def _scope(self, address: Ip) -> int:
         return self.index if address.is_link_local or address.is_multicast else 0
+
+    def guard(self, guests: Guests | None) -> None:
+        """Let the kernel drop what is not from such guests. Raises OSError."""
+        bpf.attach(self.receive, tuple(sieve.program(guests)) if guests is not None else (sieve.TAKE,))
 
     def close(self) -> None:
         self.receive.close()
@@ -260,33 +271,32 @@ class AdvertSockets:
 
     # receiving
 
-    def read(self, sockets: PoolSockets) -> None:
-        """Note and hand over what has arrived on a pool, at most _READS datagrams."""
-        if sockets.pool.family == 4:
-            self._read4(sockets)
-        else:
-            self._read6(sockets)
+    def read(self, sockets: PoolSockets) -> int:
+        """Note and hand over what has arrived on a pool, at most MOST_READS datagrams; returns how many."""
+        count = self._read4(sockets) if sockets.pool.family == 4 else self._read6(sockets)
         self._ring.trim()
+        return count
 
-    def _read4(self, sockets: PoolSockets) -> None:
+    def _read4(self, sockets: PoolSockets) -> int:
         pool, receive, hear, now = sockets.pool, sockets.receive.recv, self._hear, self._now
         note = self._ring.append
-        for _ in range(_READS):
+        for count in range(MOST_READS):
             try:
                 data = receive(_READ_SIZE)
             except OSError:
-                return
+                return count
             moment = now()
             note((moment, pool, data, b"", b"", -1))
             hear(pool, data, moment, b"", b"", -1)
+        return MOST_READS
 
-    def _read6(self, sockets: PoolSockets) -> None:
+    def _read6(self, sockets: PoolSockets) -> int:
         pool, receive, note = sockets.pool, sockets.receive.recvmsg, self._ring.append
-        for _ in range(_READS):
+        for count in range(MOST_READS):
             try:
                 data, ancillary, _flags, address = receive(_READ_SIZE, _ANCILLARY)
             except OSError:
-                return
+                return count
             destination, hop_limit = b"", -1
             for _level, kind, value in ancillary:
                 if kind == _IPV6_PKTINFO:
@@ -299,6 +309,7 @@ class AdvertSockets:
             moment = self._now()
             note((moment, pool, data, source, destination, hop_limit))
             self._hear(pool, data, moment, source, destination, hop_limit)
+        return MOST_READS
 
     def _remember_source(self, text: str) -> bytes:
         if len(self._sources) >= 1024:
