@@ -19,7 +19,21 @@ from pykeepalived.config.model.bfd import BfdInstance
 from pykeepalived.config.model.values import Ip
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.observe.codec import Codec, CodecError
-from pykeepalived.observe.recorder import Entry, Moment, Replay, Ring, Shown, read_lines, replay_of, write_lines
+from pykeepalived.observe.recorder import (
+    Entry,
+    Moment,
+    Replay,
+    Ring,
+    Shown,
+    begun,
+    entries_of,
+    head_of,
+    moment,
+    play_all,
+    read_lines,
+    replay_of,
+    write_lines,
+)
 from pykeepalived.runtime import messages as processes
 
 CORE = "bfd"
@@ -145,8 +159,8 @@ def _codec() -> Codec:
     return Codec((model, values, effects, processes))
 
 
-def encode(base: Base, entries: list[Entry]) -> str:
-    """A record of this beginning and these entries."""
+def encode(base: Base, entries: list[Entry], _secrets: bool = False) -> str:
+    """A record of this beginning and these entries. BFD has no secrets."""
     codec = _codec()
     header = {
         "core": CORE,
@@ -188,31 +202,31 @@ def decode(text: str) -> tuple[Base, list[Entry]]:
     """The beginning and the entries of a record. Raises CodecError and nothing else."""
     codec = _codec()
     lines = read_lines(text)
-    try:
-        head = next(lines)
-        instances = codec.decode(head["instances"])
-        if head["core"] != CORE or not all(isinstance(each, BfdInstance) for each in instances):
-            raise CodecError("not a record of BFD")
-        base = Base(instances, int(head["at"]), bool(head["exact"]))
-        base.states.update((str(name), str(state)) for name, state in head["states"].items())
-        base.numbers.update((str(name), int(number)) for name, number in head["numbers"].items())
-        base.drawn.extend(int(number) for number in head["drawn"])
-        entries: list[Entry] = []
-        for line in lines:
-            entry = _entry(codec, line)
-            if line.get("before"):
-                base.heard[entry[2], entry[6]] = entry
-            else:
-                entries.append(entry)
-    except CodecError:
-        raise
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, StopIteration, OverflowError) as error:
-        raise CodecError(f"not a whole record: {error}") from None
+    base = head_of(lines, lambda head: _base(codec, head))
+    entries: list[Entry] = []
+    for line, entry in entries_of(lines, lambda line: _entry(codec, line)):
+        if line.get("before"):
+            if len(entry) < 3:
+                raise CodecError("what came before the beginning can only be datagrams")
+            base.heard[entry[2], entry[6]] = entry
+        else:
+            entries.append(entry)
     return base, entries
 
 
+def _base(codec: Codec, head: dict[str, Any]) -> Base:
+    instances = codec.decode(head["instances"])
+    if head["core"] != CORE or not all(isinstance(each, BfdInstance) for each in instances):
+        raise CodecError("not a record of BFD")
+    base = Base(instances, moment(head["at"]), bool(head["exact"]))
+    base.states.update((str(name), str(state)) for name, state in head["states"].items())
+    base.numbers.update((str(name), int(number)) for name, number in head["numbers"].items())
+    base.drawn.extend(int(number) for number in head["drawn"])
+    return base
+
+
 def _entry(codec: Codec, line: dict[str, Any]) -> Entry:
-    at = int(line["at"])
+    at = moment(line["at"])
     if "tick" in line:
         return (at,)
     if "shows" in line:
@@ -234,12 +248,13 @@ def _entry(codec: Codec, line: dict[str, Any]) -> Entry:
 
 
 def replay(base: Base, entries: list[Entry]) -> Replay:
-    """Run a record through a Speaker of its own in virtual time: what it says and which states come about."""
-    player = _Player(base, [entry[1].number for entry in entries if len(entry) == 2 and isinstance(entry[1], Drawn)])
-    if not base.exact:
-        player.establish()
-    for entry in entries:
-        player.play(entry)
+    """Run a record through a Speaker of its own in virtual time: what it says and which states come about.
+
+    Raises CodecError where the Speaker cannot follow.
+    """
+    drawn = [entry[1].number for entry in entries if len(entry) == 2 and isinstance(entry[1], Drawn)]
+    player = begun(lambda: _Player(base, drawn))
+    play_all(entries, player.play)
     entries = [entry for entry in entries if len(entry) != 2 or not isinstance(entry[1], Drawn)]
     return replay_of(base.exact, entries, base.at, player.moments)
 
@@ -269,8 +284,10 @@ class _Player:
         known = [] if base.exact else [base.numbers.get(each.name, 1) for each in base.instances]
         self._speaker = Speaker(base.instances, base.at, _Chance([*known, *base.drawn, *drawn]), messages.DETAILED)
         self._drain()
+        if not base.exact:
+            self._establish()
 
-    def establish(self) -> None:
+    def _establish(self) -> None:
         """Bring the sessions into the states they were in, by their neighbors' last packets in another state."""
         for instance in self._base.instances:
             self._speaker.receive(TransmitterOpened(instance.name), self._now)

@@ -87,7 +87,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
         parser.add_argument("file", nargs="?", default="/etc/keepalived/keepalived.conf")
     elif command == "record":
         parser.add_argument("file")
-        parser.add_argument("--process", choices=("vrrp", "bfd"), default="vrrp", help="default vrrp")
+        parser.add_argument("--process", choices=("vrrp", "bfd", "checker"), default="vrrp", help="default vrrp")
         parser.add_argument(
             "--secrets", action="store_true", help="with passwords and keys: AH and auth_hmac can then be replayed too"
         )

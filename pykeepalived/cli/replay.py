@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from pykeepalived.observe.codec import CodecError
-from pykeepalived.observe.recorder import Moment, Replay, Shown, read_lines
+from pykeepalived.observe.recorder import Moment, Replay, Shown, head_of, read_lines
 
 EXIT_SAME, EXIT_DIFFERENT, EXIT_UNREADABLE = 0, 1, 2
 
 
 def replay_text(text: str) -> Replay:
     """Replay a record of any core. Raises CodecError."""
-    core = next(read_lines(text), {}).get("core")
+    core = head_of(read_lines(text), lambda head: head.get("core"))
     if core == "vrrp":
         from pykeepalived.vrrp import recording
 
@@ -29,6 +29,10 @@ def replay_text(text: str) -> Replay:
         from pykeepalived.bfd import recording as bfd_recording
 
         return bfd_recording.replay(*bfd_recording.decode(text))
+    if core == "checker":
+        from pykeepalived.ipvs import recording as checker_recording
+
+        return checker_recording.replay(*checker_recording.decode(text))
     raise CodecError(f"records of {core!r} cannot be replayed")
 
 

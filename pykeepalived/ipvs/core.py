@@ -44,7 +44,7 @@ from pykeepalived.ipvs.service import Batch, Director, Procedure
 from pykeepalived.ipvs.shard import share_out
 from pykeepalived.ipvs.state import Real, Virtual
 from pykeepalived.ipvs.timetable import Check, Timetable
-from pykeepalived.netlink.services import Table, Timeouts, missing
+from pykeepalived.netlink.services import Operation, Table, Timeouts, missing
 from pykeepalived.observe.cause import Cause, LogLine
 
 AUDIT_NS = 5_000_000_000
@@ -62,6 +62,7 @@ class IpvsCore:
         self.checks: list[Check] = []
         self.files: dict[str, int] = {}
         self._random = random_below
+        self._sessions: dict[str, bool] = {}
         self._addresses: dict[bytes, int] = {}
         self._timetable = Timetable()
         self._procedures: deque[Procedure] = deque()
@@ -72,6 +73,8 @@ class IpvsCore:
         self._audit_at: int | None = None
         self._auditing = False
         self._asked = 0
+        self.gone: tuple[Operation, ...] = ()
+        """What brings back the entries that the table last read had lost."""
         self._running = False
 
     # contract
@@ -90,6 +93,7 @@ class IpvsCore:
             case Operated(failures):
                 self._advance(failures)
             case BfdChanged(name, up, delay_us):
+                self._sessions[name] = up
                 for check in self.checks:
                     if isinstance(check, BfdState) and check.model.name == name:
                         self._act(check, check.told(up, delay_us), 0)
@@ -343,6 +347,10 @@ class IpvsCore:
                 check.due = now + FIRST_RUN_NS + (self._random(warmup_ns) if warmup_ns else 0)
                 if not check.delegated:
                     self._timetable.arm(check)
+            elif isinstance(check, BfdState) and not check.has_run and check.model.name in self._sessions:
+                # new here, but told long ago: the BFD process tells changes
+                told = check.told(self._sessions[check.model.name], 0)
+                self._act(check, told._replace(details=()), 0)
         if shards:
             self._run(self._start_workers(shards))
 
@@ -373,6 +381,7 @@ class IpvsCore:
 
     def _table_read(self, found: Table | None, now: int) -> None:
         self._auditing = False
+        self.gone = ()
         if not self._running:
             return
         if self._current is not None:  # read in the middle of a change: look again when it is done
@@ -380,13 +389,14 @@ class IpvsCore:
             return
         self._audit_at = now + max(AUDIT_NS, AUDIT_SHARE * (now - self._asked))
         if found is not None:
-            self._run(self._repair(found))
+            self.gone = tuple(missing(table(self.director.virtuals), found))
+            self._run(self._repair(self.gone))
 
-    def _repair(self, found: Table) -> Procedure:
+    def _repair(self, gone: Sequence[Operation]) -> Procedure:
         """Put back what somebody took away, and repeat the verdicts that failed for want of it."""
         director = self.director
         batch = Batch()
-        for operation in missing(table(director.virtuals), found):
+        for operation in gone:
             what = f"{operation.destination} of service {operation.service}" if operation.destination else ""
             batch.say(f"IPVS entry {what or operation.service} has vanished - restoring it")
             batch.add(operation)

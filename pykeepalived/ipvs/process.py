@@ -22,14 +22,14 @@ from pykeepalived.ipvs.agent import CheckerAgent
 from pykeepalived.ipvs.checks.attempt import Attempt, Outcome, Reason, Transport
 from pykeepalived.ipvs.core import IpvsCore
 from pykeepalived.ipvs.dial import Dialler
-from pykeepalived.ipvs.marks import MarkTables
+from pykeepalived.ipvs.kernel_marks import KernelMarks
+from pykeepalived.ipvs.recording import Recorder
 from pykeepalived.ipvs.report import snapshot
 from pykeepalived.ipvs.surroundings import AddressWatch, PingPermission, TrackedFiles
 from pykeepalived.ipvs.tls import TlsError, TlsFactory
 from pykeepalived.ipvs.worker import fork_check_worker
 from pykeepalived.ipvs.workers import Shard, Workers
-from pykeepalived.netlink.kernel_ipvs import IpvsKernel, IpvsUnavailableError, inside
-from pykeepalived.netlink.nft import Nftables, NftError
+from pykeepalived.netlink.kernel_ipvs import IpvsKernel, IpvsUnavailableError
 from pykeepalived.netlink.services import OperationFailure, Table, Timeouts
 from pykeepalived.notify.messages import real_server_event, real_server_mail, virtual_server_event
 from pykeepalived.notify.notifier import Notifier
@@ -37,6 +37,7 @@ from pykeepalived.notify.scripts import ScriptResult, ScriptRun, ScriptRunner
 from pykeepalived.observe.cause import LogLine, Priority
 from pykeepalived.observe.dump.ipvs import ipvs_data, ipvs_lines
 from pykeepalived.observe.dump_files import DumpWriter, data_path, dump_directory
+from pykeepalived.observe.record_files import RecordWriter
 from pykeepalived.observe.snapshot import IpvsSnapshot, Taken
 from pykeepalived.runtime.bfd_pipe import BfdPipeError, BfdPipeReader
 from pykeepalived.runtime.child import ChildContext
@@ -91,8 +92,7 @@ class CheckerProcess:
         self._files = TrackedFiles(loop, self._log.write, self._file_changed)
         self._addresses: AddressWatch | None = None
         self._ping = PingPermission(self._log.write)
-        self._marks: MarkTables | None = None
-        self._nft: Nftables | None = None
+        self._marks = KernelMarks(context.log)
         self._runs: dict[int, ScriptRun] = {}
         self._timer = loop.idle_timer(self._tick)
         self._dumps = DumpWriter(context.log)
@@ -103,7 +103,10 @@ class CheckerProcess:
         self._changes: list[str] | None = None
         seed = config.globals.random_seed
         self._random = random.Random(seed)
-        self._core = IpvsCore(config, self._random.randrange)
+        self._recorder = Recorder(config, loop.now(), self._random.randrange)
+        self._records = RecordWriter(context.log, self._recorder.text, "checker")
+        self._service.on_internal_error = self._records.write_once
+        self._core = IpvsCore(config, self._recorder.random_below)
         self._workers = Workers(loop, self._log, self._fork_worker, self._feed_all, self._random.randrange)
         self._do: dict[type, Callable[[Any], object]] = {
             LogLine: self._write,
@@ -113,8 +116,8 @@ class CheckerProcess:
             effects.CorrectWorker: lambda effect: self._workers.correct(effect.checker),
             effects.CancelChecks: self._cancel_checks,
             effects.ReadTable: self._read_table,
-            effects.SetMarks: self._set_marks,
-            effects.DropMarks: self._drop_marks,
+            effects.SetMarks: self._marks.set,
+            effects.DropMarks: self._marks.drop,
             effects.Tell: self._tell,
             effects.MailReal: self._mail_real,
             effects.Stopped: self._stopped,
@@ -127,7 +130,7 @@ class CheckerProcess:
         self._prepare(self._config, first=True)
         left = self._kernel_table() if self._context.respawned else None
         start = effects.Start(self._kernel_timeouts(), left, _processors(self._config))
-        self._core.receive(start, self._loop.now())
+        self._receive(start)
         self._settle()
         self._watch_bfd()
         self._loop.on_signal(signal.SIGCHLD, self._reap)
@@ -144,6 +147,7 @@ class CheckerProcess:
 
     def _prepare(self, config: Config, first: bool = False) -> None:
         """Everything a configuration needs of the machine. Raises TlsError, but only the first time."""
+        self._marks.settings = config.globals
         checkers = [check for vs in config.virtual_servers for rs in vs.real_servers for check in rs.checkers]
         raise_open_files_limit(len(checkers) + _FILES_BESIDE_CHECKS, self._log)
         self._notifier.configure(config.globals, runs_global_script=not config.wants_vrrp)
@@ -196,15 +200,22 @@ class CheckerProcess:
     # the core
 
     def _tick(self) -> None:
-        self._core.tick(self._loop.now())
+        now = self._loop.now()
+        self._recorder.tick(self._core, now)
+        self._core.tick(now)
         self._settle()
+
+    def _receive(self, message: effects.Message) -> None:
+        now = self._loop.now()
+        self._recorder.message(self._core, message, now)
+        self._core.receive(message, now)
 
     def _feed(self, message: effects.Message) -> None:
         self._feed_all((message,))
 
     def _feed_all(self, messages: Sequence[effects.Message]) -> None:
         for message in messages:
-            self._core.receive(message, self._loop.now())
+            self._receive(message)
         self._settle()
 
     def _settle(self) -> None:
@@ -236,14 +247,13 @@ class CheckerProcess:
     def _survive(self, effect: Any, error: Exception) -> None:
         """An internal error: tell it loudly, and answer the core so that everything else goes on."""
         self._log.error(f"Internal error in {type(effect).__name__}: {type(error).__name__}: {error}")
-        now = self._loop.now()
         if isinstance(effect, effects.Operate):
-            self._core.receive(effects.Operated(), now)
+            self._receive(effects.Operated())
         elif isinstance(effect, effects.StartCheck):
-            outcome = Outcome(False, Reason.SKIPPED, str(error))
-            self._core.receive(effects.CheckEnded(effect.checker, outcome), now)
+            self._check_ended(effect.checker, Outcome(False, Reason.SKIPPED, str(error)))
         elif isinstance(effect, effects.ReadTable):
-            self._core.receive(effects.TableRead(None), now)
+            self._receive(effects.TableRead(None))
+        self._records.write_once()
 
     # the kernel's table
 
@@ -275,7 +285,7 @@ class CheckerProcess:
                 failures = self._kernel.perform(effect.operations)
             except OSError as error:
                 self._lose_kernel(error)
-        self._core.receive(effects.Operated(tuple(failures)), self._loop.now())
+        self._receive(effects.Operated(tuple(failures)))
 
     def _lose_kernel(self, error: OSError) -> None:
         """The socket is unusable: a new one is opened, the next look at the table mends what is missing."""
@@ -288,7 +298,10 @@ class CheckerProcess:
     def _read_table(self, _effect: effects.ReadTable) -> None:
         if self._kernel is None:
             self._open_kernel()
-        self._core.receive(effects.TableRead(self._kernel_table()), self._loop.now())
+        found = self._kernel_table()
+        self._receive(effects.TableRead(found))
+        if found is not None:
+            self._recorder.looked(self._core.gone, self._loop.now())
 
     def _kernel_table(self) -> Table | None:
         if self._kernel is None:
@@ -308,26 +321,6 @@ class CheckerProcess:
             self._lose_kernel(error)
             return None
 
-    def _set_marks(self, effect: effects.SetMarks) -> None:
-        if self._marks is None:
-            self._marks = MarkTables(self._config.globals.firewall)
-        self._run_nft(self._marks.change(effect.add, effect.remove))
-
-    def _drop_marks(self, _effect: effects.DropMarks) -> None:
-        if self._marks is not None:
-            self._run_nft(self._marks.drop())
-
-    def _run_nft(self, commands: str) -> None:
-        if not commands:
-            return
-        try:
-            if self._nft is None:
-                with inside(self._config.globals.net_namespace_ipvs):
-                    self._nft = Nftables()
-            self._nft.run(commands)
-        except (NftError, IpvsUnavailableError) as error:
-            self._log.error(f"nftables_ipvs: {error}")
-
     # attempts
 
     def _start_check(self, effect: effects.StartCheck) -> None:
@@ -338,7 +331,7 @@ class CheckerProcess:
             self._dialler.start(effect.checker, attempt)
 
     def _check_ended(self, checker: Any, outcome: Outcome) -> None:
-        self._core.receive(effects.CheckEnded(checker, outcome), self._loop.now())
+        self._receive(effects.CheckEnded(checker, outcome))
 
     def _start_script(self, checker: Any, attempt: Attempt) -> None:
         assert attempt.script is not None
@@ -368,6 +361,7 @@ class CheckerProcess:
     # telling
 
     def _tell(self, effect: effects.Tell) -> None:
+        self._recorder.shown(effect, self._loop.now())
         settings = self._config.globals
         if effect.real is not None:
             event = real_server_event(effect.real, effect.real_name, effect.virtual_name, effect.up)
@@ -459,10 +453,13 @@ class CheckerProcess:
         self._runner.reap()
         self._workers.reap()
         self._dumps.reap()
+        self._records.reap()
         self._snmp.reap()
 
     def on_query(self, words: tuple[str, ...]) -> dict[str, Any]:
-        """Answer an operator's question."""
+        """`snapshot`: the whole process as data. `record`: write the last inputs to a file."""
+        if words[:1] == ("record",):
+            return self._records.write(words[1:])
         if words == ("snapshot",):
             self._workers.collect()
             return {"snapshot": self._snapshot()}

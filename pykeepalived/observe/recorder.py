@@ -9,14 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pykeepalived.observe.codec import CodecError
+
+BaseT = TypeVar("BaseT")
+StepT = TypeVar("StepT")
 
 LENGTH = 2048
 """Entries in each half of the ring: a record has at most about twice as many."""
 
 FORMAT, VERSION = "pykeepalived record", 1
+
+_DAMAGE = (CodecError, KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+"""What a line that something has happened to can raise."""
 
 Entry = tuple[Any, ...]
 """Begins with the moment in monotonic nanoseconds. Alone it is a tick, followed by one value it is an input or a
@@ -37,18 +43,20 @@ class Ring:
 
     def __init__(self, forget: Callable[[list[Entry]], object], length: int = LENGTH) -> None:
         self._forget = forget
-        self._length = length
+        self.length = length
         self._old: list[Entry] = []
         self._new: list[Entry] = []
         self.append: Callable[[Entry], None] = self._new.append
 
-    def trim(self) -> None:
-        """Give up the older half when the younger one is full."""
-        if len(self._new) >= self._length:
-            if self._old:
-                self._forget(self._old)
-            self._old, self._new = self._new, []
-            self.append = self._new.append
+    def trim(self) -> bool:
+        """When the younger half is full, give up the older one and begin another: True. It takes `length` entries."""
+        if len(self._new) < self.length:
+            return False
+        if self._old:
+            self._forget(self._old)
+        self._old, self._new = self._new, []
+        self.append = self._new.append
+        return True
 
     def entries(self) -> list[Entry]:
         """All that is kept, oldest first."""
@@ -77,6 +85,59 @@ def read_lines(text: str) -> Iterator[dict[str, Any]]:
         if number == 0 and (value.get("format"), value.get("version")) != (FORMAT, VERSION):
             raise CodecError(f"not a {FORMAT} of version {VERSION}")
         yield value
+
+
+def moment(value: Any) -> int:
+    """A clock's value in nanoseconds. Raises ValueError when no clock has shown it."""
+    if not isinstance(value, int) or not 0 <= value < 1 << 63:
+        raise ValueError(f"{value!r} is no moment")
+    return value
+
+
+def head_of(lines: Iterator[dict[str, Any]], base: Callable[[dict[str, Any]], BaseT]) -> BaseT:
+    """What `base` makes of the header. Raises CodecError."""
+    try:
+        return base(next(lines))
+    except StopIteration:
+        raise CodecError("an empty file") from None
+    except _DAMAGE as error:
+        raise CodecError(f"line 1 is not understood: {_words(error)}") from None
+
+
+def entries_of(
+    lines: Iterator[dict[str, Any]], entry: Callable[[dict[str, Any]], Entry]
+) -> Iterator[tuple[dict[str, Any], Entry]]:
+    """The lines behind the header and what `entry` makes of each. Raises CodecError, which names the line."""
+    for number, line in enumerate(lines, 2):
+        try:
+            made = entry(line)
+        except _DAMAGE as error:
+            raise CodecError(f"line {number} is not understood: {_words(error)}") from None
+        yield line, made
+
+
+def begun(make: Callable[[], BaseT]) -> BaseT:
+    """What `make` brings into the state in which a record begins. Raises CodecError where that cannot be."""
+    try:
+        return make()
+    except Exception as error:
+        raise CodecError(f"no core can begin like this record: {_words(error)}") from None
+
+
+def play_all(steps: Iterable[StepT], play: Callable[[StepT], object]) -> None:
+    """Play the steps of a record. Raises CodecError at what a core does not go through with:
+
+    a record that says something else than any core has ever heard can have it do anything.
+    """
+    for number, step in enumerate(steps, 1):
+        try:
+            play(step)
+        except Exception as error:
+            raise CodecError(f"the core stops at input {number} of the record: {_words(error)}") from None
+
+
+def _words(error: Exception) -> str:
+    return f"{error}" if isinstance(error, CodecError) else f"{type(error).__name__}: {error}"
 
 
 # replays

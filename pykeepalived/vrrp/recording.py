@@ -14,7 +14,21 @@ import pykeepalived.config.model as model
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.values import Ip
 from pykeepalived.observe.codec import Codec, CodecError, placeholder
-from pykeepalived.observe.recorder import Entry, Moment, Replay, Ring, Shown, read_lines, replay_of, write_lines
+from pykeepalived.observe.recorder import (
+    Entry,
+    Moment,
+    Replay,
+    Ring,
+    Shown,
+    begun,
+    entries_of,
+    head_of,
+    moment,
+    play_all,
+    read_lines,
+    replay_of,
+    write_lines,
+)
 from pykeepalived.vrrp import effects, inputs
 from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND
 from pykeepalived.vrrp.packet import AUTH_DATA_LENGTH, AUTH_PASS, PROTOCOL_VRRP, seal
@@ -191,29 +205,26 @@ def decode(text: str) -> tuple[Base, list[Entry]]:
     """The beginning and the entries of a record. Raises CodecError and nothing else."""
     codec = make_codec()
     lines = read_lines(text)
-    try:
-        head = next(lines)
-        config, view = codec.decode(head["config"]), codec.decode(head["view"])
-        if head["core"] != CORE or not isinstance(config, Config) or not isinstance(view, inputs.View):
-            raise CodecError("not a record of VRRP")
-        base = Base(config, view, int(head["at"]), int(head["wall"]), bool(head["adopt"]), bool(head["exact"]))
-        pools: dict[_PoolKey, effects.Pool] = {}
-        entries: list[Entry] = []
-        for line in lines:
-            entry = _entry(codec, line, pools)
-            if line.get("before"):
-                base.told[len(base.told)] = entry
-            else:
-                entries.append(entry)
-    except CodecError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, StopIteration, OverflowError) as error:
-        raise CodecError(f"not a whole record: {error}") from None
+    base = head_of(lines, lambda head: _base(codec, head))
+    pools: dict[_PoolKey, effects.Pool] = {}
+    entries: list[Entry] = []
+    for line, entry in entries_of(lines, lambda line: _entry(codec, line, pools)):
+        if line.get("before"):
+            base.told[len(base.told)] = entry
+        else:
+            entries.append(entry)
     return base, entries
 
 
+def _base(codec: Codec, head: dict[str, Any]) -> Base:
+    config, view = codec.decode(head["config"]), codec.decode(head["view"])
+    if head["core"] != CORE or not isinstance(config, Config) or not isinstance(view, inputs.View):
+        raise CodecError("not a record of VRRP")
+    return Base(config, view, moment(head["at"]), moment(head["wall"]), bool(head["adopt"]), bool(head["exact"]))
+
+
 def _entry(codec: Codec, line: dict[str, Any], pools: dict[_PoolKey, effects.Pool]) -> Entry:
-    at = int(line["at"])
+    at = moment(line["at"])
     if "tick" in line:
         return (at,)
     if "shows" in line:
@@ -268,15 +279,14 @@ def _without(data: bytes, hidden: list[bytes], pool: effects.Pool) -> bytes:
 def replay(base: Base, entries: list[Entry]) -> Replay:
     """Run a record through a Router of its own in virtual time: what it says and which states come about.
 
-    What happens before the first entry of a record that is not exact is left out.
+    What happens before the first entry of a record that is not exact is left out. Raises CodecError where the Router
+    cannot follow.
     """
-    player = _Player(base)
-    for entry in base.before():
-        player.play((base.at, *entry[1:]))
+    player = begun(lambda: _Player(base))
+    play_all(base.before(), lambda entry: player.play((base.at, *entry[1:])))
     if not base.exact:
         player.moments.clear()
-    for entry in entries:
-        player.play(entry)
+    play_all(entries, player.play)
     return replay_of(base.exact, entries, base.at, player.moments)
 
 

@@ -15,6 +15,8 @@ from pykeepalived.config.model.vrrp import Tracker, Trackers, VrrpScript
 from pykeepalived.sim import machine
 from pykeepalived.sim.cluster import SECOND, Cluster
 from tests.bfd.test_recording import lived
+from tests.ipvs import test_recording as checkers
+from tests.ipvs.test_recording import RecordedLab
 from tests.sim.test_cluster import config, pair
 from tests.vrrp.test_recording import Recorded
 
@@ -75,6 +77,14 @@ SCENARIOS: dict[str, Callable[[Cluster], None]] = {
 """What happens to a (150) and b (100); the record is that of b's last VRRP process."""
 
 
+CHECKERS: dict[str, Callable[[], RecordedLab]] = {
+    "checker_fails": lambda: checkers.lived(1, 1_000_000),
+    "checker_taken_over": lambda: checkers.lived(3, 1_000_000),
+    "checker_long_life": lambda: checkers.scripted(2, 60),
+}
+"""Lives of the checker process: from its start, after the death of a predecessor, and the end of a long one."""
+
+
 def main() -> None:
     machine.Router = Recorded  # type: ignore[misc]
     for name, plan in SCENARIOS.items():
@@ -91,6 +101,10 @@ def main() -> None:
     bad_line = HERE / "bfd_bad_line.record"
     if not bad_line.exists():
         bad_line.write_text(lived(4, 150)[1].recorder.text())
+    for name, lab in CHECKERS.items():
+        path = HERE / f"{name}.record"
+        if not path.exists():
+            path.write_text(lab().recorder.text())
 
 
 if __name__ == "__main__":

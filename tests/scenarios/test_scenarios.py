@@ -8,35 +8,30 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pykeepalived.bfd import recording as bfd
 from pykeepalived.cli.replay import replay_text
+from pykeepalived.ipvs import recording as checker
 from pykeepalived.observe.recorder import Entry, Moment, Shown, read_lines
 from pykeepalived.vrrp import recording as vrrp
 
 HERE = Path(__file__).parent
 RECORDS = sorted(HERE.glob("*.record"))
+CORES = {"vrrp": vrrp, "bfd": bfd, "checker": checker}
 
 
 def rewritten(text: str, shown: list[Moment]) -> str:
     """The record with these states in place of its own."""
-    core = next(read_lines(text))["core"]
-    vrrp_base, bfd_base = None, None
-    if core == "vrrp":
-        vrrp_base, entries = vrrp.decode(text)
-        at = vrrp_base.at
-    else:
-        bfd_base, entries = bfd.decode(text)
-        at = bfd_base.at
+    core: Any = CORES[next(read_lines(text))["core"]]
+    base, entries = core.decode(text)
     told: list[Entry] = [entry for entry in entries if len(entry) != 2 or not isinstance(entry[1], Shown)]
-    told += [(at + moment.at, moment.what) for moment in shown]
+    told += [(base.at + moment.at, moment.what) for moment in shown]
     told.sort(key=lambda entry: entry[0])
-    if vrrp_base is not None:
-        return vrrp.encode(vrrp_base, told, secrets=True)
-    assert bfd_base is not None
-    return bfd.encode(bfd_base, told)
+    written: str = core.encode(base, told, True)
+    return written
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
@@ -54,7 +49,7 @@ def test_recorded_life_comes_about_again(path: Path) -> None:
 
 
 def test_there_are_records() -> None:
-    assert len(RECORDS) >= 7
+    assert len(RECORDS) >= 10
 
 
 def test_another_life_is_noticed() -> None:
