@@ -137,8 +137,10 @@ class BfdProcess:
 
     def _watch_quiet(self) -> None:
         """Wake up for every packet as long as any may matter at once."""
-        if self._watching_quiet or self.speaker.settled:
-            return
+        if not self._watching_quiet and not self.speaker.settled:
+            self._begin_watching()
+
+    def _begin_watching(self) -> None:
         self._watching_quiet = True
         for receiver in self._receivers.values():
             if receiver.quiet_fileno() >= 0:
@@ -169,7 +171,8 @@ class BfdProcess:
             begin = self._quiet_read = now
             for receiver in self._receivers.values():
                 if not receiver.read_quiet(self._hear, self._latest, READ_AT_ONCE):
-                    self._quiet_read = 0
+                    # more than there should be: do not wait for the next packet of ours
+                    self._begin_watching()
             self._service.rest.after(begin)
             now = self._loop.now()
         self._latest = now

@@ -145,37 +145,6 @@ def test_the_death_of_the_bfd_child_is_survived(lan: Line) -> None:
     assert node.pid_of("bfd") != first
 
 
-FLOOD = (
-    "import socket,os,sys,time\n"
-    "s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n"
-    "s.connect(('10.99.0.1',3784))\n"
-    "data=[os.urandom(24) for _ in range(100)]\n"
-    "end=time.monotonic()+3\n"
-    "while time.monotonic()<end:\n"
-    "    for item in data: s.send(item)\n"
-    "    time.sleep(float(sys.argv[1]))\n"
-)
-
-
-@pytest.mark.keyword("global_defs/bfd_rt_priority")
-@pytest.mark.parametrize("scheduling", ["", "global_defs {\n bfd_rt_priority 50\n}\n"], ids=["normal", "real-time"])
-def test_a_flood_of_nonsense_costs_neither_the_session_nor_the_process(lan: Line, scheduling: str) -> None:
-    """A real-time process that never sleeps would be killed by its rlimit_rttime."""
-    neighbor = lan.start_bird(bird(interval=200))
-    node = lan.daemon("a", scheduling + ours(interval=200))
-    assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
-    pid = node.pid_of("bfd")
-    pause = "0" if scheduling else "0.01"
-    floods = [lan.b.spawn(["python3", "-c", FLOOD, pause]) for _ in range(2)]
-    lan.pause(4)
-    assert [flood.wait(10) for flood in floods] == [0, 0]
-    assert node.pid_of("bfd") == pid
-    # on a busy machine the flood may starve the neighbour itself for a detection time: the session must be back
-    assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
-    assert node.said("Discarding bogus packet from [10.99.0.2]"), lan.log()
-    assert os.sched_getscheduler(pid) & 0xFF == (os.SCHED_RR if scheduling else os.SCHED_OTHER)
-
-
 def test_a_taken_port_ends_the_daemon_with_status_1(lan: Line) -> None:
     code = (
         "import socket,time\n"
