@@ -18,6 +18,7 @@ from pykeepalived.vrrp.assembly import Assembly
 from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
 from pykeepalived.vrrp.effects import CreateLink, Effect, Pool
 from pykeepalived.vrrp.instance import Instance
+from pykeepalived.vrrp.leftovers import Leftovers, Removal
 from pykeepalived.vrrp.machine import IFA_F_DADFAILED, Link, Machine
 from pykeepalived.vrrp.outbox import Outbox
 from pykeepalived.vrrp.packet import VrrpPacketError
@@ -59,6 +60,7 @@ class Router:
         self._context = Context(outbox, timers, machine, announcer, wall, config.globals)
         self._assembly = Assembly(self._context)
         self._delay = Timer(timers, self._delay_over)
+        self._leftovers = Leftovers(self._context, self._assembly)
         self._deferred = False
         self._stopped = False
         self._delay_start(view.uptime_ns, now)
@@ -99,6 +101,8 @@ class Router:
             case inputs.PoolOpened(pool):
                 for instance in self._users(pool):
                     instance.remove_fault(("pool", ""), now)
+            case inputs.OperationFailed(operation) if isinstance(operation, Removal):
+                self._leftovers.refused(operation, now)
             case inputs.OperationFailed(operation):
                 master = self._assembly.instances.get(operation.instance)
                 if master is not None and master.state is State.MASTER:
