@@ -1,16 +1,18 @@
 """What changed between two configurations, in a form that a real-time child can take over in small steps.
 
 Equal parts are not sent: the child goes on using its own objects, so `is` tells it what did not change. Changed parts
-travel as separate pickles, so that the child may stop between any two of them to send an advert.
+travel as separate pickles, so that the child may stop between any two of them to send an advert. Of a virtual server
+that changed, the real servers that did not are not sent either: there may be thousands.
 """
 
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from pykeepalived.config.model import Config
+from pykeepalived.config.model.ipvs import RealServer, VirtualServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,22 @@ class ConfigDelta:
     generation: int
     plan: dict[str, int | list[int] | None]
     parts: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    """A virtual server that changed: its predecessor's position, itself without real servers, and these as in a plan:
+    old positions as they are, and -1 - (index into `fresh`)."""
+
+    position: int
+    hollow: VirtualServer
+    steps: list[int]
+    fresh: list[RealServer]
+
+    def whole(self, before: tuple[VirtualServer, ...]) -> VirtualServer:
+        known = before[self.position].real_servers
+        servers = tuple(known[step] if step >= 0 else self.fresh[-1 - step] for step in self.steps)
+        return replace(self.hollow, real_servers=servers)
 
 
 def make_delta(old: Config, new: Config, base: int, generation: int) -> ConfigDelta:
@@ -38,9 +56,9 @@ def make_delta(old: Config, new: Config, base: int, generation: int) -> ConfigDe
         if before is after:
             plan[field.name] = None
         elif isinstance(before, tuple) and isinstance(after, tuple):
-            steps = []
+            steps, places = [], dict[object, int]()
             for item, position in zip(after, _positions(before, after), strict=True):
-                steps.append(-1 - part(item) if position is None else position)
+                steps.append(-1 - part(_shortened(item, before, places)) if position is None else position)
             plan[field.name] = None if steps == list(range(len(before))) else steps
         else:
             plan[field.name] = None if _same(before, after) else part(after)
@@ -76,8 +94,39 @@ class DeltaReader:
             elif isinstance(steps, int):
                 values[name] = self._loaded[steps]
             else:
-                values[name] = tuple(before[step] if step >= 0 else self._loaded[-1 - step] for step in steps)
+                values[name] = tuple(before[step] if step >= 0 else self._element(-1 - step, before) for step in steps)
         return Config(**values)
+
+    def _element(self, part: int, before: Any) -> Any:
+        loaded = self._loaded[part]
+        return loaded.whole(before) if isinstance(loaded, _Changed) else loaded
+
+
+def _shortened(item: Any, before: tuple[Any, ...], places: dict[object, int]) -> Any:
+    """What to send for a changed element: a virtual server without the real servers that its predecessor has.
+
+    `places` is filled at the first call: virtual servers of `before` to their positions.
+    """
+    if not isinstance(item, VirtualServer):
+        return item
+    if not places:
+        places.update((_service(old), number) for number, old in enumerate(before))
+    position = places.get(_service(item))
+    if position is None:
+        return item
+    fresh: list[RealServer] = []
+    steps = []
+    for server, known in zip(
+        item.real_servers, _positions(before[position].real_servers, item.real_servers), strict=True
+    ):
+        if known is None:
+            fresh.append(server)
+        steps.append(-len(fresh) if known is None else known)
+    return _Changed(position, replace(item, real_servers=()), steps, fresh)
+
+
+def _service(server: VirtualServer) -> tuple[object, ...]:
+    return server.address, server.port, server.protocol, server.fwmark, server.family, server.group, server.group_index
 
 
 def _positions(before: tuple[Any, ...], after: tuple[Any, ...]) -> list[int | None]:
@@ -85,8 +134,10 @@ def _positions(before: tuple[Any, ...], after: tuple[Any, ...]) -> list[int | No
     by_object = {id(item): position for position, item in enumerate(before)}
     by_key: dict[object, int] | None = None
     positions: list[int | None] = []
-    for item in after:
+    for place, item in enumerate(after):
         position = by_object.get(id(item))
+        if position is None and place < len(before) and _same(before[place], item):
+            position = place
         if position is None:
             if by_key is None:
                 kept = {id(new) for new in after}

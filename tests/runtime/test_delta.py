@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.bfd import BfdInstance
 from pykeepalived.config.model.globals import GlobalDefs
+from pykeepalived.config.model.ipvs import RealServer, VirtualServer
 from pykeepalived.config.model.values import Ip, Span
 from pykeepalived.config.model.vrrp import VrrpSyncGroup
 from pykeepalived.runtime.delta import DeltaReader, make_delta
@@ -72,6 +73,46 @@ def test_elements_that_are_equal_twice():
     old = replace(config(), bfd_instances=(first, first))
     result, _ = apply(old, replace(config(), bfd_instances=(first,)))
     assert result.bfd_instances == (first,)
+
+
+def server(number: int, weight: int = 1, line: int = 0) -> RealServer:
+    address = Ip.parse(f"10.0.{number // 250}.{number % 250 + 1}")
+    return RealServer(address=address, port=80, weight=weight, at=Span("f", line or number))
+
+
+def service(*servers: RealServer, quorum: int = 1, port: int = 80) -> VirtualServer:
+    return VirtualServer(address=Ip.parse("10.1.0.1"), port=port, real_servers=servers, quorum=quorum)
+
+
+def sent(old: Config, new: Config) -> int:
+    return len(pickle.dumps(make_delta(old, new, 1, 2)))
+
+
+def test_real_servers_that_stay_are_not_sent_with_their_virtual_server():
+    old = replace(config(), virtual_servers=(service(*(server(n) for n in range(1000))),))
+    changed = [server(n) for n in range(1000) if n != 7]
+    changed[500] = server(501, weight=9)
+    changed.insert(3, server(2000))
+    new = replace(old, virtual_servers=(service(*changed, quorum=5),))
+    result, parts = apply(old, new)
+    assert parts == 1
+    assert result.virtual_servers == new.virtual_servers
+    before, after = old.virtual_servers[0].real_servers, result.virtual_servers[0].real_servers
+    assert len(after) == 1000
+    assert sum(one is two for one in after for two in before) == 998
+    assert [one.at for one in after] == [one.at for one in changed]
+    assert sent(old, new) < 10_000 < len(pickle.dumps(new))
+
+
+def test_a_real_server_on_another_line_is_sent_and_one_service_is_not_taken_for_another():
+    old = replace(config(), virtual_servers=(service(server(1)), service(server(1), port=81)))
+    new = replace(
+        config(), virtual_servers=(service(server(1, line=9), quorum=2), service(server(1, weight=3), port=82))
+    )
+    result, parts = apply(old, new)
+    assert parts == 2
+    assert result.virtual_servers == new.virtual_servers
+    assert result.virtual_servers[0].real_servers[0].at == Span("f", 9)
 
 
 def test_changed_globals_are_sent_whole():
