@@ -13,6 +13,7 @@ class Row:
 
     `floor` are samples of what the machine alone takes for the same work (see bench/floors.py). Rows of one `series`
     are the same measure at growing `size` (of `axis`: instances, real servers, lines) and make one curve in a plot.
+    `over`: the C daemon was stopped after this long without having ended; there are no samples of it then.
     """
 
     what: str
@@ -24,6 +25,7 @@ class Row:
     series: str = ""
     size: float = 0
     axis: str = ""
+    over: float = 0
 
     def ratio(self) -> float | None:
         """Median of ours over median of theirs; None when one is missing or zero."""
@@ -57,7 +59,9 @@ def markdown(rows: Iterable[Row]) -> str:
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in rows:
         ratio = row.ratio()
-        shown = f"{ratio:.2f}" if ratio is not None else "-"
-        cells = [row.what, row.unit, cell(row.ours), cell(row.theirs), shown, row.budget] + [cell(row.floor)] * floors
+        shown, theirs = f"{ratio:.2f}" if ratio is not None else "-", cell(row.theirs)
+        if row.over and not row.theirs:
+            shown, theirs = f"< {statistics.median(row.ours) / row.over:.2f}", f"> {_short(row.over)}"
+        cells = [row.what, row.unit, cell(row.ours), theirs, shown, row.budget] + [cell(row.floor)] * floors
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -61,3 +61,8 @@ def test_figures() -> None:
     assert quantile(list(range(100)), 0.99) == 99
     assert quantile([5, 1], 0.5) == 5
     assert cell([]) == "-"
+
+
+def test_a_daemon_that_was_stopped_is_shown_as_slower_than_its_limit() -> None:
+    row = Row("-t", "ms", ours=[15_000.0], over=60_000.0)
+    assert markdown([row]).splitlines()[-1] == "| -t | ms | 15000 [15000..15000] n=1 | > 60000 | < 0.25 |  |"
