@@ -148,25 +148,25 @@ def _virtual_link(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> str:
 def _interface(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> Iterator[str]:
     base = now.base_interface or instance.interface
     link = _virtual_link(instance, now)
+    up = true_false(now.interface_up)
+    xmit_base = instance.vmac is not None and instance.vmac.xmit_base
     if instance.vmac is not None:
-        xmit_base = instance.vmac.xmit_base
-        up = true_false(now.interface_up)
         yield f"Use VMAC, i/f name {link}, is_up = {up}, xmit_base = {true_false(xmit_base)}"
         if instance.vmac.mac is not None:
             yield f"  MAC = {instance.vmac.mac.hex(':')}"
+    if instance.use_vmac_addr:
+        yield "Use VMAC for VIPs on other interfaces"
+    if instance.vmac is not None:
         if instance.vmac.group is not None:
             yield f"Interface group = {instance.vmac.group}"
         # A VMAC that could not be made yet, its parent being absent, stands on nothing.
         below = f", vmac on {base}{', xmit base i/f' if xmit_base else ''}" if now.vmac_name else ""
         yield f"Interface = {link}{below}"
     elif instance.ipvlan is not None:
-        up = true_false(now.interface_up)
         yield f"Use IPVLAN, i/f name {link}, is_up = {up}, type = {instance.ipvlan.mode_flag}"
         yield f"Interface = {link}, ipvlan on {base}"
     else:
         yield f"Interface = {now.interface or instance.interface}"
-    if instance.use_vmac_addr:
-        yield "Use VMAC for VIPs on other interfaces"
     if now.vrf:
         yield f"VRF = {now.vrf}"
     if instance.dont_track_primary:
