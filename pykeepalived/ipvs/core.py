@@ -63,7 +63,6 @@ class IpvsCore:
         self.files: dict[str, int] = {}
         self._random = random_below
         self._sessions: dict[str, bool] = {}
-        self._sessions: dict[str, bool] = {}
         self._addresses: dict[bytes, int] = {}
         self._timetable = Timetable()
         self._procedures: deque[Procedure] = deque()
@@ -94,7 +93,6 @@ class IpvsCore:
             case Operated(failures):
                 self._advance(failures)
             case BfdChanged(name, up, delay_us):
-                self._sessions[name] = up
                 self._sessions[name] = up
                 for check in self.checks:
                     if isinstance(check, BfdState) and check.model.name == name:
@@ -349,10 +347,6 @@ class IpvsCore:
                 check.due = now + FIRST_RUN_NS + (self._random(warmup_ns) if warmup_ns else 0)
                 if not check.delegated:
                     self._timetable.arm(check)
-            elif isinstance(check, BfdState) and not check.has_run and check.model.name in self._sessions:
-                # new here, but told long ago: the BFD process tells changes
-                told = check.told(self._sessions[check.model.name], 0)
-                self._act(check, told._replace(details=()), 0)
             elif isinstance(check, BfdState) and not check.has_run and check.model.name in self._sessions:
                 # new here, but told long ago: the BFD process tells changes
                 told = check.told(self._sessions[check.model.name], 0)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pykeepalived.config.model as model
 from pykeepalived.config.model import Config
 from pykeepalived.ipvs import effects
-from pykeepalived.ipvs.checks.attempt import Outcome, Reason
+from pykeepalived.ipvs.checks.attempt import SUCCESS, Outcome, Reason
 from pykeepalived.ipvs.checks.framework import Conclusion
 from pykeepalived.ipvs.core import IpvsCore
 from pykeepalived.ipvs.desired import table
@@ -50,14 +50,13 @@ from pykeepalived.observe.recorder import (
 CORE = "checker"
 _MODULES = (model, model.bfd, model.globals, model.ipvs, model.network, model.values, model.vrrp, effects)
 
+ENTRIES_A_CHECKER = 4
+"""With many checkers the ring is longer: taking down the state of them all is to be rare."""
+
 RandomBelow = Callable[[int], int]
 
-
-class Ended(NamedTuple):
-    """An attempt of checker `number` of IpvsCore.checks is over."""
-
-    number: int
-    outcome: Outcome
+# The end of an attempt of checker N of IpvsCore.checks is the entry (moment, N, outcome), without the outcome if it is
+# plain success: there is one for each check, so it is small, and nothing that the garbage collector has to look at.
 
 
 class Reported(NamedTuple):
@@ -110,12 +109,14 @@ class Recorder:
 
     def message(self, core: IpvsCore, message: effects.Message, now: int) -> None:
         """Note what the core hears next."""
+        if type(message) is effects.CheckEnded:
+            number = self._number(core, message.checker)
+            if number is not None:
+                outcome = message.outcome
+                self.ring.append((now, number) if outcome is SUCCESS else (now, number, outcome))
+            return
         self._drawn = None
         match message:
-            case effects.CheckEnded(checker, outcome):
-                number = self._number(core, checker)
-                if number is not None:
-                    self.ring.append((now, Ended(number, outcome)))
             case effects.CheckReported(checker, conclusion, figures):
                 number = self._number(core, checker)
                 if number is not None:
@@ -140,7 +141,7 @@ class Recorder:
         """Note that time passes; the core has done everything by now that it wanted."""
         self._drawn = None
         if self.ring.trim():
-            self.ring.length = max(LENGTH, 2 * len(core.checks))
+            self.ring.length = max(LENGTH, ENTRIES_A_CHECKER * len(core.checks))
             self._next = Base(core.config, now, hold(core))
         self.ring.append((now,))
 
@@ -191,11 +192,13 @@ def _line(codec: Codec, entry: Entry, secrets: bool) -> dict[str, Any]:
     at = entry[0]
     if len(entry) == 1:
         return {"at": at, "tick": True}
+    if len(entry) == 3:
+        return {"at": at, "check": entry[1], "outcome": list(entry[2])}
     match entry[1]:
+        case int():
+            return {"at": at, "check": entry[1]}
         case Shown(kind, name, state):
             return {"at": at, "shows": [kind, name, state]}
-        case Ended(number, outcome):
-            return {"at": at, "check": number, "outcome": list(outcome)}
         case Reported(number, conclusion, figures):
             return {
                 "at": at,
@@ -235,8 +238,10 @@ def _entry(codec: Codec, line: dict[str, Any]) -> Entry:
         kind, name, state = line["shows"]
         return (at, Shown(str(kind), str(name), str(state)))
     if "check" in line:
+        if "outcome" not in line:
+            return (at, int(line["check"]))
         ok, reason, text, value = line["outcome"]
-        return (at, Ended(int(line["check"]), Outcome(bool(ok), Reason(reason), str(text), int(value))))
+        return (at, int(line["check"]), Outcome(bool(ok), Reason(reason), str(text), int(value)))
     if "report" in line:
         conclusion = Conclusion(*codec.decode(line["conclusion"]))
         return (at, Reported(int(line["report"]), conclusion, codec.decode(line["figures"])))
@@ -317,6 +322,8 @@ class _Player:
         self._now = now = entry[0]
         if len(entry) == 1:
             self._core.tick(now)
+        elif len(entry) == 3:
+            self._core.receive(effects.CheckEnded(self._core.checks[entry[1]], entry[2]), now)
         else:
             self._hear(entry[1], now)
         self._take()
@@ -326,8 +333,8 @@ class _Player:
         match what:
             case Shown():
                 pass
-            case Ended(number, outcome):
-                core.receive(effects.CheckEnded(core.checks[number], outcome), now)
+            case int():
+                core.receive(effects.CheckEnded(core.checks[what], SUCCESS), now)
             case Reported(number, conclusion, figures):
                 core.receive(effects.CheckReported(core.checks[number], conclusion, figures), now)
             case Begun(message, drawn, figures):

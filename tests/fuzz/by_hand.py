@@ -15,11 +15,12 @@ import atheris  # type: ignore[import-not-found]
 
 with atheris.instrument_imports(include=["pykeepalived"]):
     from pykeepalived.bfd import packet as bfd_packet
+    from pykeepalived.cli.replay import replay_text
     from pykeepalived.notify import agentx
     from pykeepalived.observe.codec import CodecError
     from pykeepalived.observe.control import ProtocolError, read_request
     from pykeepalived.runtime import bfd_pipe
-    from pykeepalived.vrrp import packet, receive, recording
+    from pykeepalived.vrrp import packet, receive
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -54,7 +55,7 @@ def _agentx(data: bytes) -> None:
 
 def _record(data: bytes) -> None:
     with contextlib.suppress(CodecError):
-        recording.decode(data.decode(errors="replace"))
+        replay_text(data.decode(errors="replace"))
 
 
 def _config(data: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,58 @@ def test_record_of_bfd_replays_the_same(lan: Lan, tmp_path: Path) -> None:
     assert replay.same, (replay.missing, replay.extra)
     assert states(replay, "peer")[-1] == "Up"
     assert states(replay, "peer").count("Up") == 2
+
+
+SERVER = "192.0.2.2"
+
+
+def test_record_of_the_checkers_replays_the_same(lan: Lan, tmp_path: Path) -> None:
+    """A server that is switched off and on, one that a script judges, and a reload."""
+    verdict = tmp_path / "verdict"
+    verdict.write_text("0")
+    script = tmp_path / "check.sh"
+    script.write_text(f"#!/bin/sh\nexit $(cat {verdict})\n")
+    for path in (script, tmp_path):
+        path.chmod(0o755)
+
+    def config(more: str = "") -> str:
+        tcp = "TCP_CHECK {\n connect_timeout 1\n }"
+        misc = f'MISC_CHECK {{\n misc_path "{script}"\n misc_timeout 5\n user root\n }}'
+        common = "delay_loop 1\n retry 1\n delay_before_retry 1"
+        return (
+            f"virtual_server 192.0.2.100 80 {{\n {common}\n protocol TCP\n {more}\n"
+            f"real_server {SERVER} 8080 {{\n {tcp}\n }}\n real_server 192.0.2.3 80 {{\n {misc}\n }}\n}}\n"
+        )
+
+    def counted(text: str) -> int:
+        return sum(text in line for _, line in a.lines)
+
+    def told(text: str, times: int = 1) -> None:
+        lan.wait(lambda: counted(text) >= times, 30)
+
+    a, b = lan.host(config()), lan.host("")
+    lan.net.segment("lan")
+    a.start()
+    removed = "Removing service [192.0.2.{}]:tcp:{} from VS [192.0.2.100]:tcp:80".format
+    added = "Adding service [192.0.2.{}]:tcp:{} to VS [192.0.2.100]:tcp:80".format
+    told(removed(2, 8080))
+    with b.namespace.spawn([sys.executable, "-m", "http.server", "8080"], stdout=-3, stderr=-3) as server:
+        try:
+            told(added(2, 8080))
+            verdict.write_text("1")
+            told(removed(3, 80))
+            verdict.write_text("0")
+            told(added(3, 80))
+            a.config.write_text(config("quorum 2"))
+            a.reload()
+            lan.pause(2)
+        finally:
+            server.kill()
+    told(removed(2, 8080), 2)
+    replay = record(a, tmp_path / "checker.record", "--process", "checker")
+    assert replay.exact
+    assert replay.same, (replay.missing, replay.extra)
+    assert states(replay, f"[{SERVER}]:tcp:8080 of [192.0.2.100]:tcp:80") == ["DOWN", "UP", "DOWN"]
+    assert states(replay, "[192.0.2.3]:tcp:80 of [192.0.2.100]:tcp:80") == ["DOWN", "UP"]
+    lines = [each.what for each in replay.replayed if isinstance(each.what, str)]
+    assert lines.count(removed(2, 8080)) == 2
