@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import random
 import resource
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -29,6 +31,7 @@ from pykeepalived.runtime.loop import Loop
 from tests.ipvs.harness import config, real, tcp_check, virtual
 
 LIMIT_S = 60
+CLONE_NEWNET = 0x40000000
 
 
 class Lines:
@@ -338,6 +341,50 @@ def test_no_worker_can_be_forked(monkeypatch: pytest.MonkeyPatch) -> None:
         one.run_until(lambda: one.runs() > 0)
         assert one.pid != 0
         assert one.present() == set(ADDRESSES)
+
+
+def alone_with_a_server(port: int) -> None:
+    """In a worker before it begins: a network namespace of its own, with a server that is never asked to accept."""
+    assert ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) == 0
+    assert os.system("ip link set lo up") == 0
+    alone_with_a_server.kept = socket.create_server(("0.0.0.0", port), backlog=4096)  # type: ignore[attr-defined]
+
+
+class SecludedOwner(Owner):
+    """Its workers live each in a network namespace of their own."""
+
+    def _fork(self, sock: socket.socket, part: Sequence[Any]) -> int:
+        port = part[0].model.connection.port
+        return fork_check_worker(sock, part, self.configuration, TlsFactory(None), 0, lambda: alone_with_a_server(port))
+
+
+@pytest.mark.netns
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_without_local_ports_a_worker_says_so_and_goes_on_when_there_are_some() -> None:
+    """EADDRNOTAVAIL: two ports a destination, and closed connections keep them for a minute."""
+    one = SecludedOwner(config(pool(8080)))
+    try:
+        one.run_until(lambda: one.runs() > 2 * len(one.mine()))
+        before = one.pid
+
+        def ports(first: int, last: int) -> None:
+            settings = ("net.ipv4.tcp_tw_reuse=0", f"net.ipv4.ip_local_port_range={first} {last}")
+            words = ["nsenter", "-t", str(before), "-n", "sysctl", "-qw", *settings]
+            subprocess.run(words, check=True)
+
+        ports(40000, 40001)
+        text = "TCP socket bind failed. Rescheduling."
+        one.run_until(lambda: one.lines.count(text) >= 3 * len(one.mine()))
+        assert one.present() == set(ADDRESSES)
+        assert {check.is_up for check in one.mine()} == {True}
+        ports(50000, 60000)
+        one.run(0.3)
+        one.lines.clear()
+        runs = one.runs()
+        one.run_until(lambda: one.runs() > runs + 4 * len(one.mine()))
+        assert (one.lines, one.pid) == ([], before)
+    finally:
+        one.close()
 
 
 class BrokenOwner(Owner):
