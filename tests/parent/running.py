@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
+"""Only keeps a broken test from hanging: a busy machine may take long over anything."""
 
 
 def wait_for(condition: Callable[[], Any], what: str) -> Any:
@@ -92,9 +93,13 @@ class Running:
         self.process.send_signal(signum)
 
     def stop(self) -> int:
+        """SIGTERM, and the exit status; fails with the log if there is none."""
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE_S)
+        try:
+            return self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            raise AssertionError("does not stop:\n" + "\n".join(self.lines())) from None
 
     def end(self) -> None:
         """Whatever happened, nothing of it is left."""

@@ -208,6 +208,10 @@ def test_a_stopped_child_is_found_hung_and_replaced(daemon):
     os.kill(first, signal.SIGSTOP)
     running.wait_line(f"VRRP child process({first}) silent for 5 s: killing it")
     running.wait_line("vrrp respawned")
+    second = wait_for(lambda: running.pid("v") not in (0, first) and running.pid("v"), "new pid")
+    running.wait_line(f"pid {first} exited due to signal 9 (Killed) - has rlimit_rttime been exceeded?")
+    assert alive(second)
+    assert not alive(first)
     assert running.stop() == 0
 
 
