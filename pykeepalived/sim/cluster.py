@@ -221,7 +221,7 @@ class Cluster:
         if node.running:
             return
         self.note(name, "start")
-        self._meet(node.config, node)
+        self._meet(node.file, node)
         node.start()
 
     def kill(self, name: str) -> None:
@@ -256,15 +256,16 @@ class Cluster:
                 self.violated(node, f"leaves {[*left, *map(str, node.ipvs.services)]} behind")
 
     def reload(self, name: str, config: Config) -> None:
-        """SIGHUP with a new file."""
+        """SIGHUP with a new file. A node that stands still hears of it when it goes on."""
         node = self.nodes[name]
-        if not node.active:
-            node.config = config
-            return
+        node.file = config
         self.note(name, "reload")
         self._meet(config, node)
-        node.reload(config)
-        self._rivals.disturbed(name)
+        node.do(lambda: self._reload(node))
+
+    def _reload(self, node: Node) -> None:
+        node.reload()
+        self._rivals.disturbed(node.name)
 
     def stall(self, name: str, duration: int) -> None:
         """The node stands still (SIGSTOP, a frozen virtual machine); what arrives waits."""

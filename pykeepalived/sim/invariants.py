@@ -10,6 +10,7 @@ from itertools import combinations
 from typing import Protocol
 
 from pykeepalived.config.model.vrrp import VrrpInstance
+from pykeepalived.netlink.services import ServiceKey
 from pykeepalived.observe.snapshot import VrrpInstanceSnapshot, VrrpState
 from pykeepalived.sim.lan import Lan
 from pykeepalived.sim.node import MS, Node
@@ -202,18 +203,29 @@ def _check_part(cluster: Cluster, key: Key, part: list[Candidate]) -> None:
         cluster.violated(None, f"{where}: {node.name} is master with priority {mine} while another has {best}")
 
 
-def kernel_state(node: Node) -> dict[str, object]:
+def kernel_state(node: Node) -> list[str]:
     """All that the kernel of a node holds, without indices: to be compared with that of a fresh start.
 
-    For the end of a run: it takes the kernel's pending events away.
+    Left out are the servers of virtual servers whose state is history: with suspended checkers, with a weight between
+    the two limits of the hysteresis, or without a quorum to reach. For the end of a run: it takes the kernel's pending
+    events away.
     """
+    history: set[ServiceKey] = set()
+    for virtual in node.checker.core.director.virtuals if node.checker is not None else ():
+        model, total = virtual.model, virtual.weight_sum()
+        undecided = model.quorum - model.hysteresis <= total < model.quorum + model.hysteresis
+        if model.ha_suspend or undecided or not model.quorum:
+            history.update(virtual.services)
     facts = node.machine.kernel.facts(routes=True, rules=True)
     names = {index: link.name for index, link in facts.links.items()}
     table = node.ipvs.table()
-    return {
-        "links": sorted((link.name, link.mac, names.get(link.parent, "")) for link in facts.links.values()),
-        "addresses": sorted((names[each.index], str(each.address), each.prefix_length) for each in facts.addresses),
-        "routes": sorted((route.key, [names.get(hop.index, "") for hop in route.hops]) for route in facts.routes),
-        "rules": sorted(map(repr, facts.rules)),
-        "services": {str(key): (values, table.destinations.get(key, {})) for key, values in table.services.items()},
-    }
+    found = [f"link {link.name} {link.mac.hex(':')} on {names.get(link.parent, '-')}" for link in facts.links.values()]
+    found += [f"address {each.address}/{each.prefix_length} on {names[each.index]}" for each in facts.addresses]
+    found += [f"route {route.key} via {[names.get(hop.index, '') for hop in route.hops]}" for route in facts.routes]
+    found += [f"rule {rule}" for rule in facts.rules]
+    found += [f"service {service} {tuple(values)}" for service, values in table.services.items()]
+    for service, entries in table.destinations.items():
+        if service in history:
+            continue
+        found += [f"server {place} of {service} {tuple(values)}" for place, values in entries.items()]
+    return found

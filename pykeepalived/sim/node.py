@@ -66,11 +66,14 @@ class World(Protocol):
 
 
 class Node:
-    """One machine with its daemon. `clock` is how far its wall clock is off; `late`: it has just stood still."""
+    """One machine with its daemon: `file` is the configuration on its disk, `config` the one in force.
+
+    `clock` is how far its wall clock is off; `late`: it has just stood still.
+    """
 
     def __init__(self, name: str, config: Config, plugs: Iterable[Plug], world: World) -> None:
         self.name = name
-        self.config = config
+        self.config = self.file = config
         self.plugs = tuple(plugs)
         self.world = world
         self.surroundings = Surroundings()
@@ -113,14 +116,15 @@ class Node:
 
     def start(self) -> None:
         """The daemon starts."""
+        self.config = self.file
         self.running, self.stalled, self.late = True, False, False
         self.machine.config = self.config
         self.machine.start(self.world.now)
         self._fit_children()
 
-    def reload(self, config: Config) -> None:
-        """SIGHUP with a new configuration."""
-        self.config = config
+    def reload(self) -> None:
+        """SIGHUP."""
+        config = self.config = self.file
         now = self.world.now
         self.machine.reload(config, now)
         before = self.checker

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_address, ip_interface
 
 from pykeepalived.config.model import Config
 from pykeepalived.runtime.messages import ChildKind
@@ -184,14 +185,19 @@ class Play:
         address, slash, length = prefix.rpartition("/")
         name = self._node(action, node)
         known = {
-            str(each.address)
+            ip_address(str(each.address))
             for config in (self.cluster.nodes[name].config, *self._configs.values())
             for instance in config.vrrp_instances
             for each in (*instance.virtual_addresses, *instance.excluded_addresses)
         }
-        known |= {text.partition("/")[0] for plug in self.cluster.nodes[name].plugs for text in plug.addresses}
-        if not slash or not length.isdigit() or address not in known:
-            raise ScenarioError(f"{action}: expected {FAULTS[action.kind]}, one of {', '.join(sorted(known))}")
+        known |= {ip_interface(text).ip for plug in self.cluster.nodes[name].plugs for text in plug.addresses}
+        try:
+            unknown = not slash or not length.isdigit() or ip_address(address) not in known
+        except ValueError:
+            unknown = True
+        if unknown:
+            choice = ", ".join(sorted(map(str, known)))
+            raise ScenarioError(f"{action}: expected {FAULTS[action.kind]}, one of {choice}")
         return lambda: self.cluster.remove_address(name, interface, address, int(length))
 
     def _expectation(self, action: Action) -> Callable[[], object]:
@@ -255,9 +261,8 @@ class Play:
             if not node.active or _roles(node.states, node.config) != _roles(twin.states, twin.config):
                 continue
             here, there = kernel_state(node), kernel_state(twin)
-            wrong += [
-                f"{name} has {what} {here[what]}, fresh {there[what]}" for what in here if here[what] != there[what]
-            ]
+            wrong += [f"{name} has {each}" for each in here if each not in there]
+            wrong += [f"{name} lacks {each}" for each in there if each not in here]
         self.verdicts.append(Verdict(str(action), not wrong, "; ".join(wrong) or "the same"))
 
 

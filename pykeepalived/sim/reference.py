@@ -89,8 +89,10 @@ class Reference:
                 total += _weight(real)
         model = virtual.model
         before = self._quorum.get(virtual.identity())
-        if total >= model.quorum + model.hysteresis:
-            expected: bool | None = True
+        if not model.quorum:  # no server has a weight: the quorum is both reached and missed
+            expected: bool | None = None
+        elif total >= model.quorum + model.hysteresis:
+            expected = True
         elif total == 0 or total < model.quorum - model.hysteresis:
             expected = False
         else:

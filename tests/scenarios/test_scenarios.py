@@ -1,4 +1,5 @@
-"""Records of real and simulated lives: today's core lives through them as the core of their day did.
+"""Records of real and simulated lives: today's core lives through them as the core of their day did. Scenarios that
+once went wrong in the simulator go well.
 
 When a change of behaviour is wanted, REWRITE_SCENARIOS=1 writes the states of today into the files; read the difference
 before it is committed.
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from pykeepalived.bfd import recording as bfd
+from pykeepalived.cli import simulate
 from pykeepalived.cli.replay import replay_text
 from pykeepalived.ipvs import recording as checker
 from pykeepalived.observe.recorder import Entry, Moment, Shown, read_lines
@@ -20,6 +22,7 @@ from pykeepalived.vrrp import recording as vrrp
 
 HERE = Path(__file__).parent
 RECORDS = sorted(HERE.glob("*.record"))
+SCENARIOS = sorted(HERE.glob("*.scenario"))
 CORES = {"vrrp": vrrp, "bfd": bfd, "checker": checker}
 
 
@@ -46,6 +49,17 @@ def test_recorded_life_comes_about_again(path: Path) -> None:
     if done.exact:
         assert shown == done.recorded
     assert done.same, (done.missing, done.extra)
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_scenario_goes_well(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = simulate.main(["--scenario", str(path)])
+    assert status == simulate.EXIT_OK, capsys.readouterr().out
+    assert "holds: " in capsys.readouterr().out, "nothing is expected of this scenario"
+
+
+def test_there_are_scenarios() -> None:
+    assert len(SCENARIOS) >= 3
 
 
 def test_there_are_records() -> None:

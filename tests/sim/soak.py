@@ -1,6 +1,7 @@
-"""Random clusters for as long as wanted: `python -m tests.sim.soak COUNT [FIRST]`, or `make soak SEEDS=COUNT`.
+"""Random lives for as long as wanted: `python -m tests.sim.soak COUNT [FIRST]`, or `make soak SEEDS=COUNT`.
 
-Every seed is one run of tests/sim/test_seeds.py. Those that fail are told with their story; the exit status is 1 then.
+Every seed is one life of lives.py. Of those that go wrong the first few are shrunk and written to tests/scenarios: the
+tests there fail from then on until the cause is mended. The exit status is 1 then.
 """
 
 from __future__ import annotations
@@ -9,29 +10,34 @@ import multiprocessing
 import os
 import sys
 import time
+from pathlib import Path
 
-from tests.sim.test_seeds import FAULTS_UNTIL, SETTLE, disturb, heal_all, make, story
+from tests.sim.lives import life, play
+from tests.sim.shrink import shrink
 
 SECOND = 1_000_000_000
-_HEAL = FAULTS_UNTIL + 15 * SECOND
+SCENARIOS = Path(__file__).resolve().parents[1] / "scenarios"
 _TOLD = 5
 
 
 def run(seed: int) -> tuple[int, float, str]:
     """The seed, the simulated seconds, and what went wrong ("" = nothing)."""
     try:
-        cluster, random = make(seed)
-        disturb(cluster, random)
-        cluster.at(_HEAL, lambda: heal_all(cluster))
-        cluster.run(_HEAL + SETTLE)
-        cluster.check_converged()
+        done = play(life(seed))
     except Exception as error:
         return seed, 0.0, f"{type(error).__name__}: {error}"
-    broken = "\n".join(cluster.violations)
-    return seed, cluster.elapsed / SECOND, f"{broken}\n{story(cluster)}" if broken else ""
+    return seed, done.cluster.elapsed / SECOND, "\n".join(done.failures)
 
 
-def main(words: list[str]) -> int:
+def write(seed: int, directory: Path) -> Path:
+    """Shrink the life of this seed and write it down."""
+    path = directory / f"seed_{seed}.scenario"
+    path.write_text(str(shrink(life(seed))))
+    return path
+
+
+def main(words: list[str], directory: Path = SCENARIOS) -> int:
+    """Returns the exit status."""
     count, first = int(words[0]), int(words[1]) if len(words) > 1 else 0
     began, simulated, failed = time.monotonic(), 0.0, []
     with multiprocessing.Pool(int(os.environ.get("WORKERS", "2"))) as pool:
@@ -46,6 +52,9 @@ def main(words: list[str]) -> int:
         f"{count} seeds, {simulated:.0f} simulated seconds in {spent:.0f} s ({simulated / spent:.0f} a second), "
         f"{len(failed)} failed {sorted(failed)[:50] if failed else ''}"
     )
+    for seed in sorted(failed)[:_TOLD]:
+        path = write(seed, directory)
+        print(f"\n{path}:\n{path.read_text()}", flush=True)
     return 1 if failed else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pykeepalived.sim import machine
 from pykeepalived.vrrp import effects, inputs
 from pykeepalived.vrrp.recording import Recorder, decode, encode, replay
 from pykeepalived.vrrp.router import Router
-from tests.sim.test_seeds import FAULTS_UNTIL, disturb, make
+from tests.sim.lives import SECOND, life, play
 
 SAMPLE = Path(__file__).resolve().parents[1] / "scenarios" / "takeover.record"
 
@@ -76,9 +77,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> type[Recorded]:
 
 @pytest.mark.parametrize("seed", range(60))
 def test_whole_life_comes_about_again_at_the_same_moments(seed: int, recorded: type[Recorded]) -> None:
-    cluster, random = make(seed)
-    disturb(cluster, random)
-    cluster.run(FAULTS_UNTIL)
+    play(life(seed))
     assert recorded.made
     for router in recorded.made:
         done = replay(*decode(router.recorder.text()))
@@ -91,9 +90,7 @@ def test_last_part_of_a_life_comes_about_again(
     seed: int, recorded: type[Recorded], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorded, "length", 200)
-    cluster, random = make(seed)
-    disturb(cluster, random)
-    cluster.run(FAULTS_UNTIL)
+    play(life(seed))
     for router in recorded.made:
         done = replay(*decode(router.recorder.text()))
         assert done.same, (done.missing, done.extra)
@@ -101,9 +98,7 @@ def test_last_part_of_a_life_comes_about_again(
 
 def lived(seed: int = 3) -> str:
     """The text of some record."""
-    cluster, random = make(seed)
-    disturb(cluster, random)
-    cluster.run(FAULTS_UNTIL // 4)
+    play(replace(life(seed), duration=25 * SECOND))
     return max((router.recorder.text() for router in Recorded.made), key=len)
 
 
