@@ -1,21 +1,25 @@
 """Sessions lost at 50 ms x 3 and at 10 ms x 3 while spinning processes want the processors, with real-time priority and
 without. `python -m bench.bfd_soak [SECONDS]`.
 
-BIRD at normal priority would suffer from the load itself, so two daemons of the same make face each other.
+Two daemons of the same make face each other, and ours faces BIRD, all at the same time. BIRD has no setting for its
+priority: where the others have real-time priority it is given the same from outside.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 
-from bench.bfd import MULTIPLIER
+from bench.bfd import MULTIPLIER, Sessions, started, wait
 from bench.figures import Row, markdown
-from bench.rig import rig
+from bench.rig import Rig, rig
 
-SPINNERS_A_CORE = 2
-_REAL_TIME = "global_defs {\n bfd_rt_priority 50\n}\n"
+SPINNERS_A_CORE = 1
+PRIORITY = 50
+_REAL_TIME = f"global_defs {{\n bfd_rt_priority {PRIORITY}\n}}\n"
 
 
 def config(own: int, interval_ms: float) -> str:
@@ -29,38 +33,62 @@ def downs(lines: list[tuple[int, str]]) -> int:
     return sum("Entering Down state" in text for _, text in lines)
 
 
-def losses(make: str, interval_ms: float, seconds: float, real_time: bool) -> float:
-    """How often a session went Down, counted on both sides, under load."""
+def losses(interval_ms: int, seconds: float, real_time: bool) -> tuple[int, int, int]:
+    """How often a session went Down under load, counted on both sides: ours, keepalived, ours facing BIRD."""
     text = _REAL_TIME if real_time else ""
-    with rig(make, text + config(1, interval_ms), text + config(2, interval_ms)) as pair:
-        pair.a.start()
-        pair.b.start()
-        pair.wait(lambda: all(node.said("Entering Up state") for node in (pair.a, pair.b)), 30)
-        pair.pause(1)
-        before = downs(pair.a.lines) + downs(pair.b.lines)
-        spin = [sys.executable, "-c", "while True: pass"]
-        busy = [subprocess.Popen(spin) for _ in range(SPINNERS_A_CORE * (os.cpu_count() or 1))]
-        try:
-            pair.pause(seconds)
-        finally:
-            for process in busy:
-                process.kill()
-                process.wait()
-        return downs(pair.a.lines) + downs(pair.b.lines) - before
+    with contextlib.ExitStack() as stack:
+        pairs = []
+        for make in ("ours", "theirs"):
+            pair = stack.enter_context(rig(make, text + config(1, interval_ms), text + config(2, interval_ms)))
+            pair.a.start()
+            pair.b.start()
+            pairs.append(pair)
+        mixed = stack.enter_context(started("ours", 1, interval_ms, MULTIPLIER, "bird", text))
+        if real_time:
+            os.sched_setscheduler(mixed.other_pid, os.SCHED_RR, os.sched_param(PRIORITY))
+        readers = [mixed.a, mixed.other, *(node for pair in pairs for node in (pair.a, pair.b))]
+        nodes = [node for pair in pairs for node in (pair.a, pair.b)]
+        if not wait(readers, lambda: mixed.both("Up") and all(node.said("Entering Up state") for node in nodes), 30):
+            raise RuntimeError("not all sessions are up")
+        wait(readers, lambda: False, 2)
+        before = _counted(pairs, mixed)
+        with spinning():
+            wait(readers, lambda: False, seconds)
+        ours, theirs, facing = (now - then for now, then in zip(_counted(pairs, mixed), before, strict=True))
+        return ours, theirs, facing
+
+
+def _counted(pairs: Sequence[Rig], mixed: Sessions) -> tuple[int, int, int]:
+    ours, theirs = (downs(pair.a.lines) + downs(pair.b.lines) for pair in pairs)
+    return ours, theirs, downs(mixed.a.lines) + sum(state == "Down" for _, state in mixed.other.changes)
+
+
+@contextlib.contextmanager
+def spinning() -> Iterator[None]:
+    """Every processor is wanted by somebody else."""
+    spin = [sys.executable, "-c", "while True: pass"]
+    busy = [subprocess.Popen(spin) for _ in range(SPINNERS_A_CORE * (os.cpu_count() or 1))]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 def measure(seconds: float) -> list[Row]:
-    """Ours at 50 ms with real-time priority that long, everything else a tenth of it."""
+    """With real-time priority at 50 ms that long, everything else a tenth of it."""
     rows = []
     for interval_ms in (50, 10):
         for real_time in (True, False):
-            priority = "bfd_rt_priority 50" if real_time else "normal priority"
-            ours = seconds if interval_ms == 50 and real_time else seconds / 10
-            row = Row(f"Downs in {ours:.0f} s ({seconds / 10:.0f} s), {interval_ms} ms x {MULTIPLIER}, {priority}", "")
-            row.budget = "0" if real_time and interval_ms == 50 else ""
-            row.ours.append(losses("ours", interval_ms, ours, real_time))
-            row.theirs.append(losses("theirs", interval_ms, seconds / 10, real_time))
-            rows.append(row)
+            priority = f"bfd_rt_priority {PRIORITY}" if real_time else "normal priority"
+            lasting = seconds if interval_ms == 50 and real_time else seconds / 10
+            ours, theirs, facing = losses(interval_ms, lasting, real_time)
+            what = f"Downs in {lasting:.0f} s, {interval_ms} ms x {MULTIPLIER}, {priority}"
+            budget = "0" if real_time and interval_ms == 50 else ""
+            rows.append(Row(what, "", [ours], [theirs], budget))
+            rows.append(Row(f"{what}, facing BIRD", "", [facing], [], budget))
+            print(markdown(rows[-2:]), flush=True)
     return rows
 
 
