@@ -95,6 +95,8 @@ class VrrpInstanceSnapshot:
     cause: Cause | None = None
     last_transition_ns: int = 0
     faults: tuple[Cause, ...] = ()
+    troubles: tuple[Cause, ...] = ()
+    """Why what a MASTER should own is not usable."""
     fault_flags: tuple[str, ...] = ()
     config_faults: int = 0
     tracker_faults: int = 0

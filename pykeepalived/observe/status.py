@@ -80,7 +80,8 @@ def _explanations(snapshots: Iterable[Snapshot]) -> Iterator[View]:
 def _explain_vrrp(snapshot: VrrpSnapshot) -> Iterator[View]:
     taken = snapshot.taken
     for instance in snapshot.instances:
-        facts = [_fact(cause, taken) for cause in (instance.cause, *instance.faults) if cause is not None]
+        causes = (instance.cause, *instance.faults, *instance.troubles)
+        facts = [_fact(cause, taken) for cause in causes if cause is not None]
         if instance.master_address is not None and instance.state.name == "BACKUP":
             facts.append(f"the master is {instance.master_address} with priority {instance.master_priority}")
         if instance.effective_priority != instance.base_priority:
@@ -138,7 +139,7 @@ def _instance(instance: VrrpInstanceSnapshot, taken: Taken) -> View:
         "name": instance.name,
         "state": instance.state.name,
         **_since(instance.last_transition_ns, taken),
-        "why": _text(instance.faults[0] if instance.faults else instance.cause),
+        "why": _text(next(iter((*instance.faults, *instance.troubles)), instance.cause)),
         "interface": instance.interface,
         "priority": instance.effective_priority,
         "configured_priority": instance.base_priority,

@@ -5,13 +5,17 @@ What the objects are is holdings.py; when frames go out is announce.py.
 
 from __future__ import annotations
 
+import errno
+
+from pykeepalived.config.model.network import IpRoute
 from pykeepalived.config.model.vrrp import VrrpInstance
 from pykeepalived.observe.cause import Cause, Priority
 from pykeepalived.vrrp import messages
 from pykeepalived.vrrp.announce import Schedule
 from pykeepalived.vrrp.context import Context
 from pykeepalived.vrrp.effects import Operation
-from pykeepalived.vrrp.holdings import Change, Holdings, InterfaceOf, PlacedAddress
+from pykeepalived.vrrp.holdings import REFUSED, Change, Holdings, InterfaceOf, Placed, PlacedAddress
+from pykeepalived.vrrp.machine import IFA_F_DADFAILED, IFA_F_TENTATIVE
 from pykeepalived.vrrp.timers import Timer
 
 FIRST_RETRY_NS = 1_000_000_000
@@ -49,10 +53,23 @@ class Estate:
 
     # what did not succeed
 
-    def refused(self, operation: Operation, now: int) -> None:
-        """The kernel refused something a MASTER must own: it stays MASTER and tries again, less and less often."""
-        if self.holdings.refused(operation):
+    def refused(self, operation: Operation, error: int, now: int) -> None:
+        """The kernel refused something a MASTER must own: it stays MASTER and tries again, less and less often.
+
+        `error` is the errno.
+        """
+        placed = self.holdings.refused(operation)
+        if placed is not None:
+            reason = errno.errorcode.get(error, str(error))
+            placed.trouble = Cause(REFUSED, _name(placed), reason, now, placed.config.at)
             self._try_later(now)
+
+    def seen(self, placed: PlacedAddress, flags: int, now: int) -> None:
+        """The kernel tells about an address of a MASTER."""
+        if flags & IFA_F_DADFAILED:
+            self.duplicated(placed, now)
+        elif not flags & IFA_F_TENTATIVE:
+            placed.trouble = None
 
     def duplicated(self, placed: PlacedAddress, now: int) -> None:
         """Another host has this address, so the kernel does not use it (RFC 4862 section 5.4.5).
@@ -63,6 +80,7 @@ class Estate:
         cause = Cause("duplicate_address", str(placed.address), f"on {placed.interface}", now, placed.config.at)
         text = messages.DUPLICATE % (name, *where)
         self._context.outbox.log(text, priority=Priority.WARNING, INSTANCE=name, CAUSE=str(cause))
+        placed.trouble = cause
         self.holdings.withdraw(placed)
         self._try_later(now)
 
@@ -87,3 +105,12 @@ class Estate:
     def reloaded(self, now: int) -> None:
         """Announce what the last `reconfigure` of a MASTER brought."""
         self.schedule.reloaded(now, self._added)
+
+
+def _name(placed: Placed) -> str:
+    """What a Cause calls it."""
+    if isinstance(placed, PlacedAddress):
+        return f"address {placed.address}"
+    if isinstance(placed.config, IpRoute):
+        return f"route {placed.config.destination or 'default'}"
+    return f"rule {placed.config.from_address or 'all'}"

@@ -12,6 +12,7 @@ from typing import TypeVar
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import VrrpInstance
+from pykeepalived.observe.cause import Cause
 from pykeepalived.vrrp import messages
 from pykeepalived.vrrp.announce import Announced
 from pykeepalived.vrrp.effects import (
@@ -29,20 +30,24 @@ from pykeepalived.vrrp.outbox import Outbox
 
 _FilterT = TypeVar("_FilterT", DropTraffic, AllowTraffic)
 
+REFUSED = "refused"
+"""The fact of a Cause: the kernel did not want it."""
+
 InterfaceOf = Callable[[IpAddress], str]
 """The interface an address really goes to: its own, the instance's, or the VMAC made for one of them."""
 
 
 class PlacedAddress(Announced):
     """A virtual address. `is_set`: in the kernel because of us. `removals` counts removals of ours that the kernel has
-    not reported yet, to tell them from those of others."""
+    not reported yet, to tell them from those of others. `trouble`: why it is not usable although it is wanted."""
 
-    __slots__ = ("config", "is_set", "removals")
+    __slots__ = ("config", "is_set", "removals", "trouble")
 
     def __init__(self, config: IpAddress, interface: str) -> None:
         super().__init__(config.address, interface)
         self.config = config
         self.is_set = False
+        self.trouble: Cause | None = None
         self.removals = 0
 
     @property
@@ -60,11 +65,12 @@ class PlacedAddress(Announced):
 class PlacedRoute:
     """A virtual route."""
 
-    __slots__ = ("config", "is_set")
+    __slots__ = ("config", "is_set", "trouble")
 
     def __init__(self, config: IpRoute) -> None:
         self.config = config
         self.is_set = False
+        self.trouble: Cause | None = None
 
     @property
     def place(self) -> Hashable:
@@ -88,15 +94,19 @@ class PlacedRoute:
 class PlacedRule:
     """A virtual rule; any difference makes it another rule."""
 
-    __slots__ = ("config", "is_set")
+    __slots__ = ("config", "is_set", "trouble")
 
     def __init__(self, config: IpRule) -> None:
         self.config = config
         self.is_set = False
+        self.trouble: Cause | None = None
 
     @property
     def place(self) -> Hashable:
         return ("rule", self.config)
+
+
+Placed = PlacedAddress | PlacedRoute | PlacedRule
 
 
 @dataclass(slots=True)
@@ -161,6 +171,10 @@ class Holdings:
         return (*self.addresses, *self.excluded)
 
     @property
+    def _everything(self) -> tuple[Placed, ...]:
+        return (*self.all_addresses, *self.routes, *self.rules)
+
+    @property
     def virtual_ips(self) -> frozenset[Ip]:
         return frozenset(item.address for item in self.all_addresses)
 
@@ -183,9 +197,14 @@ class Holdings:
         self._tell(messages.SETTING_RULES, self.rules)
         self.place()
 
-    def refused(self, operation: Operation) -> bool:
-        """The kernel refused to add something: it is not in place. False if it is none of ours."""
-        placed: PlacedAddress | PlacedRoute | PlacedRule | None = None
+    @property
+    def troubles(self) -> tuple[Cause, ...]:
+        """What is wanted and not usable, and why."""
+        return tuple(placed.trouble for placed in self._everything if placed.trouble is not None)
+
+    def refused(self, operation: Operation) -> Placed | None:
+        """The kernel refused to add something: it is not in place. None if it is none of ours."""
+        placed: Placed | None = None
         match operation:
             case AddAddress(address, interface):
                 placed = next((a for a in self.all_addresses if a.config == address and a.interface == interface), None)
@@ -194,9 +213,9 @@ class Holdings:
             case AddRule(rule):
                 placed = next((item for item in self.rules if item.config == rule), None)
         if placed is None or not placed.is_set:
-            return False
+            return None
         placed.is_set = False
-        return True
+        return placed
 
     def withdraw(self, placed: PlacedAddress) -> None:
         """Take one address off again."""
@@ -209,15 +228,17 @@ class Holdings:
         name = self._config.name
         addresses = [address for address in self.all_addresses if not address.is_set]
         for address in addresses:
+            if address.trouble is not None and address.trouble.fact == REFUSED:
+                address.trouble = None
             address.is_set = True
             self._outbox.operation(AddAddress(address.config, address.interface, name))
         for route in self.routes:
             if not route.is_set:
-                route.is_set = True
+                route.is_set, route.trouble = True, None
                 self._outbox.operation(AddRoute(route.config, name))
         for rule in self.rules:
             if not rule.is_set:
-                rule.is_set = True
+                rule.is_set, rule.trouble = True, None
                 self._outbox.operation(AddRule(rule.config, name))
         return bool(addresses)
 
@@ -225,6 +246,8 @@ class Holdings:
         """Take everything away: rules, routes, addresses, filter."""
         self.taken = False
         name = self._config.name
+        for placed in self._everything:
+            placed.trouble = None
         self._tell(messages.REMOVING_RULES, self.rules)
         for rule in self.rules:
             if rule.is_set:
@@ -324,7 +347,7 @@ class Holdings:
         for item in self.all_addresses:
             former = known.pop(item.identity, None)
             if former is not None:
-                item.removals = former.removals
+                item.removals, item.trouble = former.removals, former.trouble
             else:
                 change.additions[item.place] = AddAddress(item.config, item.interface, name)
                 change.taken[item.place] = item

@@ -93,6 +93,7 @@ def _instance(assembly: Assembly, instance: Instance) -> VrrpInstanceSnapshot:
         cause=instance.cause,
         last_transition_ns=instance.last_transition,
         faults=tuple(instance.faults.values()),
+        troubles=holdings.troubles,
         fault_flags=tuple(words),
         config_faults=kinds.count("config"),
         tracker_faults=sum(1 for kind in kinds if kind not in _FAULT_WORDS),

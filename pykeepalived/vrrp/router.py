@@ -19,7 +19,7 @@ from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
 from pykeepalived.vrrp.effects import CreateLink, Effect, Pool
 from pykeepalived.vrrp.instance import Instance
 from pykeepalived.vrrp.leftovers import Leftovers, Removal
-from pykeepalived.vrrp.machine import IFA_F_DADFAILED, Link, Machine
+from pykeepalived.vrrp.machine import Link, Machine
 from pykeepalived.vrrp.outbox import Outbox
 from pykeepalived.vrrp.packet import VrrpPacketError
 from pykeepalived.vrrp.pools import PoolState
@@ -103,10 +103,10 @@ class Router:
                     instance.remove_fault(("pool", ""), now)
             case inputs.OperationFailed(operation) if isinstance(operation, Removal):
                 self._leftovers.refused(operation, now)
-            case inputs.OperationFailed(operation):
+            case inputs.OperationFailed(operation, error):
                 master = self._assembly.instances.get(operation.instance)
                 if master is not None and master.state is State.MASTER:
-                    master.estate.refused(operation, now)
+                    master.estate.refused(operation, error, now)
             case inputs.ScriptFinished(name):
                 self._script_finished(name, message, now)
             case inputs.FileChanged(name, content):
@@ -182,6 +182,10 @@ class Router:
                 return self._outbox.drain_adverts()
             self._context.finish()
         return self._outbox.drain()
+
+    def drain_adverts(self) -> list[Effect]:
+        """Of what is to be done only that which cannot wait: sockets and adverts. The rest stays for `drain`."""
+        return self._outbox.drain_adverts()
 
     def snapshot(self) -> VrrpSnapshot:
         """Everything dumps and status show; clocks, process and descriptors are the shell's to fill in."""
@@ -326,8 +330,8 @@ class Router:
         for instance, placed in self._assembly.places.get(place, ()):
             placed.removals = 0
             ours = ours or placed.is_set
-            if address.flags & IFA_F_DADFAILED and placed.is_set and instance.state is State.MASTER:
-                instance.estate.duplicated(placed, now)
+            if placed.is_set and instance.state is State.MASTER:
+                instance.estate.seen(placed, address.flags, now)
         if address.address in self._assembly.virtual_ips:
             if new and not ours:
                 self._outbox.log(messages.IP_ADDED % address.address, detail=messages.DETAIL)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from pykeepalived.cli import control_commands
 from pykeepalived.lab.net import Namespace
+from pykeepalived.lab.node import Node
 from tests.netns.conftest import Lan, instance
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(120)]
@@ -16,6 +20,11 @@ def stranger(lan: Lan) -> Namespace:
     host = lan.net.namespace("stranger")
     lan.net.attach(host, "eth0", "lan", [f"{SIX}/64"], "02:00:00:00:00:99")
     return host
+
+
+def asked(node: Node, command: str, *arguments: str) -> Any:
+    """The answer of the daemon to its operator."""
+    return control_commands.ask(f"{node.directory}/parent.sock", command, arguments)["result"]
 
 
 def flags(host: Namespace) -> str:
@@ -32,6 +41,9 @@ def test_address_in_use_is_told_and_taken_when_it_is_free(lan: Lan) -> None:
     lan.wait(lambda: a.said(text))
     assert lan.is_master(a)
     assert "fe80::100" in a.namespace.ip("address", "show", "dev", "eth0")
+    fact = f"duplicate_address {SIX} (on eth0) [{a.config}:"
+    assert fact in asked(a, "status")["vrrp"]["instances"][0]["why"]
+    assert any(fact in line for line in asked(a, "why", "VI_1")[0]["facts"])
     other.ip("address", "del", f"{SIX}/64", "dev", "eth0")
 
     def usable() -> bool:
@@ -39,6 +51,7 @@ def test_address_in_use_is_told_and_taken_when_it_is_free(lan: Lan) -> None:
 
     lan.wait(usable, 40)
     assert lan.is_master(a)
+    assert "duplicate_address" not in asked(a, "status")["vrrp"]["instances"][0]["why"]
     a.stop()
     assert flags(a.namespace) == ""
 

@@ -412,11 +412,17 @@ def test_refused_objects_are_tried_again() -> None:
     moment = lan.now
     for failed in (first, route, rule):
         node.receive(inputs.OperationFailed(failed, 13))
+    assert [(cause.fact, cause.subject, cause.detail) for cause in node.snapshot().troubles] == [
+        ("refused", "address 192.0.2.100", "EACCES"),
+        ("refused", "route 203.0.113.0", "EACCES"),
+        ("refused", "rule all", "EACCES"),
+    ]
     assert node.snapshot().routes_set == node.snapshot().rules_set == (False,)
     blocks = len(node.effects(fx.SendFrames))
     lan.run(1)
     assert names(node)[3:] == ["AddAddress", "AddRoute", "AddRule"]
     assert len(node.effects(fx.SendFrames)) == blocks + 1
+    assert node.snapshot().troubles == ()
     node.receive(inputs.OperationFailed(route, 101))
     lan.run(1.9)
     assert len(node.operations()) == 6
@@ -431,6 +437,7 @@ def test_refused_objects_are_tried_again() -> None:
     count = len(node.operations())
     lan.run(100)
     assert len(node.operations()) == count, "no longer MASTER"
+    assert node.snapshot().troubles == ()
 
 
 def test_lost_events() -> None:
