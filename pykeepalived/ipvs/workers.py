@@ -99,23 +99,29 @@ class Workers:
 
     def _start(self, post: _Post) -> None:
         post.again = None
-        ours, theirs = channel_pair()
         post.started_ns = self._loop.now()
         try:
-            post.pid = self._fork(theirs, post.shard)
+            post.channel = channel = self._launch(post)
         except OSError as error:
             self._log.error(f"Check worker process: fork error({error.strerror})")
-            ours.close()
             self._start_again(post)
             return
-        finally:
-            theirs.close()
         self._children[post.pid] = False
         post.silent_beats = 0
-        post.channel = channel = Channel(ours)
         channel.attach(self._loop, lambda messages: self._receive(post, messages), lambda: self._lost(post))
         text = f"Starting check worker process for {len(post.shard)} checkers, pid={post.pid}"
         self._log.info(text, CHILD_PID=str(post.pid))
+
+    def _launch(self, post: _Post) -> Channel:
+        ours, theirs = channel_pair()
+        try:
+            post.pid = self._fork(theirs, post.shard)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return Channel(ours)
 
     def stop(self) -> None:
         """End all of them; what they have not said by now is not heard."""
@@ -219,22 +225,22 @@ class Workers:
     def collect(self) -> None:
         """Hear all that the workers have to say, and the figures of their checkers; waits half a second at most."""
         self._number += 1
-        waiting = [post for post in self._posts if post.channel is not None]
-        for post in waiting:
+        end = self._loop.now() + COLLECT_LIMIT_MS * 1_000_000
+        for post in self._posts:
             if post.channel is not None:
                 post.channel.send(TellFigures(self._number))
-        end = self._loop.now() + COLLECT_LIMIT_MS * 1_000_000
-        while waiting and (left := end - self._loop.now()) > 0:
+        while (waiting := self._unanswered()) and (left := end - self._loop.now()) > 0:
             poll = select.poll()
-            for post in waiting:
-                if post.channel is not None:
-                    poll.register(post.channel, select.POLLIN)
+            for _, channel in waiting:
+                poll.register(channel, select.POLLIN)
             poll.poll(left // 1_000_000 + 1)
-            for post in waiting:
-                if post.channel is not None:
-                    self._receive(post, post.channel.receive())
-            waiting = [
-                post
-                for post in waiting
-                if post.channel is not None and not post.channel.closed and post.answered != self._number
-            ]
+            for post, channel in waiting:
+                self._receive(post, channel.receive())
+
+    def _unanswered(self) -> list[tuple[_Post, Channel]]:
+        """Who has still to answer the last question, and can."""
+        return [
+            (post, post.channel)
+            for post in self._posts
+            if post.channel is not None and not post.channel.closed and post.answered != self._number
+        ]

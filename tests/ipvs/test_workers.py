@@ -325,16 +325,17 @@ def test_servers_that_hang_cost_the_others_nothing() -> None:
         assert not any(check.is_up for check in slow)
 
 
-def test_no_worker_can_be_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("place", [(Owner, "_fork"), (workers, "channel_pair")])
+def test_no_worker_can_be_forked(monkeypatch: pytest.MonkeyPatch, place: tuple[Any, str]) -> None:
     refusals = [OSError(11, "Resource temporarily unavailable")]
-    fork = Owner._fork
+    work = getattr(*place)
 
-    def refuse_once(self: Owner, sock: socket.socket, part: Sequence[Any]) -> int:
+    def refuse_once(*words: Any) -> Any:
         if refusals:
             raise refusals.pop()
-        return fork(self, sock, part)
+        return work(*words)
 
-    monkeypatch.setattr(Owner, "_fork", refuse_once)
+    monkeypatch.setattr(*place, refuse_once)
     with listening(*ADDRESSES) as port, owner(pool(port)) as one:
         assert one.pid == 0
         assert "Check worker process: fork error(Resource temporarily unavailable)" in one.lines
