@@ -415,7 +415,7 @@ def test_refused_objects_are_tried_again() -> None:
     assert [(cause.fact, cause.subject, cause.detail) for cause in node.snapshot().troubles] == [
         ("refused", "address 192.0.2.100", "EACCES"),
         ("refused", "route 203.0.113.0", "EACCES"),
-        ("refused", "rule all", "EACCES"),
+        ("refused", "rule 192.0.2.100", "EACCES"),
     ]
     assert node.snapshot().routes_set == node.snapshot().rules_set == (False,)
     blocks = len(node.effects(fx.SendFrames))
