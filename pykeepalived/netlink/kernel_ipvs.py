@@ -131,14 +131,18 @@ class IpvsKernel:
                     key, settings = _decode_service(value)
                     services[key] = settings
         for key in services:
-            found: dict[DestinationKey, DestinationSettings] = {}
-            for body in self._dump(_encode_service_query(key, self._family)):
-                for kind, value in _attributes(body, 4):
-                    if kind == 2:
-                        destination, values = _decode_destination(value, key.family)
-                        found[destination] = values
-            destinations[key] = found
+            destinations[key] = self.destinations(key)
         return Table(services, destinations)
+
+    def destinations(self, service: ServiceKey) -> dict[DestinationKey, DestinationSettings]:
+        """The destinations of one service, as the kernel lists them; none when there is no such service."""
+        found: dict[DestinationKey, DestinationSettings] = {}
+        for body in self._dump(_encode_service_query(service, self._family)):
+            for kind, value in _attributes(body, 4):
+                if kind == 2:
+                    destination, values = _decode_destination(value, service.family)
+                    found[destination] = values
+        return found
 
     def timeouts(self) -> Timeouts:
         """The connection timeouts in force."""
