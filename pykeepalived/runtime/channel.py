@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from pykeepalived.runtime.loop import Loop
-from pykeepalived.runtime.messages import ScriptHelper
+from pykeepalived.runtime.messages import MessageLost, ScriptHelper
 
 INLINE_MAX = 32_768
 """Longest pickled message in bytes that is sent in the datagram itself."""
@@ -98,7 +98,7 @@ class Channel:
             self._forget_pending()
 
     def receive(self) -> list[Any]:
-        """Everything that has arrived; sets `closed` at the end of the stream."""
+        """Everything that has arrived, MessageLost for what did not fit into memory; sets `closed` at the end."""
         messages: list[Any] = []
         while not self.closed:
             try:
@@ -118,7 +118,10 @@ class Channel:
                 message = pickle.loads(data[1:])
                 messages.append(replace(message, descriptor=along) if isinstance(message, ScriptHelper) else message)
             else:
-                messages.append(pickle.loads(_read_memory_file(along)))
+                try:
+                    messages.append(pickle.loads(_read_memory_file(along)))
+                except MemoryError:
+                    messages.append(MessageLost())
         return messages
 
     def close(self) -> None:

@@ -27,6 +27,7 @@ from pykeepalived.runtime.messages import (
     Answer,
     ChildKind,
     Dump,
+    MessageLost,
     PeerStarted,
     Ping,
     Pong,
@@ -131,6 +132,10 @@ class ChildService:
         self._tell_stopped()
         return self._status
 
+    def alive(self) -> None:
+        """Answer the heartbeat before it is asked: for work that may take seconds."""
+        self._channel.send(Pong(0))
+
     def finish(self, status: int = EXIT_OK) -> None:
         """End `run` with this exit status."""
         self._status = status
@@ -195,6 +200,13 @@ class ChildService:
                     self._handler.on_peer_started(kind)
                 case Query(number, words):
                     self._channel.send(Answer(number, self._handler.on_query(words)))
+                case MessageLost():
+                    self._no_memory()
+
+    def _no_memory(self) -> None:
+        """A configuration does not fit beside the old one; a new process has room for it, and adopts what is there."""
+        self._log.error("No memory for the new configuration, starting again")
+        self.finish(EXIT_INTERNAL)
 
     def _next_reload(self) -> None:
         if self._reader is None and self._waiting:
@@ -212,12 +224,17 @@ class ChildService:
         if reader is None or self._stopping:
             return
         until = self._loop.now() + _SLICE_NS
-        while reader.step():
-            if self._loop.now() >= until:
-                self._loop.call_at(until, self._load_some)
-                return
+        try:
+            while reader.step():
+                if self._loop.now() >= until:
+                    self._loop.call_at(until, self._load_some)
+                    return
+            config = reader.result()
+        except MemoryError:
+            self._no_memory()
+            return
         self._reader = None
-        self._adopt(reader.result(), reader.generation)
+        self._adopt(config, reader.generation)
         self._next_reload()
 
     def _adopt(self, config: Config, generation: int) -> None:

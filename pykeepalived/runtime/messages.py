@@ -120,7 +120,12 @@ class ScriptHelper:
     descriptor: int
 
 
-ToChild = WriteDump | PeerStarted | Query | Ping
+@dataclass(frozen=True, slots=True)
+class MessageLost:
+    """What the receiving end makes of a message that there was no memory for."""
+
+
+ToChild = WriteDump | PeerStarted | Query | Ping | MessageLost
 ToParent = Ready | Adopted | ReloadFailed | Answer | Pong | Leaving | ReloadRequest | ScriptHelper
 
 

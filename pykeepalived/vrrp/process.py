@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 _NOT_STARTED = 127
 _SLICE_NS, _PAUSE_NS = 300_000, 5_000_000
 """How long work that can wait goes on at a time, and the pause before it goes on."""
+_MOST_OPERATIONS = 250
+"""Changes of the network at once: the kernel needs milliseconds for them, more the more addresses it has."""
 _MOST_ROUNDS = 16
 """How often in a row a socket is read before a decision: what waits behind more than that is junk of a flood."""
 _FILES_BESIDE_SOCKETS = 43
@@ -351,10 +353,26 @@ class VrrpProcess:
     # kernel
 
     def _change_network(self, effect: effects.ChangeNetwork) -> None:
-        failed = self._host.perform(effect.operations)
+        wanted = effect.operations
+        failed = self._host.perform(wanted[:_MOST_OPERATIONS])
+        for start in range(_MOST_OPERATIONS, len(wanted), _MOST_OPERATIONS):
+            self._keep_up()
+            failed += self._host.perform(wanted[start : start + _MOST_OPERATIONS])
         # The kernel has told of our own changes by now. Hearing them at once keeps them apart from later changes of
         # the same address by others.
         self._feed([*failed, *self._host.events()])
+
+    def _keep_up(self) -> None:
+        """In the midst of long work: hear adverts, send those that are due, let the parent know that we live."""
+        self._service.alive()
+        for sockets in self._sockets.pools():
+            self._sockets.read(sockets)
+        now, deadline = self._now(), self._router.deadline()
+        if deadline is not None and deadline <= now:
+            self._recorder.tick(now)
+            self._router.tick(now)
+            for effect in self._router.drain_adverts():
+                self._do[type(effect)](effect)
 
     def _read_kernel(self) -> None:
         messages = self._host.events()

@@ -152,16 +152,30 @@ def lan(tmp_path: Path) -> Iterator[Lan]:
                 node.kill()
 
 
+def advert_v2(source: str, vrid: int, priority: int, interval_s: int, vips: list[str], password: bytes) -> bytes:
+    """An Ethernet frame with a VRRPv2 advert and a simple password (RFC 2338 section 5.3)."""
+    addresses = b"".join(socket.inet_aton(vip) for vip in vips)
+    body = bytearray(struct.pack("!BBBBBBH", 0x21, vrid, priority, len(vips), 1, interval_s, 0) + addresses)
+    body += password.ljust(8, b"\0")
+    struct.pack_into("!H", body, 6, _sum(bytes(body)))
+    return _frame(source, bytes(body))
+
+
 def advert(source: str, vrid: int, priority: int, interval_cs: int, vips: list[str], checksum_error: int = 0) -> bytes:
     """An Ethernet frame with a VRRPv3 advert (RFC 9568), right or with a wrong checksum."""
     addresses = b"".join(socket.inet_aton(vip) for vip in vips)
     body = bytearray(struct.pack("!BBBBHH", 0x31, vrid, priority, len(vips), interval_cs, 0) + addresses)
     pseudo = socket.inet_aton(source) + socket.inet_aton("224.0.0.18") + struct.pack("!BBH", 0, 112, len(body))
     struct.pack_into("!H", body, 6, _sum(pseudo + bytes(body)) ^ checksum_error)
+    return _frame(source, bytes(body))
+
+
+def _frame(source: str, body: bytes) -> bytes:
+    """To all VRRP routers, with a TTL of 255, from a MAC address nobody has."""
     head = bytearray(struct.pack("!BBHHHBBH", 0x45, 0xC0, 20 + len(body), 1, 0, 255, 112, 0))
     head += socket.inet_aton(source) + socket.inet_aton("224.0.0.18")
     struct.pack_into("!H", head, 10, _sum(bytes(head)))
-    return b"\x01\x00\x5e\x00\x00\x12" + b"\x02\0\0\0\0\x99" + b"\x08\x00" + bytes(head) + bytes(body)
+    return b"\x01\x00\x5e\x00\x00\x12" + b"\x02\0\0\0\0\x99" + b"\x08\x00" + bytes(head) + body
 
 
 def _sum(data: bytes) -> int:

@@ -22,8 +22,10 @@ import pytest
 
 from pykeepalived.lab.net import ip_batch, network, run
 from pykeepalived.lab.node import Node
-from tests.netns.conftest import Lan, advert, has, instance
+from tests.netns.conftest import Lan, advert, advert_v2, has, instance
 from tests.netns.faults import VIP, Adverts, Client, Traces, descriptors, nothing_is_left, processes, service_returns
+from tests.netns.test_metrics import metrics
+from tests.observe.test_metrics import parse, value
 
 ROUNDS = int(os.environ.get("PK_FAULT_ROUNDS", "20"))
 SEED = int(os.environ.get("PK_FAULT_SEED", "1"))
@@ -55,19 +57,21 @@ class Pair:
             nothing_is_left(self.lan, node, self.before[node.name])
 
 
-def config(priority: int, own: int, neighbor: int) -> str:
+def config(priority: int, own: int, neighbor: int, lines: str = "") -> str:
     addresses = f"neighbor_ip 192.0.2.{neighbor}\n  source_ip 192.0.2.{own}"
-    return f"bfd_instance peer {{\n  {addresses}\n  min_rx 100\n  min_tx 100\n}}\n{instance(priority)}"
+    return f"bfd_instance peer {{\n  {addresses}\n  min_rx 100\n  min_tx 100\n}}\n{instance(priority, lines)}"
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
+def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Pair]:
+    """The parameter, if there is one, goes into both instances."""
+    lines = getattr(request, "param", "")
     if os.geteuid() != 0:
         pytest.skip("needs root")
     with network(f"pkfl{os.getpid() % 100000}x{next(_counter)}") as net:
         lan = Lan(net, tmp_path)
         try:
-            a, b = lan.host(config(150, 1, 2)), lan.host(config(100, 2, 1))
+            a, b = lan.host(config(150, 1, 2, lines)), lan.host(config(100, 2, 1, lines))
             client = Client(lan, tmp_path / "pings")
             before = {node.name: Traces.of(node) for node in (a, b)}
             a.start()
@@ -278,10 +282,15 @@ print(sent)
 """
 
 
+PASSWORD = "version 2\n  advert_int 1\n  authentication {\n    auth_type PASS\n    auth_pass right\n  }\n"
+
+
 def hostile(random: Random, kind: str) -> list[bytes]:
     """Adverts of a neighbour who means harm."""
     source = "192.0.2.66"
     match kind:
+        case "wrong password":
+            return [advert_v2(source, 51, 255, 1, [VIP], f"wrong{number}".encode()) for number in range(64)]
         case "wrong checksum":
             return [advert(source, 51, 255, 20, [VIP], 1 + number) for number in range(64)]
         case _:
@@ -289,7 +298,9 @@ def hostile(random: Random, kind: str) -> list[bytes]:
             return [advert(source, random.choice(vrids), 255, 20, [VIP]) for _ in range(64)]
 
 
-@pytest.mark.parametrize("kind", ["wrong checksum", "random VRIDs"])
+@pytest.mark.parametrize(
+    ("pair", "kind"), [("", "wrong checksum"), ("", "random VRIDs"), (PASSWORD, "wrong password")], indirect=["pair"]
+)
 def test_hostile_flood(pair: Pair, kind: str) -> None:
     lan = pair.lan
     adverts = Adverts(lan, pair.client.namespace, "192.0.2.1")
@@ -309,5 +320,46 @@ def test_hostile_flood(pair: Pair, kind: str) -> None:
     assert rate > 1000
     # a silenced master would be silent for all of the flood; what is less may be the busy machine
     assert longest < FLOOD_S / 2
+    if kind == "wrong password":
+        samples = parse(metrics(pair.a).stdout)
+        refused = value(samples, "authentication_failure_total", iname="VI_1", intf="eth0", vrid="51")
+        print(f"{refused:.0f} of them judged")
+        assert refused > 1000
     pair.returns()
     pair.stop()
+
+
+def many(addresses: int) -> str:
+    """The usual instance with thousands of addresses more."""
+    lines = "".join(f"    10.{number >> 8}.{number & 255}.1/32\n" for number in range(addresses))
+    return instance(150).replace("  }\n}", f"  }}\n  virtual_ipaddress_excluded {{\n{lines}  }}\n}}")
+
+
+def test_thousands_of_addresses_do_not_silence_the_master(lan: Lan) -> None:
+    """The kernel needs seconds for them, and more the more it has."""
+    recorder = lan.recorder()
+    a = lan.host(many(8_000))
+    a.start()
+    lan.wait(lambda: bool(recorder.of("192.0.2.1")), 60)
+    since = time.monotonic()
+    lan.wait(lambda: has(a, "10.31.63.1"), 60)
+    until = time.monotonic()
+    gap = recorder.longest_gap("192.0.2.1", since, until)
+    print(f"{until - since:.1f} s, longest gap of adverts {gap * 1000:.0f} ms")
+    assert gap < max(DOWN_S, (until - since) / 3)
+    assert not a.said("killing it")
+
+
+def test_a_configuration_without_room_for_it_is_taken_by_a_new_process(lan: Lan) -> None:
+    a = lan.host(instance(150))
+    a.start()
+    lan.wait(lambda: lan.is_master(a) and has(a, VIP))
+    pid = a.pid_of("vrrp")
+    size = resource.prlimit(pid, resource.RLIMIT_AS)
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+    resource.prlimit(pid, resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 20), size[1]))
+    a.config.write_text(many(8_000))
+    a.reload()
+    lan.wait(lambda: a.said("No memory for the new configuration, starting again"))
+    lan.wait(lambda: has(a, "10.31.63.1") and has(a, VIP) and lan.is_master(a), 60)
+    assert a.pid_of("vrrp") != pid
