@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from pykeepalived.config.model.network import RTPROT_KEEPALIVED
 from pykeepalived.config.values import Fault, integer
 
 FILES = ("rt_tables", "rt_protos", "rt_scopes", "rt_dsfield", "rt_realms", "group", "rt_addrprotos")
@@ -27,6 +28,8 @@ def parse_names(text: str) -> dict[str, int]:
     return names
 
 
+_KERNEL_ADDRESS_PROTOCOLS = range(4)
+"""Unspecified, loopback, router announcement, link-local (linux/if_addr.h)."""
 _TABLES = {"default": 253, "main": 254, "local": 255}
 _SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}
 
@@ -42,6 +45,14 @@ class IprouteNames:
     realms: Mapping[str, int] = field(default_factory=dict)
     groups: Mapping[str, int] = field(default_factory=dict)
     address_protocols: Mapping[str, int] = field(default_factory=dict)
+
+    def address_protocol(self, name: str) -> int:
+        """The number of an address protocol; one without a number gets the one that routes have, or a free one."""
+        named = self.address_protocols.get(name, 0)
+        if 0 < named < 256:
+            return named
+        taken = {*self.address_protocols.values(), *_KERNEL_ADDRESS_PROTOCOLS}
+        return next((number for number in (RTPROT_KEEPALIVED, *range(1, 256)) if number not in taken), 0)
 
 
 def build_names(texts: Mapping[str, Iterable[str]]) -> IprouteNames:

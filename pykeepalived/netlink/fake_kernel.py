@@ -81,6 +81,7 @@ class FakeKernel:
         self._events: list[Event] = []
         self._index = 0
         self.sysctls: dict[str, str] = {}
+        self.address_protocol = IFAPROT_KEEPALIVED
         self.nft: list[str] = []
         self.sets: dict[str, set[tuple[Ip, str]]] = {}
         self.refuse: dict[Operation, int] = {}

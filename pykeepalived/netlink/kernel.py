@@ -117,6 +117,8 @@ class Kernel:
         self._by_name: dict[str, Link] = {}
         self._addresses: dict[tuple[int, bytes, int], Address] = {}
         self._nftables = nftables
+        self.address_protocol = rtm.IFAPROT_KEEPALIVED
+        """The protocol number of addresses that are added (ip-address(8), proto)."""
         self._ipset: Ipset | None = None
 
     @property
@@ -266,7 +268,9 @@ class Kernel:
                 self._perform_aside(operation, errors)
                 continue
             try:
-                batch.append((operation, rtm.encode(operation, self._find_for(operation, batch, errors))))
+                batch.append(
+                    (operation, rtm.encode(operation, self._find_for(operation, batch, errors), self.address_protocol))
+                )
             except rtm.NoSuchLinkError:
                 _note(errors, operation, errno.ENODEV)
                 continue
@@ -282,7 +286,7 @@ class Kernel:
         """Work out the message of an operation that may come later, so that it costs less then."""
         if not isinstance(operation, SetSysctl | RunNft | SetOperation):
             with contextlib.suppress(rtm.NoSuchLinkError):
-                rtm.encode(operation, self._by_name.get)
+                rtm.encode(operation, self._by_name.get, self.address_protocol)
 
     def _find_for(
         self, operation: Operation, batch: list[tuple[Operation, bytes]], errors: list[OperationError]

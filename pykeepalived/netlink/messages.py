@@ -38,7 +38,7 @@ RTM_NEWRULE, RTM_DELRULE, RTM_GETRULE = 32, 33, 34
 
 IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO = 1, 2, 3, 4, 6, 8, 11
 IFAPROT_KEEPALIVED = 18
-"""Protocol number of our addresses; keepalived takes any free one, we the one our routes have."""
+"""Protocol number of our addresses unless another is configured: the one our routes have."""
 
 RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH = 1, 2, 4, 5, 6, 7, 8, 9
 RTA_FLOW, RTA_TABLE, RTA_VIA, RTA_PREF, RTA_ENCAP_TYPE, RTA_ENCAP, RTA_EXPIRES, RTA_TTL_PROPAGATE = (
@@ -101,11 +101,11 @@ class NoSuchLinkError(LookupError):
     """An operation names a link that does not exist."""
 
 
-def encode(operation: LinkOperation, find: FindLink) -> bytes:
+def encode(operation: LinkOperation, find: FindLink, address_protocol: int = IFAPROT_KEEPALIVED) -> bytes:
     """The netlink message of an operation. Raises NoSuchLinkError when `find` does not know a link it needs."""
     match operation:
         case AddAddress(address, interface):
-            return _add_address(address, _index(interface, find))
+            return _add_address(address, _index(interface, find), address_protocol)
         case DeleteAddress(address, interface):
             return _delete_address(address, _index(interface, find))
         case AddRoute(route):
@@ -136,7 +136,7 @@ def _index(name: str, find: FindLink) -> int:
 # addresses
 
 
-def _add_address(address: IpAddress, index: int) -> bytes:
+def _add_address(address: IpAddress, index: int, protocol: int) -> bytes:
     values: list[tuple[int, bytes]] = []
     if address.family == 6 and address.preferred_lft is not None:
         values.append((IFA_CACHEINFO, struct.pack("=IIII", address.preferred_lft, 0xFFFFFFFF, 0, 0)))
@@ -150,7 +150,7 @@ def _add_address(address: IpAddress, index: int) -> bytes:
         values.append((IFA_LABEL, address.label.encode() + b"\0"))
     if address.peer is not None:
         values.append((IFA_ADDRESS, address.peer))
-    values.append((IFA_PROTO, bytes((IFAPROT_KEEPALIVED,))))
+    values.append((IFA_PROTO, bytes((protocol,))))
     return _address(RTM_NEWADDR, address, address.scope, index, values)
 
 

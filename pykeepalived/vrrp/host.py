@@ -35,6 +35,8 @@ _IGMP_SYSCTL = "net/ipv4/igmp_link_local_mcast_reports"
 class KernelLike(Protocol):
     """What is needed of netlink.kernel.Kernel."""
 
+    address_protocol: int
+
     def facts(self, routes: bool = False, rules: bool = False) -> Facts: ...
 
     def known(self) -> Facts: ...
@@ -89,6 +91,7 @@ class Host:
         """Make ready what the configuration needs (VMACs, kernel parameters) and return the view of it."""
         first = not self._config.wants_vrrp
         self._config = config
+        self.kernel.address_protocol = config.globals.address_protocol
         if first:
             self._filtering.configure(config.globals.firewall)
         self._collect_entries(config)

@@ -271,6 +271,20 @@ static_rules {
     assert "88:" not in a.namespace.ip("rule")
 
 
+@pytest.mark.keyword("global_defs/iproute_etc_dir")
+@pytest.mark.parametrize(("line", "number"), [("77 keepalived", 77), ("18 somebody", 4), ("", 18)])
+def test_protocol_of_addresses_is_that_of_the_file(lan: Lan, line: str, number: int) -> None:
+    (lan.directory / "rt_addrprotos.d").mkdir()
+    (lan.directory / "rt_addrprotos.d" / "site.conf").write_text(line + "\n")
+    a = master(lan, f"global_defs {{\n  iproute_etc_dir {lan.directory}\n}}\n" + instance(150))
+    lan.wait(lambda: has(a, VIP))
+    program = (
+        "from pykeepalived.netlink.kernel import Kernel\n"
+        "for each in Kernel().facts().addresses: print(each.address, each.protocol)\n"
+    )
+    assert f"{VIP} {number}" in a.namespace.run(sys.executable, "-c", program).splitlines()
+
+
 def test_source_address_deleted_and_given_back(lan: Lan) -> None:
     a = master(lan, instance(150))
     a.namespace.ip("address", "del", "192.0.2.1/24", "dev", "eth0")

@@ -32,7 +32,8 @@ class ReceiveBuffer(Value):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Smtp(Value):
-    """The mail server and the sender's identity. `server` None means that no mail is ever sent."""
+    """The mail server and the sender's identity. `server` None means that no mail is ever sent; names nobody wrote
+    are then ""."""
 
     server: Ip | None = None
     port: int = 25
@@ -83,7 +84,8 @@ class Firewall(Value):
     """Which firewall drops traffic to VIPs that are not accepted: nftables (default) or iptables with ipsets.
 
     `nftables_table` / `iptables_chains` "" or () mean "not configured": nftables with table `keepalived` is then used
-    when something needs a firewall.
+    when something needs a firewall. Chains are the one for input and, if there is any, the one for output; `ipsets` ()
+    means a rule for each address.
     """
 
     nftables_table: str = ""
@@ -189,6 +191,8 @@ class GlobalDefs(Value):
     dynamic_interfaces: bool = False
     dynamic_interfaces_allow_if_changes: bool = False
     default_interface: str = "eth0"
+    address_protocol: int = 18
+    """The protocol number that addresses are marked with."""
     # IPVS and checkers
     lvs_sync_daemon: LvsSyncDaemon | None = None
     lvs_timeouts: LvsTimeouts = LvsTimeouts()

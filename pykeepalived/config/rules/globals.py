@@ -66,6 +66,7 @@ def complete_globals(reading: Reading) -> GlobalDefs:
         lvs_notify_fifo=lvs_fifo,
         vrrp_defaults=_vrrp_defaults(draft),
         firewall=_firewall(reading),
+        address_protocol=reading.iproute.address_protocol("keepalived") if _owns_addresses(reading) else 18,
         dynamic_interfaces=draft.dynamic_interfaces,
         dynamic_interfaces_allow_if_changes=draft.dynamic_interfaces_allow_if_changes,
         default_interface=draft.default_interface,
@@ -105,6 +106,10 @@ def complete_globals(reading: Reading) -> GlobalDefs:
 def pid_directory(draft: GlobalsDraft) -> bool:
     """instance and net_namespace move the pid files into keepalived's own directory."""
     return draft.use_pid_dir or bool(draft.instance) or bool(draft.net_namespace)
+
+
+def _owns_addresses(reading: Reading) -> bool:
+    return bool(reading.draft.instances or reading.draft.static_addresses)
 
 
 def _scheduling(draft: ProcessDraft) -> Scheduling:
