@@ -389,17 +389,24 @@ class IpvsCore:
             return
         self._audit_at = now + max(AUDIT_NS, AUDIT_SHARE * (now - self._asked))
         if found is not None:
-            self.gone = tuple(missing(table(self.director.virtuals), found))
-            self._run(self._repair(self.gone))
+            wanted = table(self.director.virtuals)
+            self.gone = tuple(missing(wanted, found))
+            self._run(self._repair(self.gone, self.director.overdue(wanted, found)))
 
-    def _repair(self, gone: Sequence[Operation]) -> Procedure:
-        """Put back what somebody took away, and repeat the verdicts that failed for want of it."""
+    def _repair(self, gone: Sequence[Operation], overdue: Sequence[Operation]) -> Procedure:
+        """Put back what somebody took away, do what the kernel refused before, repeat the verdicts that failed for want
+        of it."""
         director = self.director
         batch = Batch()
         for operation in gone:
             what = f"{operation.destination} of service {operation.service}" if operation.destination else ""
             batch.say(f"IPVS entry {what or operation.service} has vanished - restoring it")
             batch.add(operation)
+        for operation in overdue:
+            if operation not in gone:
+                what = f"{operation.destination} of service {operation.service}" if operation.destination else ""
+                batch.say(f"IPVS entry {what or operation.service} was not changed - trying again")
+                batch.add(operation)
         yield from director.perform(batch)
         director.vanished = False
         unheard, self._unheard = self._unheard, []

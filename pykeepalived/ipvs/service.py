@@ -25,12 +25,15 @@ from pykeepalived.ipvs.state import Real, Server, Sorry, Virtual, clamp, twin_of
 from pykeepalived.netlink.services import (
     FLUSH,
     Command,
+    DestinationKey,
     Operation,
     OperationFailure,
     ServiceKey,
+    Table,
     delete_destination,
     delete_service,
     describe_failure,
+    diff,
     is_harmless,
     new_destination,
     new_service,
@@ -67,7 +70,7 @@ class Director:
     """All virtual servers of one configuration and the rules that change them.
 
     `users` tells which virtual servers use a service: groups may share theirs. `vanished` is set when the kernel turns
-    out to lack what should be there.
+    out to lack what should be there. `refused` are the entries it would not change since the table was last looked at.
     """
 
     def __init__(self, globals_: GlobalDefs) -> None:
@@ -77,6 +80,7 @@ class Director:
         self.marks: dict[tuple[str, str], int] = {}
         self.out: list[Effect] = []
         self.vanished = False
+        self.refused: set[tuple[ServiceKey, DestinationKey | None]] = set()
         self.stopping = False
         self.now = 0
 
@@ -107,7 +111,10 @@ class Director:
                 continue
             if not batch.quiet:
                 self.say(describe_failure(operation, failure.error))
-            good = good and is_harmless(operation, failure.error)
+            if not is_harmless(operation, failure.error):
+                good = False
+                if operation.service is not None:
+                    self.refused.add((operation.service, operation.destination))
         while position <= len(batch.operations):
             self.say(text)
             position, text = next(lines)
@@ -115,6 +122,14 @@ class Director:
             redone = yield from self.perform(again)
             good = good and redone
         return good
+
+    def overdue(self, wanted: Table, found: Table) -> list[Operation]:
+        """What the kernel refused and has still to do, given the table as it should be and as it is."""
+        refused, self.refused = self.refused, set()
+        if not refused:
+            return []
+        operations = diff(wanted, found, {service for service, destination in refused if destination is None})
+        return [each for each in operations if each.service and (each.service, each.destination) in refused]
 
     def put(self, batch: Batch, services: Iterable[ServiceKey], server: Server, weight: int) -> None:
         """The server with this weight in these services: an edit when it is believed to be there, else an addition.
