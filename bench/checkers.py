@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.checkers_load import PORT, Daemon, configuration, listener, rate
+from bench.checkers_load import PORT, Daemon, configuration, connections, listener, rate, until
 from bench.figures import Row, markdown
 from pykeepalived.lab.node import OURS
 from pykeepalived.netlink.kernel_ipvs import inside
@@ -82,7 +82,7 @@ def _in_namespace(seconds: float) -> list[Row]:
     try:
         for processes in (1, PROCESSORS):
             for servers, delay in LOADS:
-                made, spent = _run(servers, delay, processes, seconds)
+                made, spent = _run(server, servers, delay, processes, seconds)
                 load = f"{servers:,} servers every {delay * 1000:.0f} ms, {processes} process{'es' * (processes > 1)}"
                 rows.append(Row(f"checks done of those due, {load}", "%", [100 * made * delay / servers]))
                 rows.append(Row(f"CPU of a TCP check, {load}", "us", [spent]))
@@ -92,13 +92,15 @@ def _in_namespace(seconds: float) -> list[Row]:
     return rows
 
 
-def _run(servers: int, delay: float, processes: int, seconds: float) -> tuple[float, float]:
+def _run(server: int, servers: int, delay: float, processes: int, seconds: float) -> tuple[float, float]:
     own = f"checker_cpu_affinity {min(os.sched_getaffinity(0))}" if processes == 1 else ""
+    before = connections(server)
     with tempfile.TemporaryDirectory() as folder:
         program = ["ip", "netns", "exec", NAMESPACE, *OURS]
         daemon = Daemon(program, Path(folder), configuration(servers, delay, own=own))
         try:
-            time.sleep(3 + delay)
+            until(lambda: connections(server) - before >= servers)
+            time.sleep(delay)
             if len(daemon.checkers()) != processes:
                 raise RuntimeError(f"{len(daemon.checkers())} processes check, not {processes}")
             return rate(daemon, seconds)

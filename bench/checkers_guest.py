@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 
 from bench.checkers_load import (
@@ -23,6 +22,7 @@ from bench.checkers_load import (
     listener,
     rate,
     tcp_check,
+    until,
 )
 
 WORK = Path("/tmp/bench")
@@ -37,16 +37,6 @@ Found = dict[str, list[float]]
 def table() -> list[str]:
     with open("/proc/net/ip_vs", encoding="ascii") as file:
         return [line for line in file if "->" in line][1:]
-
-
-def until(condition: Callable[[], bool], limit: float = 60) -> int:
-    """Wait without sleeping much; returns the moment."""
-    end = time.monotonic() + limit
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError
-        time.sleep(0.001)
-    return time.monotonic_ns()
 
 
 def start(which: str, text: str, servers: int, rest: float) -> Daemon:

@@ -90,6 +90,16 @@ class Daemon:
         return (time.monotonic_ns() - begin) / 1e6
 
 
+def until(condition: Callable[[], bool], limit: float = 60) -> int:
+    """Wait without sleeping much; returns the moment."""
+    end = time.monotonic() + limit
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(0.001)
+    return time.monotonic_ns()
+
+
 def connections(pid: int | str = "self") -> int:
     """Connections accepted so far in the network namespace of a process (PassiveOpens of TCP)."""
     with open(f"/proc/{pid}/net/snmp", encoding="ascii") as file:
