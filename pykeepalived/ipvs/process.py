@@ -27,6 +27,7 @@ from pykeepalived.ipvs.recording import Recorder
 from pykeepalived.ipvs.report import snapshot
 from pykeepalived.ipvs.surroundings import AddressWatch, PingPermission, TrackedFiles
 from pykeepalived.ipvs.tls import TlsError, TlsFactory
+from pykeepalived.ipvs.traffic import traffic
 from pykeepalived.ipvs.worker import fork_check_worker
 from pykeepalived.ipvs.workers import Shard, Workers
 from pykeepalived.netlink.kernel_ipvs import IpvsKernel, IpvsUnavailableError
@@ -38,7 +39,7 @@ from pykeepalived.observe.cause import LogLine, Priority
 from pykeepalived.observe.dump.ipvs import ipvs_data, ipvs_lines
 from pykeepalived.observe.dump_files import DumpWriter, data_path, dump_directory
 from pykeepalived.observe.record_files import RecordWriter
-from pykeepalived.observe.snapshot import IpvsSnapshot, Taken
+from pykeepalived.observe.snapshot import IpvsSnapshot, Taken, VirtualTrafficSnapshot
 from pykeepalived.runtime.bfd_pipe import BfdPipeError, BfdPipeReader
 from pykeepalived.runtime.child import ChildContext
 from pykeepalived.runtime.child_loop import EXIT_FATAL, ChildService
@@ -96,7 +97,8 @@ class CheckerProcess:
         self._runs: dict[int, ScriptRun] = {}
         self._timer = loop.idle_timer(self._tick)
         self._dumps = DumpWriter(context.log)
-        self._snmp = CheckerAgent(loop, context.log, context.options, self._snapshot)
+        self._snmp = CheckerAgent(loop, context.log, context.options, self._snapshot, self._traffic)
+        self._snmp.on_weight = self._weight_set
         self._notifier.on_trap = self._snmp.emit
         self._version = ""
         self._settling = False
@@ -467,6 +469,22 @@ class CheckerProcess:
 
     def on_peer_started(self, kind: ChildKind) -> None:
         """Only the BFD child is told of new readers."""
+
+    def _weight_set(self, virtual: str, real: str, weight: int) -> None:
+        self._feed(effects.SetWeight(virtual, real, weight))
+
+    def _traffic(self) -> tuple[VirtualTrafficSnapshot, ...] | None:
+        """What the servers carry; with a socket of its own, as it is called in a copy of this process."""
+        try:
+            kernel = IpvsKernel.open(self._config.globals.net_namespace_ipvs)
+        except IpvsUnavailableError:
+            return None
+        try:
+            return traffic(self._core.director.virtuals, kernel.statistics())
+        except OSError:
+            return None
+        finally:
+            kernel.close()
 
     def _snapshot(self) -> IpvsSnapshot:
         taken = Taken(time.monotonic_ns(), time.time_ns())

@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -26,6 +27,8 @@ from pykeepalived.netlink.services import (
     OperationFailure,
     ServiceKey,
     ServiceSettings,
+    ServiceStatistics,
+    Statistics,
     SyncDaemon,
     Table,
     Timeouts,
@@ -142,6 +145,23 @@ class IpvsKernel:
                 if kind == 2:
                     destination, values = _decode_destination(value, service.family)
                     found[destination] = values
+        return found
+
+    def statistics(self) -> dict[ServiceKey, ServiceStatistics]:
+        """What every service of the namespace and its destinations carry."""
+        totals: dict[ServiceKey, Statistics] = {}
+        for body in self._dump(_plain(_GET_SERVICE, self._family)):
+            for kind, value in _attributes(body, 4):
+                if kind == 1:
+                    totals[_decode_service(value)[0]] = _decode_statistics(value)
+        found: dict[ServiceKey, ServiceStatistics] = {}
+        for service, total in totals.items():
+            destinations: dict[DestinationKey, Statistics] = {}
+            for body in self._dump(_encode_service_query(service, self._family)):
+                for kind, value in _attributes(body, 4):
+                    if kind == 2:
+                        destinations[_decode_destination(value, service.family)[0]] = _decode_statistics(value, True)
+            found[service] = ServiceStatistics(total, destinations)
         return found
 
     def timeouts(self) -> Timeouts:
@@ -278,6 +298,16 @@ def _decode_destination(data: bytes, family: int) -> tuple[DestinationKey, Desti
         struct.unpack_from("=H", values[15])[0] if 15 in values else 0,
     )
     return key, settings
+
+
+def _decode_statistics(data: bytes, destination: bool = False) -> Statistics:
+    """The 64-bit counters of a service or destination; kernels older than 4.1 have none: zeros."""
+    values = dict(_attributes(data))
+    counters = dict(_attributes(values.get(12, b"")))
+    numbers = [int.from_bytes(counters.get(kind, b"")[:8], sys.byteorder) for kind in range(1, 11)]
+    if destination:
+        numbers += [int.from_bytes(values.get(kind, b"")[:4], sys.byteorder) for kind in (7, 8, 9)]
+    return Statistics(*numbers)
 
 
 # ------------------------------------------------------------------ writing

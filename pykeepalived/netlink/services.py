@@ -147,6 +147,31 @@ class Table(NamedTuple):
     destinations: dict[ServiceKey, dict[DestinationKey, DestinationSettings]]
 
 
+class Statistics(NamedTuple):
+    """Counters since an entry was made, and rates by the second; those of a service have no numbers of connections."""
+
+    connections: int = 0
+    packets_in: int = 0
+    packets_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    connection_rate: int = 0
+    packet_rate_in: int = 0
+    packet_rate_out: int = 0
+    byte_rate_in: int = 0
+    byte_rate_out: int = 0
+    active: int = 0
+    inactive: int = 0
+    persistent: int = 0
+
+
+class ServiceStatistics(NamedTuple):
+    """What a service and each of its destinations carry."""
+
+    total: Statistics
+    destinations: dict[DestinationKey, Statistics]
+
+
 def new_service(service: ServiceKey, settings: ServiceSettings) -> Operation:
     return Operation(Command.NEW_SERVICE, service, settings)
 

@@ -1,6 +1,6 @@
 """KEEPALIVED-MIB, branch check: virtual and real servers from the configuration and a snapshot. Pure.
 
-The columns of IPVS statistics are not served.
+The weight of a real server is the only object that can be written.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from pykeepalived.config.model.ipvs import (
 )
 from pykeepalived.config.model.values import Ip
 from pykeepalived.notify.agentx import Oid, Syntax, Value, VarBind
-from pykeepalived.notify.mib import Entry, address_type, gauge, integer, octets, text, truth
+from pykeepalived.notify.mib import Entry, address_type, counter32, counter64, gauge, integer, octets, text, truth
 from pykeepalived.notify.mib_traps import TRAP_OID
 from pykeepalived.notify.mib_vrrp import GLOBAL, KEEPALIVED
 from pykeepalived.notify.queue import Trap
 from pykeepalived.observe.dump.services import virtual_name
 from pykeepalived.observe.dump.text import command
-from pykeepalived.observe.snapshot import IpvsSnapshot, RealServerSnapshot, VirtualServerSnapshot
+from pykeepalived.observe.snapshot import IpvsSnapshot, RealServerSnapshot, TrafficSnapshot, VirtualServerSnapshot
 
 CHECK: Oid = (*KEEPALIVED, 3)
 VIRTUAL_TABLE: Oid = (*CHECK, 3, 1)
@@ -42,7 +42,7 @@ _ONE_PACKET, _HASHED, _FIRST, _SECOND, _THIRD = 0x04, 0x02, 0x08, 0x10, 0x20
 
 
 def checker_entries(config: Config, snapshot: IpvsSnapshot) -> Iterator[Entry]:
-    """Everything below check but the statistics."""
+    """Everything below check; the statistics where the snapshot has them."""
     for row, group in enumerate(config.virtual_server_groups, 1):
         yield (*CHECK, 1, 1, 2, row), text(group.name)
         marks = [entry for entry in group.entries if entry.fwmark is not None]
@@ -51,6 +51,7 @@ def checker_entries(config: Config, snapshot: IpvsSnapshot) -> Iterator[Entry]:
             yield from _row((*CHECK, 2, 1), (row, number), _member(entry))
     for row, virtual in enumerate(config.virtual_servers, 1):
         now = _state(snapshot, row - 1, virtual)
+        yield from _statistics(snapshot, row, virtual)
         yield from _row(VIRTUAL_TABLE, (row,), _virtual(virtual, now))
         number = 1
         if virtual.sorry_server is not None:
@@ -181,6 +182,64 @@ def _address(address: Ip, port: int) -> Columns:
     yield 5, gauge(port)
 
 
+def _statistics(snapshot: IpvsSnapshot, row: int, virtual: VirtualServer) -> Iterator[Entry]:
+    traffic = snapshot.traffic
+    if traffic is None or row > len(traffic):
+        return
+    here = traffic[row - 1]
+    yield from _row(VIRTUAL_TABLE, (row,), _carried(here.total, (27, 32, 38, 41, 74)))
+    servers = (*([here.sorry_server] if virtual.sorry_server is not None else ()), *here.real_servers)
+    for number, server in enumerate(servers, 1):
+        yield from _row(REAL_TABLE, (row, number), _carried(server, (14, 22, 27, 30, 58), connections=True))
+
+
+def _carried(traffic: TrafficSnapshot, first: tuple[int, int, int, int, int], connections: bool = False) -> Columns:
+    """The columns of counters, rates, 64-bit counters, rates in two halves and 64-bit rates begin at `first`."""
+    counters, rates, wide_counters, halves, wide_rates = first
+    yield counters, gauge(traffic.connections)
+    if connections:
+        yield counters + 1, gauge(traffic.active)
+        yield counters + 2, gauge(traffic.inactive)
+        yield counters + 3, gauge(traffic.persistent)
+        counters += 3
+    yield counters + 1, counter32(traffic.packets_in)
+    yield counters + 2, counter32(traffic.packets_out)
+    yield counters + 3, counter64(traffic.bytes_in)
+    yield counters + 4, counter64(traffic.bytes_out)
+    for place, number in enumerate((traffic.connections, traffic.packets_in, traffic.packets_out)):
+        yield wide_counters + place, counter64(number)
+    rate = (
+        traffic.connection_rate,
+        traffic.packet_rate_in,
+        traffic.packet_rate_out,
+        traffic.byte_rate_in,
+        traffic.byte_rate_out,
+    )
+    for place, number in enumerate(rate):
+        yield rates + place, gauge(number)
+        yield halves + 2 * place, gauge(number & 0xFFFFFFFF)
+        yield halves + 2 * place + 1, gauge(number >> 32)
+        yield wide_rates + place, counter64(number)
+
+
+def weight_of(config: Config, name: Oid) -> tuple[str, str] | None:
+    """The virtual and the real server whose weight this object is, by the names of log lines; None of any other."""
+    if name[: len(REAL_TABLE) + 1] != (*REAL_TABLE, 7) or len(name) != len(REAL_TABLE) + 3:
+        return None
+    row, number = name[-2:]
+    if not 1 <= row <= len(config.virtual_servers):
+        return None
+    virtual = config.virtual_servers[row - 1]
+    place = number - 1 - (virtual.sorry_server is not None)
+    if not 0 <= place < len(virtual.real_servers):
+        return None
+    return virtual_name(virtual), _server_name(virtual.real_servers[place], virtual)
+
+
+def _server_name(real: RealServer, virtual: VirtualServer) -> str:
+    return f"[{real.address}]:{virtual.protocol}:{real.port}"
+
+
 def _sorry(sorry: SorryServer) -> Columns:
     """It has neither checks nor times of its own: those columns are 0."""
     yield 2, integer(2)
@@ -266,7 +325,7 @@ def checker_traps(config: Config, snapshot: IpvsSnapshot, trap: Trap) -> Iterato
             yield [_name(2), *_virtual_bindings(virtual), *_totals(config, virtual, now, trap.state)]
             return
         for real in virtual.real_servers:
-            if server == f"[{real.address}]:{virtual.protocol}:{real.port}":
+            if server == _server_name(real, virtual):
                 about = [VarBind((*REAL_TABLE, column), value) for column, value in _address(real.address, real.port)]
                 about.append(VarBind((*REAL_TABLE, 6), truth(bool(trap.state))))
                 yield [_name(1), *about, *_virtual_bindings(virtual), *_totals(config, virtual, now)]

@@ -33,10 +33,13 @@ VERSION_TEXT = "Keepalived v2.4.3"
 
 
 class SnmpAgent:
-    """SNMP for one process, read-only, and traps: the objects of the VRRP process or those of the checker.
+    """SNMP for one process, and traps: the objects of the VRRP process or those of the checker.
 
-    `state` is called in a forked copy and returns what the objects are made from.
+    `state` is called in a forked copy and returns what the objects are made from. `on_weight` is called with the names
+    of a virtual and a real server and a weight when a manager sets it.
     """
+
+    on_weight: Callable[[str, str, int], object] | None = None
 
     def __init__(self, loop: Loop, log: Logger, state: State) -> None:
         self._loop = loop
@@ -141,14 +144,21 @@ class SnmpAgent:
             message = marshal.loads(data)
             if message[0] == "log":
                 self._log.write(LogLine(message[1]))
+            elif message[0] == "weight":
+                if self.on_weight is not None:
+                    self.on_weight(*message[1:])
             else:
                 self._send_state()
+
+    def about_to_show(self) -> None:
+        """Called before the copy that sends the state is forked."""
 
     def _send_state(self) -> None:
         """Fork a copy that sends the present state; one at a time, the helper asks again."""
         self.reap()
         if self._sender or self._data is None:
             return
+        self.about_to_show()
         try:
             pid = os.fork()
         except OSError:

@@ -17,12 +17,13 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pykeepalived.config.model import Config
 from pykeepalived.notify import agentx
-from pykeepalived.notify.agentx import AgentXError, ErrorStatus, Oid, Pdu, PduType, VarBind
+from pykeepalived.notify.agentx import AgentXError, ErrorStatus, Oid, Pdu, PduType, Syntax, VarBind
 from pykeepalived.notify.mib import Entry, MibView
-from pykeepalived.notify.mib_checker import CHECK, checker_entries, checker_traps
+from pykeepalived.notify.mib_checker import CHECK, checker_entries, checker_traps, weight_of
 from pykeepalived.notify.mib_rfc import VRRP_MIB, VRRPV3_MIB, rfc2787_entries, rfc6527_entries
 from pykeepalived.notify.mib_traps import trap_bindings
 from pykeepalived.notify.mib_vrrp import GLOBAL, KEEPALIVED, VRRP, global_entries, vrrp_entries
@@ -82,6 +83,7 @@ class _Helper:
         self._asked = 0.0
         self._waiting: list[Pdu] = []
         self._traps: list[Trap] = []
+        self._wanted: list[tuple[VarBind, VarBind]] = []
         self._retry_at = 0.0
         self._complained = False
 
@@ -114,7 +116,7 @@ class _Helper:
 
     # the owner
 
-    def _tell(self, *message: str) -> None:
+    def _tell(self, *message: str | int) -> None:
         with contextlib.suppress(OSError):
             self._control.send(marshal.dumps(message))
 
@@ -154,7 +156,9 @@ class _Helper:
             if len(self._incoming) < 8 + length:
                 break
             trees = self._subtrees()
+            before = self._snapshot
             self._config, self._snapshot = pickle.loads(self._incoming[8 : 8 + length])
+            self._keep_traffic(before)
             if self._session and trees != self._subtrees():
                 self._send(agentx.close_pdu(self._session, self._next_packet()))
                 self._lost("other objects after a reload")
@@ -165,6 +169,12 @@ class _Helper:
         self._answer_waiting()
         self._send_traps()
         return True
+
+    def _keep_traffic(self, before: VrrpSnapshot | IpvsSnapshot) -> None:
+        """The owner does not look at the traffic each time: what was seen last is shown until then."""
+        now = self._snapshot
+        if isinstance(now, IpvsSnapshot) and isinstance(before, IpvsSnapshot) and now.traffic is None:
+            self._snapshot = replace(now, traffic=before.traffic)
 
     def _entries(self) -> list[Entry]:
         snmp = self._config.globals.snmp
@@ -256,13 +266,44 @@ class _Helper:
                 else:
                     self._ask()
             case PduType.TEST_SET:
-                self._send(agentx.response_pdu(pdu, pdu.bindings, ErrorStatus.NOT_WRITABLE, 1))
+                self._test(pdu)
+            case PduType.COMMIT_SET:
+                self._write(pdu, [new for new, _ in self._wanted])
+            case PduType.UNDO_SET:
+                self._write(pdu, [old for _, old in self._wanted])
             case PduType.CLEANUP_SET:
-                pass
+                self._wanted = []
             case PduType.CLOSE:
                 self._lost("closed by the master")
             case _:
                 self._send(agentx.response_pdu(pdu, (), ErrorStatus.PROCESSING_ERROR))
+
+    def _test(self, pdu: Pdu) -> None:
+        """Whether all of these can be set (RFC 2741 section 7.2.4): the first that cannot is named."""
+        self._wanted = []
+        for index, binding in enumerate(pdu.bindings, 1):
+            error = self._objection(binding)
+            if error:
+                self._send(agentx.response_pdu(pdu, pdu.bindings, error, index))
+                return
+        self._wanted = [(binding, self._view.get(binding.name)) for binding in pdu.bindings]
+        self._send(agentx.response_pdu(pdu))
+
+    def _objection(self, binding: VarBind) -> ErrorStatus:
+        if not isinstance(self._snapshot, IpvsSnapshot) or weight_of(self._config, binding.name) is None:
+            return ErrorStatus.NOT_WRITABLE
+        if binding.value.syntax != Syntax.INTEGER or not isinstance(binding.value.data, int):
+            return ErrorStatus.WRONG_TYPE
+        return ErrorStatus.WRONG_VALUE if binding.value.data < 0 else ErrorStatus.NO_ERROR
+
+    def _write(self, pdu: Pdu, bindings: list[VarBind]) -> None:
+        """Have the owner set these weights. What is shown is out of date then."""
+        for binding in bindings:
+            names = weight_of(self._config, binding.name)
+            if names is not None and isinstance(binding.value.data, int):
+                self._tell("weight", *names, binding.value.data)
+        self._made = self._asked = 0.0
+        self._send(agentx.response_pdu(pdu))
 
     def _responded(self, pdu: Pdu) -> None:
         if pdu.error:

@@ -358,6 +358,38 @@ class CheckWorkerSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficSnapshot:
+    """What a virtual or real server has carried since it is in the kernel's table, and carries now, by the second.
+
+    Of a virtual server, and of a real server in it, over all its services. The last three are of real servers alone:
+    connections that are established, that end or begin, and templates of persistence.
+    """
+
+    connections: int = 0
+    packets_in: int = 0
+    packets_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    connection_rate: int = 0
+    packet_rate_in: int = 0
+    packet_rate_out: int = 0
+    byte_rate_in: int = 0
+    byte_rate_out: int = 0
+    active: int = 0
+    inactive: int = 0
+    persistent: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualTrafficSnapshot:
+    """Traffic of a virtual server and of its servers; `real_servers` parallel to the configuration."""
+
+    total: TrafficSnapshot = TrafficSnapshot()
+    real_servers: tuple[TrafficSnapshot, ...] = ()
+    sorry_server: TrafficSnapshot = TrafficSnapshot()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IpvsSnapshot:
     """The checker process. `virtual_servers` and `groups` (entries of each group) run parallel to the configuration."""
 
@@ -372,6 +404,8 @@ class IpvsSnapshot:
     """Version of the kernel's IPVS ("1.2.1"), "" when the kernel has none."""
     workers: tuple[CheckWorkerSnapshot, ...] = ()
     """None when the checker process does all checks itself."""
+    traffic: tuple[VirtualTrafficSnapshot, ...] | None = None
+    """Parallel to the configuration; None when it was not looked at, which only SNMP does."""
     realtime_priority: int = 0
     log_dropped: int = 0
     process: Mapping[str, int] = field(default_factory=dict)

@@ -10,21 +10,32 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.globals import GlobalDefs, Snmp
+from pykeepalived.config.model.ipvs import Protocol, RealServer, SorryServer, VirtualServer
+from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import VrrpInstance
 from pykeepalived.notify import agentx, snmp_helper
 from pykeepalived.notify.agentx import Oid, Pdu, PduType, SearchRange, Syntax, Value, VarBind
 from pykeepalived.notify.mib import integer, text
+from pykeepalived.notify.mib_checker import REAL_TABLE
 from pykeepalived.notify.mib_rfc import VRRPV3_MIB
 from pykeepalived.notify.mib_vrrp import KEEPALIVED, VRRP
 from pykeepalived.notify.queue import Trap
 from pykeepalived.notify.snmp import SnmpAgent
 from pykeepalived.notify.snmp_helper import agent_address
-from pykeepalived.observe.snapshot import VrrpInstanceSnapshot, VrrpSnapshot, VrrpState
+from pykeepalived.observe.snapshot import (
+    IpvsSnapshot,
+    RealServerSnapshot,
+    VirtualServerSnapshot,
+    VrrpInstanceSnapshot,
+    VrrpSnapshot,
+    VrrpState,
+)
 
 
 class Master:
@@ -167,11 +178,81 @@ def test_walk_reaches_every_object_once(driver, agent, master, tmp_path):
     assert len(seen) > 40
 
 
-def test_writing_is_refused(driver, agent, master, tmp_path):
+def test_writing_to_vrrp_is_refused(driver, agent, master, tmp_path):
     start(driver, agent, master, tmp_path)
     payload = agentx.encode_binding(VarBind((*VRRP, 3, 1, 7, 1), integer(120)))
     answer = ask(driver, agent, master, PduType.TEST_SET, payload)
     assert (answer.error, answer.index) == (agentx.ErrorStatus.NOT_WRITABLE, 1)
+
+
+CHECKED = Config(
+    globals=GlobalDefs(router_id="R", snmp=Snmp(checker=True)),
+    virtual_servers=(
+        VirtualServer(
+            address=Ip.parse("10.99.0.1"),
+            port=80,
+            protocol=Protocol.TCP,
+            real_servers=(RealServer(address=Ip.parse("10.10.0.11"), port=80),),
+            sorry_server=SorryServer(address=Ip.parse("10.10.0.14"), port=80),
+        ),
+    ),
+)
+WEIGHT = (*REAL_TABLE, 7, 1)
+
+
+@pytest.fixture
+def weights(driver, log, master, tmp_path, monkeypatch) -> Iterator[tuple[SnmpAgent, list[Any]]]:
+    """An agent of a checker process and the weights it is told to set; it shows the last of them."""
+    monkeypatch.setattr(snmp_helper, "RETRY_S", 0.1)
+    told: list[Any] = []
+
+    def current() -> tuple[Config, IpvsSnapshot]:
+        real = RealServerSnapshot(name="", alive=True, effective_weight=told[-1][2] if told else 1)
+        return CHECKED, IpvsSnapshot(virtual_servers=(VirtualServerSnapshot(name="", real_servers=(real,)),))
+
+    agent = SnmpAgent(driver.loop, log, current)
+    agent.on_weight = lambda *words: told.append(words)
+    agent.configure(CHECKED, True, f"unix:{tmp_path}/agentx")
+    driver.until(lambda: agent.reap() or len(master.registered) == 2)
+    yield agent, told
+    pid = agent._pid
+    agent.stop()
+    os.waitpid(pid, 0)
+
+
+def test_a_weight_is_set_in_two_steps_and_shown_at_once(driver, weights, master):
+    agent, told = weights
+    binding = agentx.encode_binding(VarBind((*WEIGHT, 2), integer(300)))
+    assert ask(driver, agent, master, PduType.GET, search(SearchRange((*WEIGHT, 2), False, ()))).bindings[
+        0
+    ].value == integer(1)
+    assert ask(driver, agent, master, PduType.TEST_SET, binding).error == 0
+    assert told == []
+    assert ask(driver, agent, master, PduType.COMMIT_SET, b"").error == 0
+    driver.until(lambda: told)
+    assert told == [("[10.99.0.1]:tcp:80", "[10.10.0.11]:tcp:80", 300)]
+    answer = ask(driver, agent, master, PduType.GET, search(SearchRange((*WEIGHT, 2), False, ())))
+    assert answer.bindings[0].value == integer(300)
+    assert ask(driver, agent, master, PduType.UNDO_SET, b"").error == 0
+    driver.until(lambda: len(told) == 2)
+    assert told[1] == ("[10.99.0.1]:tcp:80", "[10.10.0.11]:tcp:80", 1)
+
+
+def test_what_cannot_be_written_is_refused_as_a_whole(driver, weights, master):
+    agent, told = weights
+    good = agentx.encode_binding(VarBind((*WEIGHT, 2), integer(5)))
+    for bad, error in (
+        (VarBind((*WEIGHT, 1), integer(5)), agentx.ErrorStatus.NOT_WRITABLE),  # the sorry server
+        (VarBind((*WEIGHT, 3), integer(5)), agentx.ErrorStatus.NOT_WRITABLE),  # nobody
+        (VarBind((*REAL_TABLE, 5, 1, 2), integer(5)), agentx.ErrorStatus.NOT_WRITABLE),
+        (VarBind((*WEIGHT, 2), integer(-1)), agentx.ErrorStatus.WRONG_VALUE),
+        (VarBind((*WEIGHT, 2), text("5")), agentx.ErrorStatus.WRONG_TYPE),
+    ):
+        answer = ask(driver, agent, master, PduType.TEST_SET, good + agentx.encode_binding(bad))
+        assert (answer.error, answer.index) == (error, 2), bad
+        assert ask(driver, agent, master, PduType.COMMIT_SET, b"").error == 0
+    driver.for_seconds(0.2)
+    assert told == []
 
 
 @pytest.mark.keyword("global_defs/enable_traps")
