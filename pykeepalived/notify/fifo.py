@@ -165,7 +165,10 @@ class NotifyFifos:
         script = entry.fifo.script
         if script is None or entry.fd < 0:
             return
-        entry.script = self._runner.start(script, (entry.fifo.path,), done=lambda result: self._ended(entry, result))
+        # A reader taken along by a killed helper is started again; one that ends by itself stays ended.
+        entry.script = self._runner.start(
+            script, (entry.fifo.path,), done=lambda result: self._ended(entry, result), repeatable=True
+        )
 
     def _ended(self, entry: _Open, result: ScriptResult) -> None:
         entry.script = None

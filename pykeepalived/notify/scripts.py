@@ -154,7 +154,7 @@ class ScriptRunner:
 
         `done` is called once, never from within this call, when the script has ended and is reaped. After `timeout_ns`
         its process group gets SIGTERM, two seconds later SIGKILL. `name` is what log lines call it. `repeatable` says
-        that running it again does no harm (a check): its end with a killed helper is then not its result.
+        that running it again does no harm (a check, a reader): its end with a killed helper is not its result then.
         """
         self._number += 1
         run = ScriptRun(self, self._number, script, name or script.command_line, done)

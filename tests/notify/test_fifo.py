@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 from pathlib import Path
 
@@ -178,6 +179,20 @@ def test_end_of_the_script_is_logged_and_it_stays_ended(driver, fifos, log, runn
     driver.for_seconds(0.3)
     assert count.read_text() == "\n"
     assert runner.running == 0
+
+
+def test_a_reader_killed_with_its_helper_is_started_again(driver, fifos, runner, log, tmp_path):
+    out = tmp_path / "out"
+    reading = script(tmp_path, "reader.sh", f'while read -r line; do echo "$line" >> {out}; done < "$2"')
+    fifos.configure(GlobalDefs(notify_fifo=Fifo(str(tmp_path / "f"), ME, reading)))
+    fifos.write("first\n")
+    driver.until(lambda: out.exists() and "first" in out.read_text())
+    helper = runner._helper_pid
+    os.kill(helper, signal.SIGKILL)
+    os.waitpid(helper, 0)
+    driver.until(lambda: "Script process died - restarting it" in log.texts)
+    fifos.write("second\n")
+    driver.until(lambda: "second" in out.read_text())
 
 
 def test_reload_keeps_the_fifo_and_restarts_the_script(driver, fifos, log, tmp_path):
