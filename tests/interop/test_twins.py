@@ -1,0 +1,230 @@
+"""The same stimulus for one of ours and one of the C daemon, on one segment but for virtual routers of their own: what
+both then put on the wire must be the same, and what the manual says."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pykeepalived.lab.net import network, run
+from pykeepalived.lab.node import OURS, Node
+from tests.interop.conftest import C_DAEMON
+from tests.netns.conftest import Lan, Recorder, advert
+
+pytestmark = [pytest.mark.netns, pytest.mark.interop, pytest.mark.timeout(180)]
+
+STRANGER = "192.0.2.66"
+SEND = """
+import socket, sys
+sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+sender.bind(("br0", 0))
+for line in sys.stdin:
+    sender.send(bytes.fromhex(line))
+"""
+_counter = itertools.count()
+
+
+class Twins:
+    """Host a runs ours with VRID 51 and 192.0.2.100, host b the C daemon with VRID 52 and 192.0.2.101."""
+
+    def __init__(self, lan: Lan, lines: str, head: str = "") -> None:
+        self.lan = lan
+        self.ours, self.theirs = (lan.host(head + self._config(vrid, lines)) for vrid in (51, 52))
+        self.ours.program, self.theirs.program = OURS, C_DAEMON
+        self.recorder: Recorder = lan.recorder()
+
+    @staticmethod
+    def _config(vrid: int, lines: str) -> str:
+        return (
+            f"vrrp_instance VI_1 {{\n  interface eth0\n  virtual_router_id {vrid}\n  priority 100\n"
+            f"  version 3\n  advert_int 1\n  {lines}\n"
+            f"  virtual_ipaddress {{\n    192.0.2.{vrid + 49}/32\n    192.0.2.{vrid + 69}/32\n  }}\n}}\n"
+        )
+
+    @property
+    def nodes(self) -> tuple[tuple[int, Node, str], ...]:
+        return ((51, self.ours, "192.0.2.1"), (52, self.theirs, "192.0.2.2"))
+
+    def start(self) -> None:
+        """Both run and are masters."""
+        for node in (self.ours, self.theirs):
+            node.start()
+        self.lan.wait(lambda: all(node.states.get("VI_1") == "MASTER" for node in (self.ours, self.theirs)))
+
+    def hear(self, priority: int, second: int = 69) -> float:
+        """Both hear an advert of a stranger; returns since when. `second` makes the second address (VRID plus it)."""
+        since = time.monotonic()
+        frames = [
+            advert(STRANGER, vrid, priority, 100, [f"192.0.2.{vrid + 49}", f"192.0.2.{vrid + second}"])
+            for vrid in (51, 52)
+        ]
+        text = "".join(frame.hex() + "\n" for frame in frames)
+        words = ["ip", "netns", "exec", self.lan.net.lan, sys.executable, "-c", SEND]
+        subprocess.run(words, input=text, text=True, check=True, timeout=30)
+        return since
+
+    def answers(self, since: float, within: float) -> dict[str, list[int]]:
+        """Priorities of the adverts of each in the moment after it heard the stranger."""
+        found: dict[str, list[int]] = {}
+        for vrid, node, source in self.nodes:
+            heard = min(item.at for item in self.recorder.of(STRANGER, since) if item.vrid == vrid)
+            items = [item for item in self.recorder.of(source, heard) if item.at < heard + within]
+            found["ours" if node is self.ours else "theirs"] = [item.priority for item in items]
+        return found
+
+
+MakeTwins = Callable[..., Twins]
+
+
+@pytest.fixture
+def make_twins(tmp_path: Path) -> Iterator[MakeTwins]:
+    if os.geteuid() != 0 or shutil.which("keepalived") is None:
+        pytest.skip("needs root and Debian's keepalived")
+    with network(f"pktw{os.getpid() % 100000}x{next(_counter)}") as net:
+        lan = Lan(net, tmp_path)
+        try:
+            yield lambda lines, head="": Twins(lan, lines, head)
+        finally:
+            lan.stack.close()
+            for node in lan.nodes.values():
+                node.kill()
+
+
+def announcements(twins: Twins, vrid: int) -> list[tuple[float, str]]:
+    """(seconds after the first, which address) of the gratuitous ARPs of a virtual router."""
+    own = {f"192.0.2.{vrid + 49}": "first", f"192.0.2.{vrid + 69}": "second"}
+    items = [(at, own[address]) for at, address, _ in list(twins.recorder.announced) if address in own]
+    return [(at - items[0][0], name) for at, name in items]
+
+
+@pytest.mark.parametrize(
+    ("lines", "blocks", "watch"),
+    [
+        pytest.param(
+            "garp_master_repeat 3\n  garp_master_delay 1",
+            {0: 3, 1: 3},
+            2.5,
+            marks=[
+                pytest.mark.keyword("vrrp_instance/garp_master_repeat"),
+                pytest.mark.keyword("vrrp_instance/garp_master_delay"),
+            ],
+            id="repeat-and-delay",
+        ),
+        pytest.param(
+            "garp_master_repeat 1\n  garp_master_delay 0",
+            {0: 1},
+            2.5,
+            marks=pytest.mark.keyword("vrrp_instance/garp_master_delay"),
+            id="no-delay",
+        ),
+        pytest.param(
+            "garp_master_repeat 1\n  garp_master_delay 0\n  garp_master_refresh 2\n  garp_master_refresh_repeat 2",
+            {0: 1, 2: 2, 4: 2},
+            5.0,
+            marks=[
+                pytest.mark.keyword("vrrp_instance/garp_master_refresh"),
+                pytest.mark.keyword("vrrp_instance/garp_master_refresh_repeat"),
+            ],
+            id="refresh",
+        ),
+    ],
+)
+def test_announcements(make_twins: MakeTwins, lines: str, blocks: dict[int, int], watch: float) -> None:
+    twins = make_twins(lines)
+    twins.start()
+    twins.lan.pause(watch + 0.5)
+    for vrid in (51, 52):
+        seen = announcements(twins, vrid)
+        for name in ("first", "second"):
+            counts: dict[int, int] = {}
+            for at, each in seen:
+                if each == name and at < watch:
+                    # refreshes go with adverts, up to one interval later
+                    second = min(blocks, key=lambda moment, at=at: abs(moment - at))  # type: ignore[misc]
+                    counts[second] = counts.get(second, 0) + 1
+            assert counts == blocks, (vrid, name, seen)
+
+
+@pytest.mark.keyword("global_defs/vrrp_garp_interval")
+def test_interval_of_announcements(make_twins: MakeTwins) -> None:
+    twins = make_twins("garp_master_repeat 4\n  garp_master_delay 0", "global_defs {\n  vrrp_garp_interval 0.2\n}\n")
+    twins.start()
+    twins.lan.pause(2.5)
+    for vrid in (51, 52):
+        moments = [at for at, _ in announcements(twins, vrid)]
+        assert len(moments) > 2, (vrid, moments)
+        gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
+        assert min(gaps) > 0.1, (vrid, moments)
+    # every address, repeated: the C daemon of the distribution leaves some out
+    assert len(announcements(twins, 51)) == 8
+
+
+@pytest.mark.parametrize(
+    ("lines", "replies"),
+    [
+        pytest.param("", [100], id="by-default"),
+        pytest.param("lower_prio_no_advert on", [], id="lower_prio_no_advert"),
+    ],
+)
+@pytest.mark.keyword("vrrp_instance/lower_prio_no_advert")
+def test_master_hears_a_lower_priority(make_twins: MakeTwins, lines: str, replies: list[int]) -> None:
+    twins = make_twins(lines)
+    twins.start()
+    twins.lan.pause(0.5)
+    found: dict[str, list[list[int]]] = {"ours": [], "theirs": []}
+    # one of three moments may fall on an advert that was due anyway
+    for _ in range(3):
+        since = twins.hear(50)
+        twins.lan.pause(0.5)
+        for name, priorities in twins.answers(since, 0.1).items():
+            found[name].append(priorities)
+        twins.lan.pause(0.17)
+    assert sorted(found["ours"])[1] == replies, found
+    assert sorted(found["theirs"])[1] == replies, found
+    assert {node.states["VI_1"] for node in (twins.ours, twins.theirs)} == {"MASTER"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "replies"),
+    [
+        pytest.param("", [], id="by-default"),
+        pytest.param("higher_prio_send_advert on", [100], id="higher_prio_send_advert"),
+    ],
+)
+@pytest.mark.keyword("vrrp_instance/higher_prio_send_advert")
+def test_master_hears_a_higher_priority(make_twins: MakeTwins, lines: str, replies: list[int]) -> None:
+    twins = make_twins(lines)
+    twins.start()
+    twins.lan.pause(0.5)
+    since = twins.hear(200)
+    twins.lan.wait(lambda: {node.states["VI_1"] for node in (twins.ours, twins.theirs)} == {"BACKUP"})
+    twins.lan.pause(0.5)
+    assert twins.answers(since, 0.5) == {"ours": replies, "theirs": replies}
+
+
+@pytest.mark.parametrize("lines", ["", "skip_check_adv_addr on"], ids=["compare", "skip"])
+@pytest.mark.keyword("vrrp_instance/skip_check_adv_addr")
+def test_backup_compares_addresses_of_its_master(make_twins: MakeTwins, lines: str) -> None:
+    """The master's second advert has another address: told unless it need not be compared, and obeyed in any case."""
+    twins = make_twins(lines)
+    twins.start()
+    twins.hear(200)
+    twins.lan.wait(lambda: {node.states["VI_1"] for node in (twins.ours, twins.theirs)} == {"BACKUP"})
+    # whose address list is known is whom a BACKUP has heard before
+    twins.hear(200)
+    twins.hear(200, second=170)
+    twins.lan.pause(0.5)
+    # one word of the line differs between versions
+    assert [node.said("not present in") for node in (twins.ours, twins.theirs)] == [not lines, not lines], (
+        twins.lan.log()
+    )
+    assert {node.states["VI_1"] for node in (twins.ours, twins.theirs)} == {"BACKUP"}
+    assert run("ip", "-n", twins.ours.namespace.name, "-o", "addr").count("192.0.2.100") == 0
