@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from pykeepalived.ipvs.checks.attempt import Outcome
 from pykeepalived.ipvs.checks.framework import CheckState, Conclusion
 from pykeepalived.ipvs.checks.misc import MiscState
-from pykeepalived.ipvs.effects import StartCheck
+from pykeepalived.ipvs.effects import CheckEnded, StartCheck
 from pykeepalived.ipvs.timetable import Timetable
 
 CHECKERS_A_PROCESS = 500
@@ -73,48 +73,6 @@ class Assumption(NamedTuple):
     enabled: bool
 
 
-class ShardCore:
-    """The core of a check worker over its shard, whose due times are set. The shell calls `tick` at `deadline`."""
-
-    def __init__(self, checks: Sequence[Check]) -> None:
-        self.checks = checks
-        self._numbers = {id(check): number for number, check in enumerate(checks)}
-        self._timetable = Timetable()
-        self._reports: list[Report] = []
-        for check in checks:
-            self._timetable.arm(check)
-
-    def deadline(self) -> int | None:
-        return self._timetable.deadline()
-
-    def tick(self, now: int) -> list[StartCheck]:
-        """The attempts that are due."""
-        return self._timetable.begin(now)
-
-    def ended(self, check: Check, outcome: Outcome, now: int) -> None:
-        """An attempt is over."""
-        conclusion = self._timetable.end(check, outcome, now)
-        if conclusion is None:
-            return
-        self._reports.append(Report(self._numbers[id(check)], conclusion, check.figures()))
-        if conclusion.verdict is not None:
-            check.is_up, check.has_run = conclusion.verdict, True
-
-    def assume(self, assumption: Assumption) -> None:
-        """The owner knows better."""
-        check = self.checks[assumption.number]
-        check.is_up, check.enabled = assumption.is_up, assumption.enabled
-
-    def drain(self) -> list[Report]:
-        """What is new since the last call."""
-        reports, self._reports = self._reports, []
-        return reports
-
-    def figures(self) -> list[tuple[Any, ...]]:
-        """Of every checker, in the order of the shard."""
-        return [check.figures() for check in self.checks]
-
-
 class TellFigures(NamedTuple):
     """To a worker: answer with Figures of this number."""
 
@@ -128,3 +86,44 @@ class Figures(NamedTuple):
     first: int
     values: list[tuple[Any, ...]]
     last: bool
+
+
+class ShardCore:
+    """The core of a check worker over its shard, whose due times are set; keeps the contract of runtime/contract.py."""
+
+    def __init__(self, checks: Sequence[Check]) -> None:
+        self.checks = checks
+        self._numbers = {id(check): number for number, check in enumerate(checks)}
+        self._timetable = Timetable()
+        self._out: list[StartCheck | Report] = []
+        for check in checks:
+            self._timetable.arm(check)
+
+    def receive(self, message: CheckEnded | Assumption, now: int) -> None:
+        if isinstance(message, CheckEnded):
+            self._ended(message.checker, message.outcome, now)
+        else:
+            check = self.checks[message.number]
+            check.is_up, check.enabled = message.is_up, message.enabled
+
+    def _ended(self, check: Check, outcome: Outcome, now: int) -> None:
+        conclusion = self._timetable.end(check, outcome, now)
+        if conclusion is None:
+            return
+        self._out.append(Report(self._numbers[id(check)], conclusion, check.figures()))
+        if conclusion.verdict is not None:
+            check.is_up, check.has_run = conclusion.verdict, True
+
+    def tick(self, now: int) -> None:
+        self._out += self._timetable.begin(now)
+
+    def deadline(self) -> int | None:
+        return self._timetable.deadline()
+
+    def drain(self) -> list[StartCheck | Report]:
+        effects, self._out = self._out, []
+        return effects
+
+    def figures(self) -> list[tuple[Any, ...]]:
+        """Of every checker, in the order of the shard."""
+        return [check.figures() for check in self.checks]

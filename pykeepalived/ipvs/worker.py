@@ -11,14 +11,14 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import Any
 
 from pykeepalived.config.model import Config
 from pykeepalived.ipvs.checks.attempt import Outcome, Reason
 from pykeepalived.ipvs.checks.framework import CheckState
 from pykeepalived.ipvs.dial import Dialler
-from pykeepalived.ipvs.shard import Assumption, Figures, ShardCore, TellFigures
+from pykeepalived.ipvs.effects import CheckEnded, StartCheck
+from pykeepalived.ipvs.shard import Assumption, Figures, Report, ShardCore, TellFigures
 from pykeepalived.ipvs.tls import TlsFactory
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.runtime.channel import Channel
@@ -135,29 +135,35 @@ class CheckWorker:
     # checking
 
     def _tick(self) -> None:
-        for begun in self._core.tick(self._loop.now()):
-            try:
-                self._dialler.start(begun.checker, begun.attempt)
-            except Exception as error:
-                self._survive(error)
-                self._ended(begun.checker, Outcome(False, Reason.SKIPPED, str(error)))
+        self._core.tick(self._loop.now())
         self._settle()
 
     def _ended(self, check: CheckState[Any], outcome: Outcome) -> None:
-        self._core.ended(check, outcome, self._loop.now())
+        self._core.receive(CheckEnded(check, outcome), self._loop.now())
 
     def _settle(self) -> None:
-        """Report what is new, sleep until the next attempt is due."""
-        reports = self._core.drain()
-        if reports:
-            rest = iter(reports)
-            while portion := list(islice(rest, _PORTION)):
-                self._channel.send(portion)
+        """Start what is due, report what is new, sleep until the next attempt."""
+        reports: list[Report] = []
+        while wanted := self._core.drain():
+            for effect in wanted:
+                if isinstance(effect, StartCheck):
+                    self._start(effect)
+                else:
+                    reports.append(effect)
+        for first in range(0, len(reports), _PORTION):
+            self._channel.send(reports[first : first + _PORTION])
         deadline = self._core.deadline()
         if deadline is None:
             self._timer.cancel()
         elif deadline != self._timer.when:
             self._timer.move(deadline)
+
+    def _start(self, effect: StartCheck) -> None:
+        try:
+            self._dialler.start(effect.checker, effect.attempt)
+        except Exception as error:
+            self._survive(error)
+            self._ended(effect.checker, Outcome(False, Reason.SKIPPED, str(error)))
 
     # the owner
 
@@ -167,7 +173,7 @@ class CheckWorker:
                 case Ping(number):
                     self._channel.send(Pong(number))
                 case Assumption():
-                    self._core.assume(message)
+                    self._core.receive(message, self._loop.now())
                 case TellFigures(number):
                     self._tell_figures(number)
 

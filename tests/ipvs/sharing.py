@@ -9,7 +9,7 @@ from typing import Any
 from pykeepalived.config.model import Config
 from pykeepalived.ipvs import effects
 from pykeepalived.ipvs.checks.attempt import Outcome
-from pykeepalived.ipvs.shard import Assumption, ShardCore
+from pykeepalived.ipvs.shard import Assumption, Report, ShardCore
 from pykeepalived.netlink.fake_ipvs import FakeIpvs
 from tests.ipvs.harness import SECOND, Lab
 
@@ -75,16 +75,19 @@ class SharedLab(Lab):
     def _run_worker(self, worker: Copy) -> None:
         if not worker.alive:
             return
-        for begun in worker.core.tick(self.now):
-            self.checks.append(begun.checker)
-            outcome: Outcome | None = self.answer(begun)
-            if outcome is not None:
-                worker.core.ended(begun.checker, outcome, self.now)
+        worker.core.tick(self.now)
         self._gather(worker)
 
     def _gather(self, worker: Copy) -> None:
-        for report in worker.core.drain():
-            self._post.append((self.now + self.delay_ns, worker, report))
+        while wanted := worker.core.drain():
+            for effect in wanted:
+                if isinstance(effect, Report):
+                    self._post.append((self.now + self.delay_ns, worker, effect))
+                    continue
+                self.checks.append(effect.checker)
+                outcome: Outcome | None = self.answer(effect)
+                if outcome is not None:
+                    worker.core.receive(effects.CheckEnded(effect.checker, outcome), self.now)
 
     def _deliver(self, until: int | None) -> None:
         """Everything that has arrived by then; None = everything."""
@@ -93,7 +96,7 @@ class SharedLab(Lab):
             if worker not in self.workers:
                 continue
             if isinstance(message, Assumption):
-                worker.core.assume(message)
+                worker.core.receive(message, self.now)
             else:
                 checker = worker.shard[message.number]
                 self.say(effects.CheckReported(checker, message.conclusion, message.figures))

@@ -121,8 +121,10 @@ def test_few_checkers_or_one_processor_make_no_worker() -> None:
 def test_what_a_worker_says_can_be_sent(few: None) -> None:
     lab = SharedLab(config(virtual(*(real(server) for server in SERVERS)))).start()
     core = lab.workers[0].core
-    for begun in core.tick(2 * SECOND):
-        core.ended(begun.checker, REFUSED, 2 * SECOND)
+    core.tick(2 * SECOND)
+    for begun in core.drain():
+        assert isinstance(begun, effects.StartCheck)
+        core.receive(effects.CheckEnded(begun.checker, REFUSED), 2 * SECOND)
     reports = core.drain()
     assert len(reports) == len(core.checks)
     assert pickle.loads(pickle.dumps(reports)) == reports
