@@ -188,6 +188,11 @@ def ours(neighbor: str = "10.99.0.2", source: str = "10.99.0.1", interval: float
     )
 
 
+def slower(config: str, interval: int = 400) -> str:
+    """The same configuration with another interval than 100 ms."""
+    return config.replace("min_rx 100", f"min_rx {interval}").replace("min_tx 100", f"min_tx {interval}")
+
+
 def bird(neighbor: str = "10.99.0.1", own: str = "10.99.0.2", interval: int = 100, multihop: bool = False) -> str:
     """A configuration of BIRD facing it."""
     kind = "multihop" if multihop else 'interface "eth0"'

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.bfd.frr import INSTALLED, frr_config
-from tests.bfd.neighbors import Line, downs, line, ours, state
+from tests.bfd.neighbors import Line, downs, line, ours, slower, state
 
 pytestmark = [
     pytest.mark.netns,
@@ -45,10 +45,11 @@ def test_up_cut_and_up_again(lan: Line, our_config: str, their_config: str) -> N
     assert lan.wait(lambda: state(node) == neighbor.state() == "Up"), lan.log()
 
 
-def test_taken_down_on_purpose_and_up_again_in_one_round(lan: Line) -> None:
+@pytest.mark.parametrize(("our_config", "their_config"), FAMILIES)
+def test_taken_down_on_purpose_and_up_again_in_one_round(lan: Line, our_config: str, their_config: str) -> None:
     """After "no shutdown" FRR goes on with packets at full pace: they must keep the session in Init alive."""
-    neighbor = lan.start_frr(frr_config())
-    node = lan.daemon("a", ours())
+    neighbor = lan.start_frr(their_config)
+    node = lan.daemon("a", our_config)
     assert lan.wait(lambda: state(node) == neighbor.state() == "Up"), lan.log()
     lan.pause(1)
     neighbor.configure("shutdown")
@@ -61,13 +62,14 @@ def test_taken_down_on_purpose_and_up_again_in_one_round(lan: Line) -> None:
     assert len(downs(node)) == 1, lan.log()
 
 
-def test_both_change_their_intervals(lan: Line) -> None:
-    neighbor = lan.start_frr(frr_config())
-    node = lan.daemon("a", ours())
+@pytest.mark.parametrize(("our_config", "their_config"), FAMILIES)
+def test_both_change_their_intervals(lan: Line, our_config: str, their_config: str) -> None:
+    neighbor = lan.start_frr(their_config)
+    node = lan.daemon("a", our_config)
     assert lan.wait(lambda: state(node) == neighbor.state() == "Up"), lan.log()
     neighbor.configure("transmit-interval 250", "receive-interval 250")
     assert lan.wait(lambda: node.said("Detection time is 750000 us (was 300000 us)")), lan.log()
-    node.config.write_text(ours(interval=400))
+    node.config.write_text(slower(our_config))
     node.reload()
     assert lan.wait(lambda: node.said("Detection time is 1200000 us (was 750000 us)")), lan.log()
     assert lan.wait(lambda: neighbor.session()["remote-transmit-interval"] == 400), lan.log()

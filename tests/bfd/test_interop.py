@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bfd.neighbors import C_DAEMON, Line, bird, downs, line, ours, state
+from tests.bfd.neighbors import C_DAEMON, Line, bird, downs, line, ours, slower, state
 
 pytestmark = [
     pytest.mark.netns,
@@ -65,14 +65,15 @@ def test_bird_up_cut_and_up_again(lan: Line, our_config: str, bird_config: str) 
     assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
 
 
-def test_bird_changes_its_intervals_and_ours_change_by_reload(lan: Line) -> None:
-    neighbor = lan.start_bird(bird())
-    node = lan.daemon("a", ours())
+@pytest.mark.parametrize(("our_config", "bird_config"), FAMILIES)
+def test_bird_changes_its_intervals_and_ours_change_by_reload(lan: Line, our_config: str, bird_config: str) -> None:
+    neighbor = lan.start_bird(bird_config)
+    node = lan.daemon("a", our_config)
     assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
-    neighbor.configure(bird(interval=250))
+    neighbor.configure(bird_config.replace("100 ms", "250 ms"))
     assert lan.wait(lambda: node.said("Detection time is 750000 us (was 300000 us)")), lan.log()
     assert neighbor.interval() == 0.25
-    node.config.write_text(ours(interval=400))
+    node.config.write_text(slower(our_config))
     node.reload()
     assert lan.wait(lambda: node.said("Detection time is 1200000 us (was 750000 us)")), lan.log()
     assert lan.wait(lambda: neighbor.interval() == 0.4), lan.log()
@@ -81,31 +82,35 @@ def test_bird_changes_its_intervals_and_ours_change_by_reload(lan: Line) -> None
     assert neighbor.state() == "Up"
 
 
-def test_reload_keeps_sessions(lan: Line) -> None:
-    neighbor = lan.start_bird(bird())
-    node = lan.daemon("a", ours())
+@pytest.mark.parametrize(("our_config", "bird_config"), FAMILIES)
+def test_reloads_on_both_sides_keep_the_session(lan: Line, our_config: str, bird_config: str) -> None:
+    neighbor = lan.start_bird(bird_config)
+    node = lan.daemon("a", our_config)
     assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
     for _ in range(10):
         node.reload()
+        neighbor.configure(bird_config)
         lan.pause(0.2)
     assert sum("Reload finished in" in text for _, text in node.lines) >= 1, lan.log()
     assert not downs(node), lan.log()
     assert neighbor.state() == "Up"
 
 
-def test_bird_stopping_and_ours_stopping(lan: Line) -> None:
-    neighbor = lan.start_bird(bird())
-    node = lan.daemon("a", ours())
+@pytest.mark.parametrize(("our_config", "bird_config"), FAMILIES)
+def test_bird_is_disabled_and_ours_is_stopped(lan: Line, our_config: str, bird_config: str) -> None:
+    """Neither says a word: BIRD sends no AdminDown when its protocol is disabled."""
+    neighbor = lan.start_bird(bird_config)
+    node = lan.daemon("a", our_config)
     assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
     neighbor.birdc("disable", "b1")
     assert lan.wait(lambda: state(node) == "Down"), lan.log()
+    assert "Local diagnostic - Control Detection Time Expired" in downs(node)[-1]
     neighbor.birdc("enable", "b1")
     assert lan.wait(lambda: state(node) == "Up" and neighbor.state() == "Up"), lan.log()
     assert node.stop() == 0
     assert lan.wait(lambda: neighbor.state() != "Up"), lan.log()
 
 
-@pytest.mark.parametrize("program", ["ours", "theirs"])
 @pytest.mark.parametrize(
     ("near", "far"),
     [
@@ -119,6 +124,7 @@ def test_bird_stopping_and_ours_stopping(lan: Line) -> None:
         ),
     ],
 )
+@pytest.mark.parametrize("program", ["ours", "theirs"])
 def test_keepalived_and_ourselves(lan: Line, near: str, far: str, program: str) -> None:
     node = lan.daemon("a", near)
     other = lan.daemon("b", far, **({"program": C_DAEMON} if program == "theirs" else {}))
@@ -282,16 +288,39 @@ def test_a_successor_passes_over_what_its_predecessor_left_in_the_pipe(lan: Line
     assert not any(f"{told}Down" in text for _, text in node.lines[before:]), lan.log()
 
 
-def test_keepalived_reloads_with_other_intervals(lan: Line) -> None:
+@pytest.mark.parametrize(
+    ("near", "far"),
+    [
+        pytest.param(ours(), ours("10.99.0.1", "10.99.0.2"), id="ipv4"),
+        pytest.param(ours("fd99::2", "fd99::1"), ours("fd99::1", "fd99::2"), id="ipv6"),
+    ],
+)
+def test_keepalived_reloads_with_other_intervals(lan: Line, near: str, far: str) -> None:
     """It comes back from another source port."""
-    node = lan.daemon("a", ours())
-    other = lan.daemon("b", ours("10.99.0.1", "10.99.0.2"), program=C_DAEMON)
+    node = lan.daemon("a", near)
+    other = lan.daemon("b", far, program=C_DAEMON)
     assert lan.wait(lambda: state(node) == state(other) == "Up"), lan.log()
-    other.config.write_text(ours("10.99.0.1", "10.99.0.2", interval=250))
+    other.config.write_text(slower(far, 250))
     other.reload()
     assert lan.wait(lambda: node.said("Detection time is 750000 us (was 300000 us)")), lan.log()
-    node.config.write_text(ours(interval=400))
+    node.config.write_text(slower(near))
     node.reload()
     assert lan.wait(lambda: other.said("Detection time is 1200000 us")), lan.log()
     lan.pause(2)
     assert not downs(node) and not downs(other), lan.log()
+
+
+@pytest.mark.keyword("bfd_instance/multihop")
+def test_ours_on_both_sides_of_several_hops(lan: Line) -> None:
+    """Debian's keepalived does not know the word."""
+    extra = "multihop\n max_hops 5"
+    node = lan.daemon("a", ours(extra=extra))
+    other = lan.daemon("b", ours("10.99.0.1", "10.99.0.2", extra=extra))
+    assert lan.wait(lambda: state(node) == state(other) == "Up"), lan.log()
+    node.config.write_text(ours(interval=400, extra=extra))
+    node.reload()
+    assert lan.wait(lambda: other.said("Detection time is 1200000 us (was 300000 us)")), lan.log()
+    lan.cut()
+    assert lan.wait(lambda: state(node) == state(other) == "Down"), lan.log()
+    lan.heal()
+    assert lan.wait(lambda: state(node) == state(other) == "Up"), lan.log()
