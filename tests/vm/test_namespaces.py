@@ -1,0 +1,70 @@
+"""net_namespace_ipvs in a guest: checks in the daemon's namespace, the table in another; what the children may do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
+
+pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What namespaces.py saw in the guest."""
+    missing = [name for name in ("linux.uml", "gcc", "insmod", "ipvsadm") if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"no {', '.join(missing)}")
+    share = tmp_path_factory.mktemp("share")
+    script = ["env", f"PYTHONPATH={PROJECT}", sys.executable, str(HERE / "namespaces.py"), "/mnt/share"]
+    guest = ["bash", str(HERE / "machine/vm.sh"), "-t", "400", "-d", str(share), "--", *script]
+    done = subprocess.run(guest, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.keyword("global_defs/net_namespace_ipvs")
+def test_the_named_namespace_has_the_table_and_no_other(seen: dict[str, Any]) -> None:
+    assert seen["both in the other table"], seen
+    assert (seen["own table"], seen["first table"]) == ([], [])
+    assert (seen["status"], seen["left"]) == (0, [])
+
+
+def test_the_parent_loads_the_module(seen: dict[str, Any]) -> None:
+    assert (seen["loaded before"], seen["loaded"]) == (False, True)
+
+
+def test_a_successor_enters_the_namespace_again(seen: dict[str, Any]) -> None:
+    assert seen["respawned"], seen
+    assert seen["as it was after the death"], seen
+    assert seen["without the dead server"], seen
+
+
+def test_no_child_can_gain_privileges_and_scripts_can(seen: dict[str, Any]) -> None:
+    """The parent and the script helper may, the checker may not."""
+    assert seen["privileges"] == ["0", "0", "1"]
+    assert seen["script is root"]
+
+
+def test_the_namespace_changes_with_a_restart_only(seen: dict[str, Any]) -> None:
+    assert seen["table after a changed namespace"] == ["198.18.0.3:8080"], seen
+
+
+@pytest.mark.keyword("global_defs/net_namespace_ipvs")
+def test_without_a_name_the_first_namespace_has_the_table(seen: dict[str, Any]) -> None:
+    assert seen["in the first table"], seen
+    assert (seen["other tables"], seen["left in the first"]) == ([], [])
+
+
+def test_a_missing_namespace_is_told_and_ends_nothing(seen: dict[str, Any]) -> None:
+    assert seen["missing is told"] is True
+    assert seen["goes on without"]
