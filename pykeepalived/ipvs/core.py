@@ -285,6 +285,8 @@ class IpvsCore:
             if left is None or not adopt(director, virtual, left):
                 for real in virtual.reals:
                     begin_alpha(real)
+        if left is None:
+            director.suspect()
         self._run(self._begin(message.timeouts, first=left is None))
         self._register(now, message.processors)
         self._audit_at = now + AUDIT_NS
@@ -394,8 +396,8 @@ class IpvsCore:
             self._run(self._repair(self.gone, self.director.overdue(wanted, found)))
 
     def _repair(self, gone: Sequence[Operation], overdue: Sequence[Operation]) -> Procedure:
-        """Put back what somebody took away, do what the kernel refused before, repeat the verdicts that failed for want
-        of it."""
+        """Put back what somebody took away, mend what the kernel refused to change or a predecessor left, repeat the
+        verdicts that failed for want of it."""
         director = self.director
         batch = Batch()
         for operation in gone:
@@ -405,7 +407,7 @@ class IpvsCore:
         for operation in overdue:
             if operation not in gone:
                 what = f"{operation.destination} of service {operation.service}" if operation.destination else ""
-                batch.say(f"IPVS entry {what or operation.service} was not changed - trying again")
+                batch.say(f"IPVS entry {what or operation.service} is not as it should be - mending it")
                 batch.add(operation)
         yield from director.perform(batch)
         director.vanished = False

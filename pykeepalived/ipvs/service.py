@@ -70,7 +70,8 @@ class Director:
     """All virtual servers of one configuration and the rules that change them.
 
     `users` tells which virtual servers use a service: groups may share theirs. `vanished` is set when the kernel turns
-    out to lack what should be there. `refused` are the entries it would not change since the table was last looked at.
+    out to lack what should be there. `refused` are the entries it would not change since the table was last looked at,
+    `inherited` those that a dead daemon may have left before the first look.
     """
 
     def __init__(self, globals_: GlobalDefs) -> None:
@@ -81,6 +82,7 @@ class Director:
         self.out: list[Effect] = []
         self.vanished = False
         self.refused: set[tuple[ServiceKey, DestinationKey | None]] = set()
+        self.inherited: set[tuple[ServiceKey, DestinationKey | None]] = set()
         self.stopping = False
         self.now = 0
 
@@ -123,13 +125,28 @@ class Director:
             good = good and redone
         return good
 
+    def suspect(self) -> None:
+        """A daemon that died may have left entries of servers that are not alive."""
+        for virtual in self.virtuals:
+            servers: list[Server] = [*virtual.reals, *([virtual.sorry] if virtual.sorry is not None else [])]
+            for service in virtual.services:
+                self.inherited.update((service, destination_key(service, server)) for server in servers)
+
     def overdue(self, wanted: Table, found: Table) -> list[Operation]:
-        """What the kernel refused and has still to do, given the table as it should be and as it is."""
+        """What is still to be done about refused and inherited entries: the table as it should be, and as it is."""
         refused, self.refused = self.refused, set()
-        if not refused:
+        inherited, self.inherited = self.inherited, set()
+        if not refused and not inherited:
             return []
-        operations = diff(wanted, found, {service for service, destination in refused if destination is None})
-        return [each for each in operations if each.service and (each.service, each.destination) in refused]
+
+        def is_due(operation: Operation) -> bool:
+            service, place = operation.service, operation.destination
+            if service is None or (service, place) in refused:
+                return service is not None
+            return operation.command is Command.DEL_DEST and (service, place) in inherited
+
+        services = {service for service, place in refused if place is None}
+        return [operation for operation in diff(wanted, found, services) if is_due(operation)]
 
     def put(self, batch: Batch, services: Iterable[ServiceKey], server: Server, weight: int) -> None:
         """The server with this weight in these services: an edit when it is believed to be there, else an addition.

@@ -56,7 +56,7 @@ class CheckerChild:
         for name, value in files.items():
             self.core.receive(effects.FileRead(name, value), now)
         table = self.kernel.table() if left else None
-        if left:
+        if self.kernel.services:
             self.forgive(now)
         self.feed(effects.Start(self.kernel.timeouts(), table), now)
 
