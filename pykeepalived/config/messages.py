@@ -11,23 +11,38 @@ _ALWAYS_SHOWN = frozenset({"file-missing", "file-unusable", "files-several", "in
 
 _WITHOUT_PLACE = frozenset(
     {
+        "address-none",
+        "brace-missing-close",
+        "group-single",
         "ha-suspend-fwmark",
         "hysteresis-high",
+        "interface-missing",
+        "interval-v2",
+        "member-unknown",
         "method-missing",
         "misc-disabled",
+        "nopreempt-master",
+        "nopreempt-owner",
         "ops-protocol",
         "persistence-port",
         "port-fwmark",
         "port-group",
         "port-mismatch",
+        "promote-secondaries",
         "protocol-fwmark",
         "protocol-missing",
         "quorum-high",
         "real-duplicate",
         "scheduler-missing",
         "script-check",
+        "script-disabled",
         "smtp-host",
         "sorry-inhibit",
+        "strict-authentication",
+        "strict-state",
+        "track-own-interface",
+        "unicast-no-peers",
+        "vrid-missing",
     }
 )
 """What keepalived finds when everything is read: it no longer knows the line then."""
@@ -47,5 +62,16 @@ def line(finding: Finding) -> str:
 
 
 def config_test_lines(findings: Iterable[Finding]) -> list[str]:
-    """What a config test prints, one line a finding."""
-    return [line(finding) for finding in findings if shown_by_config_test(finding)]
+    """What a config test prints, one line a finding, and the sum at the end where an interface is missing."""
+    shown = [finding for finding in findings if shown_by_config_test(finding)]
+    lines = [line(finding) for finding in shown]
+    if any(_lacks_interface(finding) for finding in shown) and not any(finding.stop for finding in shown):
+        lines.append("Non-existent interface specified in configuration")
+    return lines
+
+
+def _lacks_interface(finding: Finding) -> bool:
+    """keepalived counts missing interfaces apart, but for those of link beats and delays."""
+    return finding.code == "interface-default" or (
+        finding.code == "interface-unknown" and finding.kind != FindingClass.FATAL
+    )

@@ -5,6 +5,7 @@ The files are read where they lie; the machine they were measured on is rebuilt 
 
 from __future__ import annotations
 
+import functools
 import json
 import posixpath
 import re
@@ -19,6 +20,7 @@ from pykeepalived.config.fmt import format_text
 from pykeepalived.config.includes import MemoryFiles
 from pykeepalived.config.interfaces import Interface, InterfaceAddress
 from pykeepalived.config.load import LoadOptions, LoadResult, load
+from pykeepalived.config.messages import config_test_lines, line, shown_by_config_test
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import VrrpInstance
 from pykeepalived.config.source import Source, SourceOptions
@@ -28,6 +30,8 @@ from tests.config.support import MAIN, SHARED
 WILD = sorted((SHARED / "corpus" / "wild").glob("*.expect.json"))
 SAMPLES = SHARED / "corpus" / "upstream-samples"
 DEFECT_OF_2_2_7 = 143
+MOST_RECORDED = 100
+"""Messages kept of a recording; there were more."""
 
 
 def text_of(path: Path) -> str:
@@ -85,8 +89,12 @@ def measured(path: Path) -> tuple[dict[str, Any], MemoryFiles]:
     return expect, MemoryFiles({MAIN: text_of(conf), **files})
 
 
-def run(files: MemoryFiles, environment: Environment) -> LoadResult:
-    return load(MAIN, environment, LoadOptions(files=files, config_test=True))
+@functools.cache
+def judged(path: Path, mode: str) -> tuple[dict[str, Any], LoadResult]:
+    """What was measured of a file, and our config test of it in the same environment, "provided" or "bare"."""
+    expect, files = measured(path)
+    environment = machine(expect["env"] if mode == "provided" else None)
+    return expect, load(MAIN, environment, LoadOptions(files=files, config_test=True))
 
 
 @pytest.mark.skipif(not WILD, reason="the corpus is not here")
@@ -94,13 +102,53 @@ def run(files: MemoryFiles, environment: Environment) -> LoadResult:
 def test_exit_status_of_configurations_from_the_wild(mode: str) -> None:
     wrong = []
     for path in WILD:
-        expect, files = measured(path)
+        expect, result = judged(path, mode)
         later = expect.get("later_version") or {}
         key = "exit" if mode == "provided" else "exit_bare"
         wanted = {expect[key], later.get(key)} - {None, DEFECT_OF_2_2_7}
-        status = run(files, machine(expect["env"] if mode == "provided" else None)).exit_status
-        if wanted and status not in wanted:
-            wrong.append((path.name, status, wanted))
+        if wanted and result.exit_status not in wanted:
+            wrong.append((path.name, result.exit_status, wanted))
+    assert wrong == []
+
+
+MIXED = {"group-empty", "virtual-empty", "script-user-default"}
+"""One code of ours for messages of which keepalived gives some a place."""
+
+
+@pytest.mark.skipif(not WILD, reason="the corpus is not here")
+def test_config_test_gives_a_line_its_place_where_keepalived_does() -> None:
+    compared, wrong = 0, []
+    for path in WILD:
+        expect, result = judged(path, "provided")
+        wanted = {*expect["messages"], *(expect.get("later_version") or {}).get("messages", ())}
+        for finding in result.findings:
+            text = finding.upstream or finding.message
+            printed = line(finding)
+            if not shown_by_config_test(finding) or finding.code in MIXED:
+                continue
+            places = {word for word in wanted if word.endswith(f") {text}") and word.startswith("(")}
+            if text in wanted or places:
+                compared += 1
+                if (printed == text) is not (text in wanted):
+                    wrong.append((path.name, finding.code, printed))
+    assert wrong == []
+    assert compared > 500
+
+
+@pytest.mark.skipif(not WILD, reason="the corpus is not here")
+@pytest.mark.parametrize("mode", ["provided", "bare"])
+def test_missing_interfaces_are_summed_up_as_keepalived_does(mode: str) -> None:
+    summary = "Non-existent interface specified in configuration"
+    wrong = []
+    for path in WILD:
+        expect, result = judged(path, mode)
+        told = expect["messages" if mode == "provided" else "messages_bare"]
+        if expect["exit" if mode == "provided" else "exit_bare"] == DEFECT_OF_2_2_7 or len(told) == MOST_RECORDED:
+            continue
+        wanted = summary in told
+        lines = config_test_lines(result.findings)
+        if (lines[-1:] == [summary]) is not wanted:
+            wrong.append((path.name, wanted, lines[-2:]))
     assert wrong == []
 
 
@@ -185,8 +233,8 @@ def test_exit_status_of_upstream_samples() -> None:
     )
     environment = dataclasses.replace(gather(), interfaces=four.interfaces)
     wrong = []
-    for line in (SAMPLES / "EXPECTED.tsv").read_text().splitlines()[1:]:
-        name, old, _comment, new = line.split("\t")
+    for row in (SAMPLES / "EXPECTED.tsv").read_text().splitlines()[1:]:
+        name, old, _comment, new = row.split("\t")
         result = load(str(SAMPLES / name), environment, LoadOptions(config_test=True))
         if str(result.exit_status) not in (old, new):
             wrong.append((name, result.exit_status, old, new))

@@ -88,7 +88,7 @@ class _Line:
         if self.interface:
             text = f"Cannot specify ipaddress device more than once for {self.ip}"
             raise self.words.drop("word-repeated", text)
-        self.interface = self.words.interface(f"ip address {self.ip}")
+        self.interface = self.words.interface(f"ip address {self.words.words[0]}")
 
     def take_scope(self) -> None:
         word = self.words.take()
@@ -96,7 +96,7 @@ class _Line:
         if isinstance(scope, Fault):
             self.words.report("scope-unknown", f"Invalid scope '{word}' specified for {self.ip} - ignoring")
         elif self.ip.family == 6:
-            text = f"Cannot specify scope for IPv6 addresses ({self.ip}) - ignoring scope"
+            text = f"Cannot specify scope for IPv6 addresses ({self.words.words[0]}) - ignoring scope"
             self.words.report("scope-ipv6", text)
         else:
             self.scope = scope

@@ -235,7 +235,7 @@ class _Line:
         self.metric = self.words.number(0, values.U32, "Invalid metric %s specified for route")
 
     def take_dev(self) -> None:
-        self.interface = self.words.interface("VROUTE")
+        self.interface = self.words.interface("VROUTE nexthop")
 
     def take_onlink(self) -> None:
         self.onlink = True

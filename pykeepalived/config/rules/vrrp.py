@@ -99,7 +99,7 @@ def minimum(draft: InstanceDraft, context: RuleContext) -> None:
     if not draft.virtual_router_id:
         raise context.refuse(draft, "vrid-missing", "the virtual router id must be set")
     if not draft.interface and not draft.unicast_seen:
-        raise context.refuse(draft, "interface-missing", "Unknown interface: no interface and no unicast")
+        raise context.refuse(draft, "interface-missing", "Unknown interface!")
     if not draft.interface and draft.vmac is not None:
         raise context.refuse(draft, "vmac-interface", "use_vmac needs an interface", "use_vmac")
 

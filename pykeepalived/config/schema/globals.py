@@ -240,7 +240,7 @@ _GLOBAL_OBSERVATION = [
     Keyword(
         name="snmp_socket",
         process="vrrp,checker",
-        type=Word(missing="report", exact=True),
+        type=Word(missing="report", exact=True, empty=True),
         target="snmp_socket",
         default="unix:/var/agentx/master",
         once=True,

@@ -150,6 +150,7 @@ def email_from(draft: GlobalsDraft, statement: Statement, reading: Reading) -> N
     """Sender of mails; a display name with special characters gets quotes (RFC 5322 section 3.4)."""
     words = statement.words
     if len(words) < 2:
+        reading.report(statement, "word-absent", "emailfrom missing - ignoring", word=0)
         return
     if len(words) > 2:
         text = "the address has several words: the whole must stand in double quotes - using the first word"

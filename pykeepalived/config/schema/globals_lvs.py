@@ -38,11 +38,15 @@ def iptables(draft: GlobalsDraft, statement: Statement, reading: Reading) -> Non
     draft.iptables_chains = tuple(names) or DEFAULT_CHAINS
     if reading.environment.iptables():
         return
-    text = (
-        "iptables not supported, using nftables instead. Please replace 'vrrp_iptables' with 'nftables' config option"
-    )
-    reading.report(statement, "iptables-unsupported", text, word=0, suggestion="write nftables")
+    _unsupported(statement, reading)
     draft.nftables_table = draft.nftables_table or "keepalived"
+
+
+def _unsupported(statement: Statement, reading: Reading) -> None:
+    keyword = statement.words[0]
+    text = f"iptables not supported, using nftables instead. Please replace '{keyword}' with 'nftables' config option"
+    printed = text.replace(f"'{keyword}'", "'vrrp_iptables and 'vrrp_ipsets'")
+    reading.report(statement, "iptables-unsupported", text, word=0, suggestion="write nftables", upstream=printed)
 
 
 def ipsets(draft: GlobalsDraft, statement: Statement, reading: Reading) -> None:
@@ -51,10 +55,7 @@ def ipsets(draft: GlobalsDraft, statement: Statement, reading: Reading) -> None:
     if names is None:
         return
     if not reading.environment.iptables():
-        text = (
-            "iptables not supported, using nftables instead. Please replace 'vrrp_ipsets' with 'nftables' config option"
-        )
-        reading.report(statement, "iptables-unsupported", text, word=0, suggestion="write nftables")
+        _unsupported(statement, reading)
     if not names:
         draft.ipsets = ()
         return

@@ -30,8 +30,9 @@ def _address(draft: Any, statement: Statement, reading: Reading) -> None:
         name = reading.draft.globals.default_interface
         if not interface_exists(name, reading):
             # The class is below all others: with nothing else to say the config test ends with 4.
-            text = f"No interface for static address {parsed.address}: the default {name} doesn't exist"
-            reading.report(statement, "interface-default", text, word=0, kind=FindingClass.FATAL)
+            text = f"Static address {statement.words[0]} requires either an interface or default interface must exist"
+            hint = f"write dev IFNAME, or a default_interface that exists ({name} does not)"
+            reading.report(statement, "interface-default", text, word=0, kind=FindingClass.FATAL, suggestion=hint)
             return
         parsed = dataclasses.replace(parsed, interface=name)
     reading.draft.static_addresses.append(parsed)
@@ -54,7 +55,7 @@ def _linkbeat(draft: Any, statement: Statement, reading: Reading) -> None:
     name = words[0]
     known = reading.environment.interfaces.get(name)
     if known is None and not reading.draft.globals.dynamic_interfaces:
-        text = f"linkbeat interface {name} doesn't exist"
+        text = f"unknown interface {name} specified for linkbeat interface"
         reading.report(statement, "interface-unknown", text, word=0, kind=FindingClass.FATAL)
         return
     if known is not None and known.kind in ("macvlan", "ipvlan"):

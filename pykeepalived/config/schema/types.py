@@ -227,9 +227,10 @@ class Switch(ArgumentType):
 
 
 class Word(ArgumentType):
-    """One word. `longest` characters are kept (`cut`) or allowed at most; `exact`: no further words allowed."""
+    """One word. `longest` characters are kept (`cut`) or allowed at most; `exact`: no further words allowed, nor
+    an empty one unless `empty`."""
 
-    __slots__ = ("_absent", "_cut", "_exact", "_longest", "_missing")
+    __slots__ = ("_absent", "_cut", "_empty", "_exact", "_longest", "_missing")
 
     def __init__(
         self,
@@ -240,6 +241,7 @@ class Word(ArgumentType):
         longest: int = 0,
         cut: bool = False,
         exact: bool = False,
+        empty: bool = False,
     ) -> None:
         super().__init__(notation, f"up to {longest} characters" if longest else "")
         self._missing = missing
@@ -247,13 +249,14 @@ class Word(ArgumentType):
         self._longest = longest
         self._cut = cut
         self._exact = exact
+        self._empty = empty
 
     def read(self, statement: Statement, reading: Reading) -> Any:
         words = statement.words
         if len(words) < 2:
             return absent(self._missing, self._absent, statement, reading)
         word = words[1]
-        if self._exact and (len(words) > 2 or not word):
+        if self._exact and (len(words) > 2 or not (word or self._empty)):
             reading.report(statement, "words-extra", f"{words[0]} takes exactly one word - ignored", word=2)
             return REJECTED
         if self._longest and len(word.encode("utf-8", "surrogateescape")) > self._longest:

@@ -52,8 +52,8 @@ def _vmac_name(draft: InstanceDraft, statement: Statement, index: int, known: st
         text = f"({draft.name}) vmac interface name already specified - ignoring {word}"
         reading.report(statement, "word-repeated", text, word=index)
         return known
-    if too_long(word):
-        text = f"VMAC interface name '{word}' too long - ignoring"
+    if not word or too_long(word):
+        text = f"VMAC interface name '{word}' too long or invalid characters - ignoring"
         reading.report(statement, "interface-long", text, word=index)
         return ""
     other = reading.draft.find("vmac", word)
