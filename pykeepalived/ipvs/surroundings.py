@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 
 from pykeepalived.config.model.globals import ReceiveBuffer
-from pykeepalived.config.model.values import Ip
+from pykeepalived.config.model.values import Ip, leading_number
 from pykeepalived.config.model.vrrp import TrackFile
 from pykeepalived.netlink.facts import AddressAdded, AddressRemoved, Overrun
 from pykeepalived.netlink.kernel import Kernel
@@ -15,24 +14,12 @@ from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.tracked_files import FileWatcher
 
 Log = Callable[[LogLine], object]
-_NUMBER = re.compile(rb"\s*([+-]?)(0[xX][0-9a-fA-F]+|[0-9]+)")
 _PING_RANGE = "/proc/sys/net/ipv4/ping_group_range"
 
 
 def file_number(content: bytes) -> int | None:
-    """The number a tracked file begins with, as strtol(3) with base 0 reads it; 0 without one, None beyond 32 bits."""
-    found = _NUMBER.match(content)
-    if found is None:
-        return 0
-    digits = found[2]
-    if digits[:2] in (b"0x", b"0X"):
-        value = int(digits, 16)
-    elif digits.startswith(b"0"):
-        octal = re.match(rb"[0-7]*", digits)
-        value = int(octal[0], 8) if octal is not None and octal[0] else 0
-    else:
-        value = int(digits)
-    value = -value if found[1] == b"-" else value
+    """The number a tracked file begins with, None beyond 32 bits."""
+    value = leading_number(content)
     return value if -(2**31) <= value < 2**31 else None
 
 

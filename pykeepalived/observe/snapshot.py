@@ -46,11 +46,12 @@ class Taken:
 # vrrp
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class VrrpCounters:
-    """Counters of one instance since start or the last clearing (keepalived.stats).
+    """Counters of one instance since start or the last clearing; names are the keys of keepalived's JSON dump.
 
-    The last three count versions, checksums and VRIDs nobody expected (RFC 6527); keepalived.stats does not show them.
+    `vers_err`, `chk_err` and `vrid_err` are seen by SNMP only (RFC 6527). Sent adverts are counted once for all unicast
+    peers. `vrid_err`: adverts for no instance at all; the first instance that listens where they came in counts them.
     """
 
     advert_rcvd: int = 0
@@ -138,7 +139,7 @@ class VrrpInstanceSnapshot:
     """Word behind "set" for addresses with a drop rule: "", "iptable_set" or "nftable_set"."""
     fd_in: int = -1
     fd_out: int = -1
-    counters: VrrpCounters = VrrpCounters()
+    counters: VrrpCounters = field(default_factory=VrrpCounters)
     group: str = ""
     previous_state: VrrpState = VrrpState.INIT
     peer_checksums: tuple[str, ...] = ()

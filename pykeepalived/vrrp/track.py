@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pykeepalived.config.model.values import Span
+from pykeepalived.config.model.values import Span, leading_number
 from pykeepalived.config.model.vrrp import TrackFile, TrackProcess, VrrpScript
 from pykeepalived.observe.cause import Cause
 from pykeepalived.vrrp import messages
@@ -19,7 +19,6 @@ from pykeepalived.vrrp.timers import Timer
 
 WEIGHT_FAULT = -254
 """Contribution of a tracked file that means FAULT."""
-FILE_CONTENT_LIMIT = 127
 
 
 @dataclass(slots=True, eq=False)
@@ -225,7 +224,7 @@ class TrackedFile:
         self.uses: list[Use] = []
 
     def receive(self, content: bytes | None, now: int) -> None:
-        value = parse_number(content)
+        value = leading_number(content or b"")
         if not -(1 << 31) <= value < 1 << 31:
             text = messages.FILE_INVALID % (value, self.config.path)
             self.context.outbox.log(text, FILE=self.name)
@@ -260,23 +259,6 @@ class TrackedFile:
         use.instance.contribute(use.key, amount, cause, now)
         if not fault:
             use.instance.remove_fault(use.key, now)
-
-
-def parse_number(content: bytes | None) -> int:
-    """The number a file begins with, as strtol(3) reads it with base 0; 0 if there is none."""
-    text = (content or b"")[:FILE_CONTENT_LIMIT].lstrip(b" \t\n\v\f\r")
-    sign = -1 if text[:1] == b"-" else 1
-    text = text[1:] if text[:1] in (b"-", b"+") else text
-    if text[:2].lower() == b"0x" and text[2:3] and text[2:3] in b"0123456789abcdefABCDEF":
-        base, digits, text = 16, b"0123456789abcdefABCDEF", text[2:]
-    elif text[:1] == b"0":
-        base, digits = 8, b"01234567"
-    else:
-        base, digits = 10, b"0123456789"
-    end = 0
-    while end < len(text) and text[end : end + 1] in digits:
-        end += 1
-    return sign * int(text[:end], base) if end else 0
 
 
 class TrackedProcess(Tracked):

@@ -8,7 +8,7 @@ import pytest
 
 from pykeepalived.config.model.bfd import BfdInstance
 from pykeepalived.config.model.network import IpRoute, IpRule
-from pykeepalived.config.model.values import Account, Script
+from pykeepalived.config.model.values import Account, Script, leading_number
 from pykeepalived.config.model.vrrp import (
     InterfaceDelays,
     State,
@@ -22,7 +22,6 @@ from pykeepalived.config.model.vrrp import (
 )
 from pykeepalived.vrrp import effects as fx
 from pykeepalived.vrrp import inputs
-from pykeepalived.vrrp.track import parse_number
 from tests.vrrp.lan import MS, SECOND, Lan, Node, address, config, instance, interface, ip, replace, view, vip
 
 SCRIPT = Script(words=("/bin/check",), account=Account(0, 0))
@@ -481,7 +480,7 @@ def test_script_that_is_not_ours() -> None:
     ],
 )
 def test_numbers(content: bytes | None, value: int) -> None:
-    assert parse_number(content) == value
+    assert leading_number(content or b"") == value
 
 
 @pytest.mark.parametrize(

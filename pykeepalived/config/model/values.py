@@ -6,6 +6,7 @@ Nothing here reads files or knows a keyword; parsing of words into these values 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import cache, lru_cache
@@ -153,3 +154,20 @@ class Fifo(Value):
     account: Account | None = None
     script: Script | None = None
     at: Span | None = field(default=None, compare=False)
+
+
+_NUMBER = re.compile(rb"\s*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
+
+
+def leading_number(content: bytes) -> int:
+    """The number a tracked file begins with, as strtol(3) with base 0 reads it from the first 127 bytes; 0 without one.
+
+    It may be beyond 32 bits.
+    """
+    found = _NUMBER.match(content, 0, 127)
+    if found is None:
+        return 0
+    digits = found[2]
+    base = 16 if digits[:2] in (b"0x", b"0X") else 8 if digits[:1] == b"0" else 10
+    value = int(digits, base)
+    return -value if found[1] == b"-" else value
