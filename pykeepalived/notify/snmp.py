@@ -49,6 +49,7 @@ class SnmpAgent:
         self._data: socket.socket | None = None
         self._pid = 0
         self._sender = 0
+        self._again = 0
         self._early: list[Trap] | None = []
 
     @property
@@ -83,6 +84,7 @@ class SnmpAgent:
                 self._loop.remove_reader(connection)
                 connection.close()
         self._control = self._data = None
+        self._again = 0
 
     def reap(self) -> None:
         """To be called on SIGCHLD."""
@@ -94,6 +96,9 @@ class SnmpAgent:
                     if not ended:
                         continue
                 setattr(self, name, 0)
+        if self._again and not self._sender:
+            number, self._again = self._again, 0
+            self._send_state(number)
 
     def _fork(self, word: str) -> None:
         control, their_control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -148,15 +153,18 @@ class SnmpAgent:
                 if self.on_weight is not None:
                     self.on_weight(*message[1:])
             else:
-                self._send_state()
+                self._send_state(message[1])
 
     def about_to_show(self) -> None:
         """Called before the copy that sends the state is forked."""
 
-    def _send_state(self) -> None:
-        """Fork a copy that sends the present state; one at a time, the helper asks again."""
+    def _send_state(self, number: int) -> None:
+        """Fork a copy that sends the present state under this number; one at a time, the last question is kept."""
         self.reap()
-        if self._sender or self._data is None:
+        if self._data is None:
+            return
+        if self._sender:
+            self._again = number
             return
         self.about_to_show()
         try:
@@ -169,7 +177,7 @@ class SnmpAgent:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 with contextlib.suppress(OSError):
                     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-                state = pickle.dumps(self._state(), protocol=pickle.HIGHEST_PROTOCOL)
+                state = pickle.dumps((number, self._state()), protocol=pickle.HIGHEST_PROTOCOL)
                 self._data.sendall(struct.pack(">Q", len(state)) + state)
             finally:
                 os._exit(0)

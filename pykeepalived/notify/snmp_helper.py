@@ -81,6 +81,8 @@ class _Helper:
         self._view = MibView(())
         self._made = 0.0
         self._asked = 0.0
+        self._question = 0
+        self._oldest = 0
         self._waiting: list[Pdu] = []
         self._traps: list[Trap] = []
         self._wanted: list[tuple[VarBind, VarBind]] = []
@@ -121,9 +123,11 @@ class _Helper:
             self._control.send(marshal.dumps(message))
 
     def _ask(self) -> None:
+        """For a new state, unless one was asked for a moment ago."""
         if time.monotonic() >= self._asked + PATIENCE_S:
             self._asked = time.monotonic()
-            self._tell("refresh")
+            self._question += 1
+            self._tell("refresh", self._question)
 
     def _read_control(self) -> bool:
         try:
@@ -157,16 +161,19 @@ class _Helper:
                 break
             trees = self._subtrees()
             before = self._snapshot
-            self._config, self._snapshot = pickle.loads(self._incoming[8 : 8 + length])
+            number, state = pickle.loads(self._incoming[8 : 8 + length])
+            self._incoming = self._incoming[8 + length :]
+            if number < self._oldest:  # made before the last change of a weight
+                continue
+            self._config, self._snapshot = state
             self._keep_traffic(before)
             if self._session and trees != self._subtrees():
                 self._send(agentx.close_pdu(self._session, self._next_packet()))
                 self._lost("other objects after a reload")
                 self._retry_at = 0.0
-            self._incoming = self._incoming[8 + length :]
             self._view = MibView(self._entries())
             self._made = time.monotonic()
-        self._answer_waiting()
+            self._answer_waiting()
         self._send_traps()
         return True
 
@@ -302,7 +309,9 @@ class _Helper:
             names = weight_of(self._config, binding.name)
             if names is not None and isinstance(binding.value.data, int):
                 self._tell("weight", *names, binding.value.data)
-        self._made = self._asked = 0.0
+        self._made = min(self._made, time.monotonic() - 2 * FRESH_S)
+        self._asked = 0.0
+        self._oldest = self._question + 1
         self._send(agentx.response_pdu(pdu))
 
     def _responded(self, pdu: Pdu) -> None:

@@ -7,6 +7,7 @@ import queue
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -207,6 +208,7 @@ def weights(driver, log, master, tmp_path, monkeypatch) -> Iterator[tuple[SnmpAg
     told: list[Any] = []
 
     def current() -> tuple[Config, IpvsSnapshot]:
+        time.sleep(0.2)
         real = RealServerSnapshot(name="", alive=True, effective_weight=told[-1][2] if told else 1)
         return CHECKED, IpvsSnapshot(virtual_servers=(VirtualServerSnapshot(name="", real_servers=(real,)),))
 
@@ -236,6 +238,23 @@ def test_a_weight_is_set_in_two_steps_and_shown_at_once(driver, weights, master)
     assert ask(driver, agent, master, PduType.UNDO_SET, b"").error == 0
     driver.until(lambda: len(told) == 2)
     assert told[1] == ("[10.99.0.1]:tcp:80", "[10.10.0.11]:tcp:80", 1)
+
+
+def test_a_state_on_its_way_does_not_hide_a_weight(driver, weights, master):
+    """A copy of the process is sending the state of a moment ago when the weight is set."""
+    agent, told = weights
+    driver.for_seconds(1.2)
+    master.request(PduType.GET, search(SearchRange((*WEIGHT, 2), False, ())))
+    driver.until(lambda: agent._sender)
+    binding = agentx.encode_binding(VarBind((*WEIGHT, 2), integer(300)))
+    for kind, payload in ((PduType.TEST_SET, binding), (PduType.COMMIT_SET, b"")):
+        master.request(kind, payload)
+    driver.until(lambda: told)
+    assert agent._sender
+    master.request(PduType.GET, search(SearchRange((*WEIGHT, 2), False, ())))
+    driver.until(lambda: agent.reap() or master.answers.qsize() >= 4)
+    answers = [master.answers.get() for _ in range(master.answers.qsize())]
+    assert answers[-1].bindings[0].value == integer(300)
 
 
 def test_what_cannot_be_written_is_refused_as_a_whole(driver, weights, master):
