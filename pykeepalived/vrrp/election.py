@@ -129,6 +129,7 @@ def may_repeat(instance: Instance, heard: Heard) -> bool:
     return (
         instance.state is State.BACKUP
         and heard.repeatable
+        and not instance.resigned
         and (heard.advert.priority >= instance.effective or instance.config.nopreempt)
         and instance.preempt_until is None
         and instance.want is State.BACKUP

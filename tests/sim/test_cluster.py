@@ -85,6 +85,16 @@ def test_sigterm_hands_over_within_the_skew_time() -> None:
     assert cluster.violations == []
 
 
+def test_a_master_that_resigns_twice_is_not_waited_for() -> None:
+    """The same advert with priority 0 again, from a master in fault or doubled by the network, restarts no timer."""
+    cluster = pair(nopreempt=True)
+    cluster.lan.quality["eth0"] = Quality(duplicate=1.0)
+    cluster.at(10 * SECOND, lambda: cluster.stop("a"))
+    cluster.run(20 * SECOND)
+    assert cluster.changes[-1].at == 10 * SECOND + DELAY + SKEW_100
+    assert (cluster.changes[-1].node, cluster.changes[-1].state) == ("b", "MASTER")
+
+
 def test_a_killed_child_is_replaced_without_anybody_noticing() -> None:
     cluster = pair()
     cluster.at(10 * SECOND, lambda: cluster.kill_child("a"))
