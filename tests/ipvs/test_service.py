@@ -1,8 +1,6 @@
-"""Virtual servers and quorum: exact operations, lines and notifications; and all histories against a plain model."""
+"""Virtual servers and quorum: exact operations, lines and notifications. All histories: test_every_history.py."""
 
 from __future__ import annotations
-
-import itertools
 
 import pytest
 
@@ -388,65 +386,6 @@ def test_set_weight_moves_the_kernel_and_the_quorum() -> None:
         f"Changing weight from 1 to 0 for active service {rs(1)} of VS {VS}",
         f"Lost quorum 1-0=1 > 0 for VS {VS}",
     ]
-
-
-class Model:
-    """keepalived.conf(5) in a few lines: which servers carry traffic, given who answers."""
-
-    def __init__(self, weights: tuple[int, ...], quorum: int, hysteresis: int, sorry: bool) -> None:
-        self.weights, self.quorum, self.hysteresis, self.sorry = weights, quorum, hysteresis, sorry
-        self.alive = [True] * len(weights)
-        self.up = sum(weights) >= quorum + hysteresis
-        self.in_use = sorry and not self.up
-
-    def change(self, number: int, alive: bool) -> None:
-        self.alive[number] = alive
-        total = sum(weight for weight, up in zip(self.weights, self.alive, strict=True) if up)
-        if not self.up and total >= self.quorum + self.hysteresis:
-            self.up, self.in_use = True, False
-        elif self.up and (total == 0 or total < self.quorum - self.hysteresis):
-            self.up, self.in_use = False, self.sorry
-
-    def pool(self) -> dict[str, int]:
-        if self.in_use:
-            return {"10.10.0.14:80": 1}
-        pairs = enumerate(zip(self.weights, self.alive, strict=True), 1)
-        return {f"10.10.0.1{number}:80": weight for number, (weight, up) in pairs if up}
-
-
-SETTINGS = [
-    ((1, 1, 1), 1, 0, False),
-    ((1, 2, 3), 5, 1, True),
-    ((1, 2, 3), 3, 2, True),
-    ((1, 1, 1), 2, 1, True),
-    ((2, 0, 3), 2, 0, True),
-    ((1, 1, 1), 3, 2, False),
-]
-
-
-@pytest.mark.parametrize(("weights", "quorum", "hysteresis", "sorry"), SETTINGS)
-def test_every_history_of_five_changes_ends_in_the_table_of_the_model(
-    weights: tuple[int, ...], quorum: int, hysteresis: int, sorry: bool
-) -> None:
-    server = SorryServer(address=Ip.parse("10.10.0.14"), port=80) if sorry else None
-    servers = tuple(real(f"10.10.0.1{n}", weight=weight) for n, weight in enumerate(weights, 1))
-    wish = config(virtual(*servers, quorum=quorum, hysteresis=hysteresis, sorry_server=server))
-    for history in itertools.product(range(len(weights)), repeat=5):
-        lab = Lab(wish)
-        lab.up = {f"10.10.0.1{n}" for n in (1, 2, 3)}
-        lab.start().run(1)
-        model = Model(weights, quorum, hysteresis, sorry)
-        assert lab.weights() == model.pool()
-        for number in history:
-            address = f"10.10.0.1{number + 1}"
-            lab.up ^= {address}
-            lab.run(1)
-            model.change(number, address in lab.up)
-            assert lab.weights() == model.pool(), history
-            assert lab.core.director.virtuals[0].quorum_up == model.up
-            lab.check_table()
-        lab.stop()
-        assert lab.kernel.services == {}
 
 
 def test_a_look_at_a_large_table_that_takes_long_is_repeated_less_often() -> None:
