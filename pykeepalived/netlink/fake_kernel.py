@@ -171,6 +171,12 @@ class FakeKernel:
         events, self._events = self._events, []
         return events
 
+    def has_table(self, family: int, name: str) -> bool:
+        """Whether nftables has a table of this name, by the commands so far."""
+        table = f"table {'ip' if family == 4 else 'ip6'} {name}"
+        told = [commands for commands in self.nft if table in commands]
+        return bool(told) and not told[-1].startswith("delete table")
+
     def perform(self, operations: Sequence[Operation]) -> list[OperationError]:
         errors = []
         for operation in operations:

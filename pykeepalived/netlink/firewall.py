@@ -6,6 +6,7 @@ the kernel would send from a VMAC leave from the interface below instead (keepal
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pykeepalived.config.model.values import Ip
@@ -93,10 +94,11 @@ class Firewall:
                 operations.append(RunNft(_dropping(family, self.settings)))
             if after.redirects(family) and self._first(family, "redirection"):
                 operations.append(RunNft(_redirection(family, self.settings)))
-            if any(item.by_name and item.address.family == family for item in after.dropped) and self._first(
-                family, "names"
+            for kind in dict.fromkeys(
+                item.element[0] for item in sorted(after.dropped) if item.address.family == family
             ):
-                operations.append(RunNft(_name_rules(family, self.settings)))
+                if kind in _LINK_LOCAL_SETS and self._first(family, kind):
+                    operations.append(RunNft(_link_local_rules(kind, self.settings)))
             operations += _vmac_changes(family, self.state, after, self.settings)
             operations += _drop_changes(family, self.state, after, self.settings)
         self.state = after
@@ -109,6 +111,11 @@ class Firewall:
         self._made.clear()
         self.state = State()
         return [RunNft(f"delete table {_name(family)} {table}\n", lenient=True) for family in families]
+
+    def unused(self, families: Iterable[int]) -> list[Operation]:
+        """Remove tables that somebody before us made; those that we have made are ours."""
+        unmade = [family for family in families if (family, "table") not in self._made]
+        return [RunNft(f"delete table {_name(family)} {self.settings.table}\n", lenient=True) for family in unmade]
 
     def _first(self, family: int, kind: str) -> bool:
         if (family, kind) in self._made:
@@ -147,11 +154,10 @@ def _dropping(family: int, settings: Settings) -> str:
     return f"""{head} {{
     set vips {{ type ipv6_addr; }}
     set neighbor-discovery {{ type icmpv6_type; flags constant; elements = {{ {_DISCOVERY} }}; }}
-    set vips_link_local {{ type ipv6_addr . iface_index; }}
-    chain in_link_local {{ ip6 daddr . iif @vips_link_local {count}drop; }}
-    chain out_link_local {{ ip6 saddr . oif @vips_link_local {count}drop; }}
-    chain in {{ {incoming} {discovery} ip6 daddr fe80::/10 goto in_link_local; ip6 daddr @vips {count}drop; }}
-    chain out {{ {discovery} ip6 saddr fe80::/10 goto out_link_local; ip6 saddr @vips {count}drop; }}
+    chain in_link_local {{ }}
+    chain out_link_local {{ }}
+    chain in {{ {incoming} {discovery} ip6 daddr fe80::/10 {count}goto in_link_local; ip6 daddr @vips {count}drop; }}
+    chain out {{ {discovery} ip6 saddr fe80::/10 {count}goto out_link_local; ip6 saddr @vips {count}drop; }}
 }}
 """
 
@@ -182,12 +188,17 @@ def _drop_changes(family: int, before: State, after: State, settings: Settings) 
     return operations
 
 
-def _name_rules(family: int, settings: Settings) -> str:
-    place, count = f"{_name(family)} {settings.table}", _counter(settings)
+_LINK_LOCAL_SETS = {"vips_link_local": ("iface_index", "if"), "vips_link_local_name": ("ifname", "ifname")}
+"""The type of the interface in the elements of a set, and the ending of the words that match it."""
+
+
+def _link_local_rules(kind: str, settings: Settings) -> str:
+    place, count = f"ip6 {settings.table}", _counter(settings)
+    interface, word = _LINK_LOCAL_SETS[kind]
     return (
-        f"add set {place} vips_link_local_name {{ type ipv6_addr . ifname; }}\n"
-        f"add rule {place} in_link_local ip6 daddr . iifname @vips_link_local_name {count}drop\n"
-        f"add rule {place} out_link_local ip6 saddr . oifname @vips_link_local_name {count}drop\n"
+        f"add set {place} {kind} {{ type ipv6_addr . {interface}; }}\n"
+        f"add rule {place} in_link_local ip6 daddr . i{word} @{kind} {count}drop\n"
+        f"add rule {place} out_link_local ip6 saddr . o{word} @{kind} {count}drop\n"
     )
 
 

@@ -33,7 +33,7 @@ from pykeepalived.netlink.facts import (
     Route,
     Rule,
 )
-from pykeepalived.netlink.nft import Nftables, NftError
+from pykeepalived.netlink.nft import Nftables, NftError, table_exists
 from pykeepalived.netlink.operations import (
     AddLink,
     DeleteLink,
@@ -255,6 +255,10 @@ class Kernel:
         if gone is not None and self._by_name.get(gone.name) is gone:
             del self._by_name[gone.name]
         self._addresses = {place: known for place, known in self._addresses.items() if place[0] != index}
+
+    def has_table(self, family: int, name: str) -> bool:
+        """Whether nftables has a table of this name for IPv4 or IPv6."""
+        return table_exists(family, name)
 
     # operations
 

@@ -6,14 +6,39 @@ What the commands are is firewall.py's business.
 from __future__ import annotations
 
 import ctypes
+import socket
+import struct
 import subprocess
+
+from pykeepalived.netlink import attributes as nl
 
 _LIBRARY = "libnftables.so.1"
 _PROGRAM_TIMEOUT_S = 10
+_NETLINK_NETFILTER = 12
+_GET_TABLE = 10 << 8 | 1
+_NFTA_TABLE_NAME = 1
+_ANSWER_TIMEOUT_S = 1
+_READ_SIZE = 1 << 16
 
 
 class NftError(Exception):
     """A block of commands was refused; nothing of it is in force. The message is nft's."""
+
+
+def table_exists(family: int, name: str) -> bool:
+    """Whether there is a table of this name for IPv4 or IPv6; False also without nftables in the kernel.
+
+    Asked of the kernel itself: whoever filters nothing need not load the library.
+    """
+    body = struct.pack("=BBH", nl.family_number(family), 0, 0) + nl.text(_NFTA_TABLE_NAME, name)
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER) as sock:
+            sock.settimeout(_ANSWER_TIMEOUT_S)
+            sock.send(nl.message(_GET_TABLE, nl.NLM_F_REQUEST, body))
+            answers = list(nl.messages(sock.recv(_READ_SIZE)))
+    except (OSError, nl.DecodeError):
+        return False
+    return bool(answers) and answers[0][0] != nl.NLMSG_ERROR
 
 
 class Nftables:

@@ -45,6 +45,13 @@ class Attachment:
     def family(self) -> int:
         return self.key[2]
 
+    @property
+    def carries_both(self) -> bool:
+        """Whether it is the interface of an instance with addresses of both families."""
+        instance = self.instance
+        owned = (*instance.virtual_addresses, *instance.excluded_addresses)
+        return self.primary and any(address.family != self.family for address in owned)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

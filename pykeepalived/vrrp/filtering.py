@@ -43,6 +43,7 @@ class Filtering:
         self._tell = tell
         self._keeper = keeper
         self._means: Firewall | Iptables = Firewall(Settings())
+        self._filters = False
 
     @property
     def state(self) -> State:
@@ -66,10 +67,13 @@ class Filtering:
 
     def prepare(self, config: Config, plan: Plan) -> None:
         """Have ready what does not depend on who is MASTER."""
+        self._filters = bool(plan.attachments or config.globals.firewall.nftables_table) or any(
+            not instance.accept and not instance.is_owner for instance in config.vrrp_instances
+        )
         if not isinstance(self._means, Iptables):
             return
         dropped = set(_possible(config, plan))
-        vmacs = {VmacRule(item.family, item.link.name, 0, 0) for item in plan.attachments}
+        vmacs = {VmacRule(family, item.link.name, 0, 0) for item in plan.attachments for family in (4, 6)}
         families = {
             address.family
             for instance in config.vrrp_instances
@@ -79,6 +83,16 @@ class Filtering:
         expected = State(frozenset(dropped), frozenset(vmacs))
         self.told(self._perform(self._means.prepare(families, expected)))
         self.settle()
+
+    def tidy(self, has_table: Callable[[int, str], bool]) -> None:
+        """Remove tables of our name that we have not made: a predecessor's.
+
+        A configuration that filters nothing leaves them alone: they may be somebody's.
+        """
+        means = self._means
+        if isinstance(means, Firewall) and self._filters:
+            left = [family for family in (4, 6) if has_table(family, means.settings.table)]
+            self._perform(means.unused(left))
 
     def change(self, changes: Iterable[effects.Operation]) -> list[ko.Operation]:
         """What leads to these addresses being dropped or allowed again; `settle` is to be called when it is done."""

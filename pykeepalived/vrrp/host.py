@@ -43,6 +43,8 @@ class KernelLike(Protocol):
 
     def watch(self, routes: bool = False, rules: bool = False) -> None: ...
 
+    def has_table(self, family: int, name: str) -> bool: ...
+
     def links(self) -> dict[int, kf.Link]: ...
 
     def link(self, name: str) -> kf.Link | None: ...
@@ -121,6 +123,10 @@ class Host:
         self._filtering.prepare(config, plan)
         self._refresh_vmac_rules(facts)
         return self._view(facts)
+
+    def tidy(self) -> None:
+        """When the first decisions have been made: remove the firewall of a killed predecessor that nobody wants."""
+        self._filtering.tidy(self.kernel.has_table)
 
     def view(self) -> inputs.View:
         """The machine as it is now."""
@@ -274,6 +280,8 @@ class Host:
                 below = (address.address for address in facts.addresses_of(link.parent))
                 copied = next((address for address in below if address.is_link_local and address in own), None)
             rules.add(VmacRule(attachment.family, link.name, link.index, link.parent, copied))
+            if attachment.carries_both:
+                rules.add(VmacRule(10 - attachment.family, link.name, link.index, link.parent))
         self._filtering.redirect(frozenset(rules))
 
     # views and events

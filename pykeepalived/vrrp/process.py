@@ -178,6 +178,7 @@ class VrrpProcess:
     def run(self) -> int:
         """Take over the addresses and run until told to stop."""
         self._settle()
+        self._host.tidy()
         self._feed(self._host.events())
         self._loop.add_reader(self._kernel.event_fd, self._read_kernel)
         self._loop.on_signal(signal.SIGCHLD, self._reap)

@@ -67,7 +67,10 @@ def test_link_local_addresses_are_bound_to_their_interface() -> None:
     commands = text(firewall.change(State(frozenset([LOCAL, NAMED]))))
     assert "add element ip6 keepalived vips_link_local { fe80::200 . 3 }" in commands
     assert 'add element ip6 keepalived vips_link_local_name { fe80::201 . "eth0" }' in commands
-    assert commands.count("add set ip6 keepalived vips_link_local_name") == 1
+    for kind in ("vips_link_local", "vips_link_local_name"):
+        assert commands.count(f"add set ip6 keepalived {kind} ") == 1
+    assert text(firewall.change(State())).count("delete element") == 2
+    assert "add set" not in text(firewall.change(State(frozenset([LOCAL, NAMED]))))
 
 
 @pytest.mark.keyword("global_defs/nftables_counters")
