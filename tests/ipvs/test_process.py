@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,24 +54,24 @@ def server(port: int) -> Iterator[None]:
 
 
 class Daemon:
-    """Our daemon in the namespace; `lines` is its log."""
+    """Our daemon in the namespace. Its log goes to a file: a pipe that is not read fast enough loses lines."""
 
     def __init__(self, folder: Path, text: str) -> None:
-        self.lines: list[str] = []
         self.config = folder / "keepalived.conf"
         self.config.write_text(text)
         paths = [word for letter in "pcrb" for word in (f"-{letter}", str(folder / f"{letter}.pid"))]
         words = ["ip", "netns", "exec", NAMESPACE, str(PROGRAM), "-n", "-l", "-D", "-f", str(self.config), *paths]
-        self.process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-        threading.Thread(target=self._read, daemon=True).start()
+        self._log = folder / "log"
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(words, stderr=log, stdout=subprocess.DEVNULL)
 
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.lines.append(line)
+    @property
+    def lines(self) -> list[str]:
+        """Its log so far."""
+        return self._log.read_text().splitlines()
 
     def wait(self, text: str) -> None:
-        until(lambda: any(text in line for line in self.lines), f"{text!r} in {''.join(self.lines)}")
+        until(lambda: any(text in line for line in self.lines), f"a line with {text!r}")
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)

@@ -64,6 +64,15 @@ def the_workers(daemon: Daemon) -> list[dict[str, int]]:
     return workers
 
 
+def fewest_runs(daemon: Daemon) -> int:
+    """Of the checkers of all servers but the one that the test exchanges."""
+    words = [str(PROGRAM), "metrics", "-p", str(daemon.config.with_name("p.pid"))]
+    found = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+    runs = [line for line in found if line.startswith("keepalived_checker_runs_total{") and ".0.9]" not in line]
+    assert len(runs) == SERVERS - 1
+    return min(int(line.split()[-1]) for line in runs)
+
+
 def gone(pid: int) -> bool:
     return not os.path.exists(f"/proc/{pid}")
 
@@ -88,11 +97,13 @@ def test_a_life_with_workers(target: subprocess.Popen[bytes], tmp_path: Path) ->
         [second] = the_workers(daemon)
         assert (second["checkers"], second["restarts"]) == (worker["checkers"], 1)
 
+        until(lambda: fewest_runs(daemon) >= 6, "six checks of each server")
         daemon.config.write_text(text().replace("127.1.0.9 ", "127.2.0.9 "))
         daemon.process.send_signal(signal.SIGHUP)
         daemon.wait("Reload complete")
         [third] = the_workers(daemon)
         assert third["pid"] != second["pid"] and gone(second["pid"])
+        assert fewest_runs(daemon) >= 6
         time.sleep(2)
         assert [line for line in changes(daemon) if "127.1.0.9]" not in line and "127.2.0.9]" not in line] == []
 
