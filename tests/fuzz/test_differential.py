@@ -6,17 +6,19 @@ stands below) and those that make the C daemon crash: neighbor_ip without an add
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from pykeepalived.config.environment import Environment, gather
+from pykeepalived.config.interfaces import Interface
 from pykeepalived.config.load import LoadOptions, load
 from tests.fuzz.configurations import Change, all_changes, several, single, text_with
 
@@ -45,11 +47,9 @@ def known_difference(change: Change) -> str:
     return next((why for pattern, why in DIFFERENCES if re.search(pattern, text)), "")
 
 
-@pytest.fixture(scope="module")
-def environment() -> Iterator[Environment]:
+@contextlib.contextmanager
+def in_namespace() -> Iterator[tuple[str, Mapping[str, Interface]]]:
     """A namespace with the interfaces the generated files name, as the check sees it."""
-    if shutil.which("keepalived") is None:
-        pytest.skip("keepalived is not installed")
     subprocess.run(["ip", "netns", "add", NAMESPACE], check=True, timeout=20)
     try:
         for number in (0, 1):
@@ -60,18 +60,24 @@ def environment() -> Iterator[Environment]:
                 f"link set p{number} up",
             ):
                 subprocess.run(["ip", "-n", NAMESPACE, *words.split()], check=True, timeout=20)
-        found = gather()
-        interfaces = found.namespace_interfaces(NAMESPACE)
+        interfaces = gather().namespace_interfaces(NAMESPACE)
         assert interfaces is not None
-        # Debian's keepalived is built without iptables
-        yield dataclasses.replace(found, interfaces=interfaces, iptables=lambda: False)
+        yield NAMESPACE, interfaces
     finally:
         subprocess.run(["ip", "netns", "del", NAMESPACE], check=True, timeout=20)
 
 
-def verdict_of_keepalived(path: Path) -> tuple[int | None, str]:
+@pytest.fixture(scope="module")
+def environment() -> Iterator[Environment]:
+    if shutil.which("keepalived") is None:
+        pytest.skip("keepalived is not installed")
+    with in_namespace() as (_, interfaces):
+        yield dataclasses.replace(gather(), interfaces=interfaces)
+
+
+def verdict_of_keepalived(path: Path, namespace: str = NAMESPACE) -> tuple[int | None, str]:
     """Exit status and messages; None when it crashed or hung (its crash handler waits for a debugger)."""
-    command = ["ip", "netns", "exec", NAMESPACE, "timeout", "5", "keepalived", "-t", "-f", str(path)]
+    command = ["ip", "netns", "exec", namespace, "timeout", "5", "keepalived", "-t", "-f", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30)
     crashed = done.returncode < 0 or done.returncode >= 124
     return None if crashed else done.returncode, done.stderr

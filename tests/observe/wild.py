@@ -97,13 +97,13 @@ class Recording:
 
     def vrrp_snapshot(self) -> VrrpSnapshot:
         """What the VRRP core says just after its start on that machine."""
-        machine = Machine("lb1", self.config, plugs(self.env), _Nobody())
+        machine = Machine("lb1", self.config, plugs(self.env), Nobody())
         machine.surroundings.processes = {process.name: 0 for process in self.config.track_processes}
         machine.start(0)
         return machine.snapshot()
 
 
-class _Nobody:
+class Nobody:
     """A world that takes everything and answers nothing."""
 
     def wall(self) -> int:

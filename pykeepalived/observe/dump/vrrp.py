@@ -63,6 +63,13 @@ def _static(config: Config, snapshot: VrrpSnapshot) -> Iterator[str]:
         yield "------< Static Rules >------"
         for rule in config.static_rules:
             yield f"     {rule_line(rule)}"
+    if config.track_groups:
+        yield "------< Static Track groups >------"
+        for group in config.track_groups:
+            yield f" Static Track Group = {group.name}"
+            if group.members:
+                yield "   VRRP member instances :"
+                yield from (f"     {name}" for name in group.members)
 
 
 def _topology(config: Config, snapshot: VrrpSnapshot, moments: Moments) -> Iterator[str]:
