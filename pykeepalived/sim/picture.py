@@ -27,9 +27,13 @@ def summary(cluster: Cluster) -> str:
 
 
 def _summary(fate: Fate) -> str:
-    times = f"{len(fate.masterships)} masterships, {fate.flaps} flaps"
+    times = f"{_count(len(fate.masterships), 'mastership')}, {_count(fate.flaps, 'flap')}"
     parts = [times, _spans("no master", fate.gaps), _spans("two masters", fate.overlaps)]
     return f"{_router(fate)}: {', '.join(part for part in parts if part)}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _router(fate: Fate) -> str:
