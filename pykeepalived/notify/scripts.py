@@ -28,6 +28,8 @@ NS = 1_000_000_000
 KILL_AFTER_NS = 2 * NS
 """From SIGTERM to SIGKILL, and from that to the complaint that the script does not die."""
 KILL_AGAIN_NS = 10 * NS
+START_NS = 10 * NS
+"""How much longer than its timeout a run may take that the helper has not begun: the helper is being forked."""
 REPEAT_NS = NS
 """A run that its helper took with it a second time within this time is given up."""
 
@@ -79,6 +81,7 @@ class ScriptRun:
         "started_ns",
         "state",
         "timed_out",
+        "timeout_ns",
     )
 
     def __init__(self, runner: ScriptRunner, number: int, script: Script, name: str, done: Done | None) -> None:
@@ -87,6 +90,7 @@ class ScriptRun:
         self._request: tuple[Any, ...] = ()
         self._sent_again_ns: int | None = None
         self.repeatable = False
+        self.timeout_ns: int | None = None
         self.number = number
         self.script = script
         self.name = name
@@ -152,9 +156,10 @@ class ScriptRunner:
     ) -> ScriptRun:
         """Run `script` with `arguments` behind its own words; returns at once.
 
-        `done` is called once, never from within this call, when the script has ended and is reaped. After `timeout_ns`
-        its process group gets SIGTERM, two seconds later SIGKILL. `name` is what log lines call it. `repeatable` says
-        that running it again does no harm (a check, a reader): its end with a killed helper is not its result then.
+        `done` is called once, never from within this call, when the script has ended and is reaped. `timeout_ns` after
+        it began its process group gets SIGTERM, two seconds later SIGKILL. `name` is what log lines call it.
+        `repeatable` says that running it again does no harm (a check, a reader): its end with a killed helper is then
+        not its result.
         """
         self._number += 1
         run = ScriptRun(self, self._number, script, name or script.command_line, done)
@@ -172,10 +177,14 @@ class ScriptRunner:
             script.words + arguments,
             (account.uid, account.gid, user),
         )
-        self._send(run._request, run)
-        if timeout_ns is not None and run.running:
-            run._timer = self._loop.call_at(run.started_ns + timeout_ns, lambda: self._time_out(run))
+        run.timeout_ns = timeout_ns
+        self._submit(run)
         return run
+
+    def _submit(self, run: ScriptRun) -> None:
+        self._send(run._request, run)
+        if run.timeout_ns is not None and run.running:
+            self._arm(run, run.timeout_ns + START_NS, lambda: self._time_out(run))
 
     def terminate_all(self, grace_ns: int = NS, done: Callable[[], object] | None = None) -> None:
         """SIGTERM to every running script, SIGKILL after `grace_ns`; `done` when the last has been reaped."""
@@ -251,7 +260,7 @@ class ScriptRunner:
             if run is None:
                 continue
             if kind == spawner.STARTED:
-                run.pid = rest[0]
+                self._started(run, rest[0])
             elif kind == spawner.FAILED:
                 self._failed(run, rest[0], rest[1])
             else:
@@ -267,7 +276,7 @@ class ScriptRunner:
             if again and run.state == "running" and (run.repeatable or not run.pid):
                 run._sent_again_ns, run.pid = now, 0
                 self.prepare()
-                self._send(run._request, run)
+                self._submit(run)
             else:
                 text = f"Script {run.name} has ended with the script process, its result is not known"
                 self._log.write(LogLine(text, Priority.WARNING, fields={"SCRIPT": run.name}))
@@ -280,6 +289,12 @@ class ScriptRunner:
             self._connection.close()
             self._connection = None
         self._unsent.clear()
+
+    def _started(self, run: ScriptRun, pid: int) -> None:
+        """Its time begins now."""
+        run.pid = pid
+        if run.timeout_ns is not None and run.state == "running":
+            self._arm(run, run.timeout_ns, lambda: self._time_out(run))
 
     def _failed(self, run: ScriptRun, number: int, step: str) -> None:
         reason = os.strerror(number) if number else step

@@ -329,6 +329,24 @@ def test_what_the_helper_had_not_begun_is_begun_by_the_next(driver, log):
     os.waitpid(helper, 0)
 
 
+def test_a_helper_that_comes_late_costs_no_run_its_time(driver, log):
+    waiting = []
+    runner = ScriptRunner(driver.loop, log, lambda connection: waiting.append(connection) or 0)
+    results: list[ScriptResult] = []
+    for seconds in ("0.1", "1000"):
+        runner.start(Script(words=("/bin/sleep", seconds), account=ME), (), NS // 2, results.append)
+    driver.for_seconds(0.8)
+    assert results == []
+    helper = fork_helper(waiting.pop(), {})
+    driver.until(lambda: len(results) == 2)
+    assert [(result.status, result.signal, result.timed_out) for result in results] == [
+        (0, None, False),
+        (None, signal.SIGTERM, True),
+    ]
+    runner.close()
+    os.waitpid(helper, 0)
+
+
 def test_without_any_helper_every_run_is_given_up(driver, log):
     def nobody(connection):
         connection.close()
