@@ -1,7 +1,7 @@
 """Sessions lost at 50 ms x 3 and at 10 ms x 3 while spinning processes want the processors, with real-time priority and
 without. `python -m bench.bfd_soak [SECONDS]`.
 
-Two daemons of the same make face each other, and ours faces BIRD, all at the same time. BIRD has no setting for its
+Two daemons of the same make face each other, and each make faces BIRD, all at once. BIRD has no setting for its
 priority: where the others have real-time priority it is given the same from outside.
 """
 
@@ -33,34 +33,44 @@ def downs(lines: list[tuple[int, str]]) -> int:
     return sum("Entering Down state" in text for _, text in lines)
 
 
-def losses(interval_ms: int, seconds: float, real_time: bool) -> tuple[int, int, int]:
-    """How often a session went Down under load, counted on both sides: ours, keepalived, ours facing BIRD."""
+def losses(interval_ms: int, seconds: float, real_time: bool) -> tuple[list[int], list[int]]:
+    """How often a session went Down under load, counted on both sides: of the same make, and facing BIRD. In both lists
+    ours comes before keepalived."""
     text = _REAL_TIME if real_time else ""
     with contextlib.ExitStack() as stack:
-        pairs = []
+        alike, mixed = [], []
         for make in ("ours", "theirs"):
             pair = stack.enter_context(rig(make, text + config(1, interval_ms), text + config(2, interval_ms)))
             pair.a.start()
             pair.b.start()
-            pairs.append(pair)
-        mixed = stack.enter_context(started("ours", 1, interval_ms, MULTIPLIER, "bird", text))
+            alike.append(pair)
+            mixed.append(stack.enter_context(started(make, 1, interval_ms, MULTIPLIER, "bird", text)))
         if real_time:
-            os.sched_setscheduler(mixed.other_pid, os.SCHED_RR, os.sched_param(PRIORITY))
-        readers = [mixed.a, mixed.other, *(node for pair in pairs for node in (pair.a, pair.b))]
-        nodes = [node for pair in pairs for node in (pair.a, pair.b)]
-        if not wait(readers, lambda: mixed.both("Up") and all(node.said("Entering Up state") for node in nodes), 30):
+            for each in mixed:
+                # its BFD is a thread of its own
+                for task in os.listdir(f"/proc/{each.other_pid}/task"):
+                    os.sched_setscheduler(int(task), os.SCHED_RR, os.sched_param(PRIORITY))
+        nodes = [node for pair in alike for node in (pair.a, pair.b)]
+        readers = [*nodes, *(reader for each in mixed for reader in (each.a, each.other))]
+        if not wait(
+            readers,
+            lambda: all(node.said("Entering Up state") for node in nodes) and all(each.both("Up") for each in mixed),
+            30,
+        ):
             raise RuntimeError("not all sessions are up")
         wait(readers, lambda: False, 2)
-        before = _counted(pairs, mixed)
+        before = _counted(alike, mixed)
         with spinning():
             wait(readers, lambda: False, seconds)
-        ours, theirs, facing = (now - then for now, then in zip(_counted(pairs, mixed), before, strict=True))
-        return ours, theirs, facing
+        lost = [now - then for now, then in zip(_counted(alike, mixed), before, strict=True)]
+        return lost[:2], lost[2:]
 
 
-def _counted(pairs: Sequence[Rig], mixed: Sessions) -> tuple[int, int, int]:
-    ours, theirs = (downs(pair.a.lines) + downs(pair.b.lines) for pair in pairs)
-    return ours, theirs, downs(mixed.a.lines) + sum(state == "Down" for _, state in mixed.other.changes)
+def _counted(alike: Sequence[Rig], mixed: Sequence[Sessions]) -> list[int]:
+    return [
+        *(downs(pair.a.lines) + downs(pair.b.lines) for pair in alike),
+        *(downs(each.a.lines) + sum(state == "Down" for _, state in each.other.changes) for each in mixed),
+    ]
 
 
 @contextlib.contextmanager
@@ -83,11 +93,11 @@ def measure(seconds: float) -> list[Row]:
         for real_time in (True, False):
             priority = f"bfd_rt_priority {PRIORITY}" if real_time else "normal priority"
             lasting = seconds if interval_ms == 50 and real_time else seconds / 10
-            ours, theirs, facing = losses(interval_ms, lasting, real_time)
+            alike, mixed = losses(interval_ms, lasting, real_time)
             what = f"Downs in {lasting:.0f} s, {interval_ms} ms x {MULTIPLIER}, {priority}"
             budget = "0" if real_time and interval_ms == 50 else ""
-            rows.append(Row(what, "", [ours], [theirs], budget))
-            rows.append(Row(f"{what}, facing BIRD", "", [facing], [], budget))
+            rows.append(Row(what, "", alike[:1], alike[1:], budget))
+            rows.append(Row(f"{what}, facing BIRD", "", mixed[:1], mixed[1:], budget))
             print(markdown(rows[-2:]), flush=True)
     return rows
 

@@ -57,6 +57,10 @@ finds the socket empty costs more than coming back for a rare second datagram.""
 QUIET_EVERY_NS = 1_000_000
 """The quiet sockets are read once in so long, when the process is awake to send."""
 
+LATE_NS = 2_000_000
+"""A process that is later than this was kept from the processor, as perhaps its neighbors were: what waits then is
+taken to have come now, as if time had stood still."""
+
 CALM_NS = 1_000_000_000
 """How long all sessions must be settled until nobody wakes up for the quiet sockets any more."""
 
@@ -96,7 +100,7 @@ class BfdProcess:
         self._generation = context.generation
         self._dumps = DumpWriter(context.log)
         self._service = ChildService(context, loop, self)
-        began = self._latest = loop.now()
+        began = self._latest = self._since = self._due = loop.now()
         self._recorder = Recorder(context.config.bfd_instances, began, loop.now, self._random)
         self._records = RecordWriter(context.log, self._recorder.text, "bfd")
         self._service.on_internal_error = self._records.write_once
@@ -121,12 +125,12 @@ class BfdProcess:
     def _read(self, receiver: Receiver) -> None:
         begin = self._loop.now()
         receiver.read_quiet(self._hear, self._latest, READ_AT_ONCE)
-        receiver.read(self._hear, self._latest, min(READ_AT_ONCE, len(self.speaker.sessions) or 1))
+        receiver.read(self._hear, begin, min(READ_AT_ONCE, len(self.speaker.sessions) or 1))
         self._heard(begin)
 
     def _read_quiet(self, receiver: Receiver) -> None:
         begin = self._loop.now()
-        receiver.read_quiet(self._hear, self._latest, min(READ_AT_ONCE, len(self.speaker.sessions) or 1))
+        receiver.read_quiet(self._hear, begin, min(READ_AT_ONCE, len(self.speaker.sessions) or 1))
         self._heard(begin)
 
     def _heard(self, begin: int) -> None:
@@ -167,10 +171,11 @@ class BfdProcess:
 
     def _tick(self) -> None:
         now = self._loop.now()
+        self._since = now if now - self._due > LATE_NS else self._latest
         if not self._watching_quiet and now - self._quiet_read >= QUIET_EVERY_NS:
             begin = self._quiet_read = now
             for receiver in self._receivers.values():
-                if not receiver.read_quiet(self._hear, self._latest, READ_AT_ONCE):
+                if not receiver.read_quiet(self._hear, self._since, READ_AT_ONCE):
                     # more than there should be: do not wait for the next packet of ours
                     self._begin_watching()
             self._service.rest.after(begin)
@@ -192,6 +197,7 @@ class BfdProcess:
         finally:
             deadline = speaker.deadline()
             if deadline is not None:
+                self._due = deadline
                 self._timer.move(deadline)
             if self._lines:
                 self._write_lines()
@@ -252,8 +258,8 @@ class BfdProcess:
     def _drain_sockets(self) -> None:
         for receiver in self._receivers.values():
             begin = self._loop.now()
-            receiver.read_quiet(self._hear, self._latest, READ_BEFORE_GIVING_UP)
-            receiver.read(self._hear, self._latest, READ_BEFORE_GIVING_UP)
+            receiver.read_quiet(self._hear, self._since, READ_BEFORE_GIVING_UP)
+            receiver.read(self._hear, self._since, READ_BEFORE_GIVING_UP)
             self._service.rest.after(begin)
         self._receive(SocketsDrained())
 

@@ -14,6 +14,7 @@ from random import Random
 import pytest
 
 from pykeepalived.bfd.effects import DrainSockets, Effect, SendPacket
+from pykeepalived.bfd.process import LATE_NS
 from pykeepalived.bfd.speaker import Speaker
 from pykeepalived.bfd.table import State
 from pykeepalived.config.model.values import Ip
@@ -40,6 +41,7 @@ class Process(Node):
     socket: deque[tuple[int, bytes]] = field(default_factory=deque)
     stalls: int = 0
     _latest: int = START
+    _since: int = START
     _step: int = 0
     _awake_from: int = START
     _next_stall: int = START + SECOND
@@ -65,6 +67,7 @@ class Process(Node):
         self._step = 0
         due = self.speaker.deadline()
         if due is not None and due <= now:
+            self._since = now if now - due > LATE_NS else self._latest
             while self.quiet and self.socket and self.socket[0][0] <= now:
                 self._hear(now)
             self.speaker.tick(now)
@@ -83,7 +86,7 @@ class Process(Node):
     def _hear(self, now: int) -> None:
         neighbor = B if self.address == A else A
         arrived, data = self.socket.popleft()
-        at = max(arrived, self._latest) if self.quiet else now
+        at = max(arrived, self._since) if self.quiet else now
         self.speaker.hear(data, neighbor, 50_000, self.address, 255, False, at)
 
     def _do(self, effect: Effect, now: int, out: list[SendPacket]) -> None:
