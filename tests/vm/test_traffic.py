@@ -16,8 +16,8 @@ import pytest
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
-PROGRAMS = ("linux.uml", "gcc", "insmod", "ipvsadm", "openssl", "nginx", "haproxy", "postfix")
-ALREADY_BEGUN = 3.5
+PROGRAMS = ("linux.uml", "gcc", "insmod", "ipvsadm", "openssl", "nginx", "haproxy", "postfix", "snmpd", "snmpset")
+ALREADY_BEGUN = {"http": 3.5, "https": 3.5, "smtp": 15.5}
 """A request takes this long at most: one that begins so long before its server dies may be lost with it."""
 OPERATION = 0.3
 """From the line that says a server leaves to the end of its connections in the kernel, in a busy guest."""
@@ -76,7 +76,7 @@ def test_only_requests_to_a_dead_server_not_found_out_yet_are_lost(seen: dict[st
     late = [
         (begin, why)
         for begin, why in lost
-        if not any(death - ALREADY_BEGUN < begin < removal + OPERATION for death, removal in allowed)
+        if not any(death - ALREADY_BEGUN[kind] < begin < removal + OPERATION for death, removal in allowed)
     ]
     assert late == [], allowed
     assert len(requests) - len(lost) > 100
@@ -98,6 +98,28 @@ def test_a_connection_to_a_server_that_stays_is_not_disturbed(seen: dict[str, An
     assert seen["slow"] == ["complete", 40_000]
 
 
+@pytest.mark.keyword("global_defs/enable_snmp_checker")
+@pytest.mark.keyword("global_defs/snmp_vs_stats_update_interval")
+def test_snmp_shows_what_the_kernel_has_counted(seen: dict[str, Any]) -> None:
+    """Connections, packets and octets of a virtual server and each of its real servers, row by row as ipvsadm -Ln."""
+    shown = {"10.20.0.100:80": seen["snmp"][0]}
+    shown |= {f"10.10.0.1{number}:80": row for number, row in enumerate(seen["snmp"][1:], 1)}
+    counted = {words[1]: words[2:] for line in seen["ipvsadm"] if (words := line.split())[0] in ("TCP", "->")}
+    counted.pop("RemoteAddress:Port")
+    assert counted == shown
+    assert int(shown["10.20.0.100:80"][0]) > 200
+
+
+def test_a_manager_may_set_a_weight(seen: dict[str, Any]) -> None:
+    """A community that may only read cannot; the value is taken whole, and nothing below zero."""
+    assert any("noAccess" in line or "notWritable" in line for line in seen["denied"]), seen["denied"]
+    assert any("wrongValue" in line for line in seen["negative"]), seen["negative"]
+    assert seen["set"] == ["300"]
+    assert seen["shown"] == ["300"]
+    line = "Changing weight from 1 to 300 for active service [10.10.0.12]:tcp:80 of VS [10.20.0.100]:tcp:80"
+    assert line in [text for _, text in seen["lines"]]
+
+
 def test_the_table_and_the_end(seen: dict[str, Any]) -> None:
     assert sorted(seen["table"]) == [
         "-A -t 10.10.0.100:443 -s rr",
@@ -109,7 +131,7 @@ def test_the_table_and_the_end(seen: dict[str, Any]) -> None:
         "-a -t 10.20.0.100:25 -r 10.10.0.14:25 -m -w 1",
         "-a -t 10.20.0.100:25 -r 10.10.0.15:25 -m -w 1",
         "-a -t 10.20.0.100:80 -r 10.10.0.11:80 -m -w 3",
-        "-a -t 10.20.0.100:80 -r 10.10.0.12:80 -m -w 1",
+        "-a -t 10.20.0.100:80 -r 10.10.0.12:80 -m -w 300",
         "-a -t 10.20.0.100:80 -r 10.10.0.13:80 -m -w 1",
     ]
     assert seen["status"] == 0

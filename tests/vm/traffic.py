@@ -34,7 +34,7 @@ HEALTH = "fine\n"
 SLOW_SIZE = 40_000
 WEB = {"rs1": "nginx", "rs2": "haproxy", "rs3": "nginx"}
 MAIL = ("rs4", "rs5")
-REQUEST_SECONDS = 3.0
+REQUEST_SECONDS, MAIL_SECONDS = 3.0, 15.0
 SECONDS = 60
 """How long anything that must happen is waited for."""
 
@@ -59,7 +59,7 @@ def ask_https() -> str:
 
 
 def ask_smtp() -> str:
-    with smtplib.SMTP(NAT_ADDRESS, 25, "client.example", REQUEST_SECONDS) as connection:
+    with smtplib.SMTP(NAT_ADDRESS, 25, "client.example", MAIL_SECONDS) as connection:
         connection.sendmail("a@client.example", ["b@servers.example"], "Subject: x\r\n\r\nx\r\n")
         return connection.helo()[1].decode()
 
@@ -225,7 +225,8 @@ def configuration(weight: int = 1) -> str:
     tls = [f"SSL_GET {{\nenable_sni\n{url}\n{check}\n}}"] * len(web)
     smtp = [f"SMTP_CHECK {{\nhelo_name director.example\n{check}\n}}"] * len(MAIL)
     mail = [(name, f"10.10.0.1{name[2]}") for name in MAIL]
-    blocks = ["global_defs {\n checker_log_all_failures\n}\n"]
+    snmp = f"enable_snmp_checker\n snmp_socket unix:{WORK}/agentx\n snmp_vs_stats_update_interval 0.2"
+    blocks = [f"global_defs {{\n checker_log_all_failures\n {snmp}\n}}\n"]
     for address, port, method, servers, checks in (
         (NAT_ADDRESS, 80, "NAT", web, plain),
         (DIRECT_ADDRESS, 443, "DR", web, tls),
@@ -267,6 +268,52 @@ def prepare() -> None:
     subprocess.run(f"{make} && cat cert.pem key.pem > both.pem", shell=True, cwd=WORK, check=True, capture_output=True)
     (WORK / "slow").write_bytes(bytes(SLOW_SIZE))
     WORK.chmod(0o755)
+
+
+SNMPD = """
+rocommunity public
+rwcommunity private
+master agentx
+agentXSocket unix:{work}/agentx
+agentaddress udp:127.0.0.1:161
+"""
+CHECK = ".1.3.6.1.4.1.9586.100.5.3"
+
+
+def run_snmpd(host: Namespace) -> None:
+    (WORK / "snmpd.conf").write_text(SNMPD.format(work=WORK))
+    (WORK / "snmp").mkdir()
+    spawn(host, WORK / "snmp", "snmpd", "-f", "-C", "-c", str(WORK / "snmpd.conf"))
+
+
+def ask_snmp(host: Namespace, program: str, community: str, *words: str) -> list[str]:
+    """What snmpget, snmpset or snmpwalk prints, values alone."""
+    where = ["-v2c", "-c", community, "-t", "3", "-m", "", "-On", "-Oqv", "127.0.0.1"]
+    done = subprocess.run(host.command(program, *where, *words), capture_output=True, text=True, check=False)
+    return (done.stdout + done.stderr).splitlines()
+
+
+def manage(host: Namespace) -> dict[str, Any]:
+    """Statistics over SNMP beside those of ipvsadm, then another weight for rs2 (row 2 of the first virtual server)."""
+    weight = f"{CHECK}.4.1.7.1.2"
+    end = time.monotonic() + SECONDS  # the agent may just have been started again with its process
+    while not ask_snmp(host, "snmpget", "public", weight)[0].isdigit() and time.monotonic() < end:
+        time.sleep(0.5)
+    time.sleep(2)
+    virtual = [ask_snmp(host, "snmpget", "public", f"{CHECK}.3.1.{column}.1")[0] for column in (38, 39, 40, 30, 31)]
+    servers = [
+        [ask_snmp(host, "snmpget", "public", f"{CHECK}.4.1.{column}.1.{row}")[0] for column in (27, 28, 29, 20, 21)]
+        for row in (1, 2, 3)
+    ]
+    statistics = host.run("ipvsadm", "-Ln", "--stats", "--exact", "-t", f"{NAT_ADDRESS}:80").splitlines()
+    found = {"snmp": [virtual, *servers], "ipvsadm": statistics}
+    found["denied"] = ask_snmp(host, "snmpset", "public", weight, "i", "7")
+    found["negative"] = ask_snmp(host, "snmpset", "private", weight, "i", "-1")
+    found["set"] = ask_snmp(host, "snmpset", "private", weight, "i", "300")
+    while (shown := ask_snmp(host, "snmpget", "public", weight)) != ["300"] and time.monotonic() < end:
+        time.sleep(0.2)  # a busy agent shows what it has after a second
+    found["shown"] = shown
+    return found
 
 
 class Story:
@@ -344,9 +391,11 @@ def play(story: Story, process: subprocess.Popen[bytes]) -> dict[str, Any]:
     story.pause(3)
     story.killed("rs4")
     story.killed("rs2")
-    table = node.namespace.run("ipvsadm", "-Sn").splitlines()
     process.stdin.close()
     seen: dict[str, Any] = json.loads(process.stdout.read())
+    seen |= manage(node.namespace)
+    story.pause(0.5)  # for the last lines of the log
+    table = node.namespace.run("ipvsadm", "-Sn").splitlines()
     return {**seen, "events": story.events, "table": table}
 
 
@@ -358,6 +407,7 @@ def main() -> None:
             serve(name, hosts[name])
         node = Node("director", hosts["director"], WORK / "director.conf", WORK / "director", OURS)
         node.config.write_text(configuration())
+        run_snmpd(hosts["director"])
         node.start()
         try:
             story = Story(node, hosts)
