@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 
@@ -24,7 +25,7 @@ from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.messages import ChildKind
 from pykeepalived.vrrp import effects
 from pykeepalived.vrrp.process import VrrpProcess
-from pykeepalived.vrrp.sockets import FrameSocket
+from pykeepalived.vrrp.sockets import MOST_READS, FrameSocket
 
 pytestmark = pytest.mark.netns
 VIP = IpAddress(address=Ip.parse("192.0.2.100"), prefix_length=32, interface="eth0")
@@ -153,3 +154,47 @@ def test_snapshot_knows_descriptors(running: Running) -> None:
     assert fd_in > 2
     assert fd_out > 2
     assert running.process.on_query(("nonsense",)) == {}
+
+
+def test_hears_what_waits_before_it_decides(running: Running) -> None:
+    process = running.process
+    told: list[str] = []
+    waiting = [MOST_READS, MOST_READS, 5]
+
+    class Backlog:
+        """A socket with more than one turn reads."""
+
+        def read(self, _sockets: object) -> int:
+            told.append("read")
+            return waiting.pop(0) if waiting else MOST_READS
+
+    sockets, router = process._sockets, process._router
+    process._sockets = cast(Any, Backlog())
+    process._router = cast(Any, Ticks(told))
+    pool = cast(Any, object())
+    process._read_adverts(pool)
+    process._tick()
+    process._tick()
+    assert told == ["read", "read", "read", "tick", "tick"], "all of it once, nothing when nothing waits"
+    told.clear()
+    process._read_adverts(pool)
+    process._tick()
+    assert told == ["read"] * 17 + ["tick"], "a flood does not put decisions off for ever"
+    process._sockets, process._router = sockets, router
+    assert running.run() == 0
+
+
+class Ticks:
+    """A core that wants nothing and notes when it is asked to decide."""
+
+    def __init__(self, told: list[str]) -> None:
+        self._told = told
+
+    def tick(self, _now: int) -> None:
+        self._told.append("tick")
+
+    def drain(self) -> list[effects.Effect]:
+        return []
+
+    def deadline(self) -> None:
+        return None
