@@ -282,22 +282,22 @@ class Director:
     def update_quorum(self, virtual: Virtual, first: bool) -> Procedure:
         """Compare the weight of what is alive with the quorum; `first` = while the topology is made."""
         model = virtual.model
-        total = virtual.weight_sum()
         threshold = model.quorum - model.hysteresis if virtual.quorum_up else model.quorum + model.hysteresis
         sorry = virtual.sorry
-        if not virtual.quorum_up and total >= threshold:
+        if not virtual.quorum_up and virtual.reaches(threshold):
             virtual.quorum_up = True
-            figures = f"{model.quorum}+{model.hysteresis}={threshold} <= {total}"
+            figures = f"{model.quorum}+{model.hysteresis}={threshold} <= {virtual.weight_sum()}"
             self.say(f"Gained quorum {figures} for VS {virtual.name}")
             self._quorum_changed(virtual, "quorum_gained", figures)
             if sorry is not None and sorry.in_use:
                 yield from self.pool_returns(virtual, sorry)
             self.tell_quorum(virtual, f"=> {'Starting with quorum up' if first else 'Gained quorum'} {figures} <=")
-        elif (virtual.quorum_up and (total == 0 or total < threshold)) or (
+        elif (virtual.quorum_up and not virtual.reaches(max(threshold, 1))) or (
             first and not virtual.quorum_up and sorry is not None and not sorry.in_use
         ):
             virtual.quorum_up = False
             word = "Starting with quorum down" if first else "Lost quorum"
+            total = virtual.weight_sum()
             figures = f"{model.quorum}-{model.hysteresis}={threshold} > {total}"
             self.say(f"{word} {figures} for VS {virtual.name}")
             self._quorum_changed(virtual, "quorum_lost", figures)

@@ -155,6 +155,17 @@ class Virtual:
         """What counts for the quorum: the kernel weights of the real servers that are alive."""
         return sum([clamp(real.weight) for real in self.reals if real.alive])
 
+    def reaches(self, weight: int) -> bool:
+        """Whether weight_sum is at least this much; looks at no more real servers than it must."""
+        if weight <= 0:
+            return True
+        for real in self.reals:
+            if real.alive:
+                weight -= clamp(real.weight)
+                if weight <= 0:
+                    return True
+        return False
+
     def identity(self) -> tuple[object, ...]:
         """What makes it the same virtual server over a reload (keepalived.conf(5), reload)."""
         model = self.model

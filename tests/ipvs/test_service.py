@@ -9,6 +9,7 @@ from pykeepalived.config.model.ipvs import Forwarding as Fwd
 from pykeepalived.config.model.ipvs import LvsMethod, Protocol, SorryServer
 from pykeepalived.config.model.values import Ip
 from pykeepalived.ipvs import effects
+from pykeepalived.ipvs.state import Virtual
 from tests.ipvs.harness import SECOND, Lab, config, real, tcp_check, virtual
 
 VS = "[10.99.0.1]:tcp:80"
@@ -393,3 +394,28 @@ def test_a_look_at_a_large_table_that_takes_long_is_repeated_less_often() -> Non
     lab.core.tick(5 * SECOND)
     lab.core.receive(effects.TableRead(lab.kernel.table()), 5 * SECOND + SECOND // 5)
     assert lab.core.deadline() == 25 * SECOND + SECOND // 5
+
+
+def test_a_verdict_does_not_look_at_the_whole_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of servers may die together: only a quorum that changes is added up."""
+    servers = [f"10.10.{number // 200}.{number % 200 + 1}" for number in range(400)]
+    lab = Lab(config(virtual(*(real(server) for server in servers))))
+    lab.up = set(servers)
+    lab.start().run(2)
+    sums = 0
+    add_up = Virtual.weight_sum
+
+    def counted(self: Virtual) -> int:
+        nonlocal sums
+        sums += 1
+        return add_up(self)
+
+    monkeypatch.setattr(Virtual, "weight_sum", counted)
+    lab.up = set()
+    lab.run(1.5)
+    assert lab.weights() == {}
+    assert sums == 1
+    lab.up = set(servers)
+    lab.run(1.5)
+    assert len(lab.weights()) == 400
+    assert sums == 2
