@@ -53,7 +53,9 @@ def lines_of_keepalived(path: Path, namespace: str) -> list[str]:
     shown = [_STAMP.sub("", line) for line in text.splitlines()]
     if _FIRST not in shown:
         return []
-    return [_INSTALLED.sub("", line) for line in shown[shown.index(_FIRST) :] if line.startswith((" ", "-"))]
+    # With reload_check_config a further process shows it first.
+    last = len(shown) - 1 - shown[::-1].index(_FIRST)
+    return [_INSTALLED.sub("", line) for line in shown[last:] if line.startswith((" ", "-"))]
 
 
 def _read(daemon: subprocess.Popen[bytes]) -> str:

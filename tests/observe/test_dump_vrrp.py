@@ -11,6 +11,8 @@ import pytest
 
 from pykeepalived.observe.dump.json import vrrp_json
 from pykeepalived.observe.dump.vrrp import vrrp_data, vrrp_stats
+from pykeepalived.observe.snapshot import VrrpSnapshot
+from tests.config.support import instance_text, run
 
 from .recorded import CONFIG, SNAPSHOT
 
@@ -38,3 +40,41 @@ def test_json_file_is_keepalived_s():
 
 def test_no_json_without_instances():
     assert vrrp_json(replace(CONFIG, vrrp_instances=()), SNAPSHOT) == ""
+
+
+def dumped(text: str) -> list[str]:
+    """The lines of a configuration whose processes have just started."""
+    loaded = run(text).config
+    assert loaded is not None
+    return [line.strip() for line in vrrp_data(loaded, VrrpSnapshot()).splitlines()]
+
+
+def test_lines_as_keepalived_2_2_7_printed_them_for_this_text():
+    lines = dumped(
+        "global_defs {\nprocess_name P\nvrrp_process_name V\nchecker_process_name C\nbfd_process_name B\n"
+        "log_unknown_vrids\nvrrp_check_unicast_src\nnotification_email_from a@b\n}\n"
+        + instance_text(
+            " use_vmac\n unicast_peer {\n 10.255.1.9\n }\n virtual_routes {\n 10.79.0.0/24 dev eth0\n"
+            " 10.78.0.0/24 nexthop via 10.255.1.7 weight 1 nexthop via 10.255.1.8\n }\n virtual_rules {\n"
+            " from 0.0.0.0/0 iif eth0 table 5 preference 10\n to 10.1.0.0/16 table 5 preference 12\n }\n"
+        )
+        + "track_group t {\n group {\n A\n }\n}\n"
+    )
+    for line in (
+        "Parent process name = P",
+        "VRRP process name = V",
+        "LVS process name = C",
+        "BFD process name = B",
+        "log_unknown_vrids",
+        "Email notification from = a@b",
+        "Check unicast src : no",
+        "prepend 10.79.0.0/24 dev eth0 proto 18",
+        "from 0.0.0.0/0 priority 10 tos 0x0 iif eth0 protocol 18 lookup 5",
+        "from all to 10.1.0.0/16 priority 12 tos 0x0 protocol 18 lookup 5",
+        "Static Track Group = t",
+    ):
+        assert line in lines, line
+    assert [line for line in lines if "nexthop" in line] == [
+        "prepend 10.78.0.0/24 proto 18 nexthop via inet 10.255.1.7 weight 1 nexthop via inet 10.255.1.8"
+    ]
+    assert not [line for line in lines if line.startswith("Smtp server")]

@@ -50,6 +50,7 @@ class _Line:
         self.action = 0
         self.invert = False
         self.source: values.Prefix | None = None
+        self.source_given = False
         self.destination: values.Prefix | None = None
         self.table: int | None = None
         self.priority: int | None = None
@@ -116,6 +117,7 @@ class _Line:
 
     def take_from(self) -> None:
         self.source = self.prefix("from")
+        self.source_given = True
 
     def take_to(self) -> None:
         self.destination = self.prefix("to")
@@ -248,6 +250,7 @@ class _Line:
             invert=self.invert,
             from_address=self.source.address if self.source else None,
             from_length=self.source.length if self.source else 0,
+            from_given=self.source_given,
             to_address=self.destination.address if self.destination else None,
             to_length=self.destination.length if self.destination else 0,
             table=self.table,

@@ -32,8 +32,8 @@ class ReceiveBuffer(Value):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Smtp(Value):
-    """The mail server and the sender's identity. `server` None means that no mail is ever sent; names nobody wrote
-    are then ""."""
+    """The mail server and the sender's identity. `server` None means that no mail is ever sent; what nobody wrote is
+    then "" or 0."""
 
     server: Ip | None = None
     port: int = 25
@@ -167,7 +167,7 @@ class GlobalDefs(Value):
     min_auto_priority_delay_us: int = 1_000_000
     umask: int | None = None
     # mail
-    smtp: Smtp = Smtp()
+    smtp: Smtp = Smtp(connect_timeout_s=0)
     smtp_alert: bool | None = None
     smtp_alert_vrrp: bool | None = None
     smtp_alert_checker: bool | None = None

@@ -111,13 +111,17 @@ class IpRoute(Value):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class IpRule(Value):
-    """One line of virtual_rules or static_rules, in the words of ip-rule(8); `action` is an FR_ACT_* number."""
+    """One line of virtual_rules or static_rules, in the words of ip-rule(8); `action` is an FR_ACT_* number.
+
+    `from_given`: the file says `from`, perhaps of any address (for dumps only).
+    """
 
     family: int
     action: int = 1
     invert: bool = False
     from_address: Ip | None = None
     from_length: int = 0
+    from_given: bool = field(default=False, compare=False)
     to_address: Ip | None = None
     to_length: int = 0
     table: int | None = None

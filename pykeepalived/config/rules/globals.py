@@ -130,7 +130,7 @@ def _smtp(reading: Reading) -> Smtp:
     if draft.smtp_server is None:
         return Smtp(
             helo_name=draft.smtp_helo_name or "",
-            connect_timeout_s=draft.smtp_connect_timeout_s or DEFAULT_SMTP_TIMEOUT_S,
+            connect_timeout_s=draft.smtp_connect_timeout_s or 0,
             email_from=draft.email_from or "",
             recipients=recipients,
         )

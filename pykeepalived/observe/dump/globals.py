@@ -43,6 +43,8 @@ def global_lines(config: Config, realtime_priority: int = 0, realtime_limit_us: 
     yield from _rx_buffers(defaults.rx_bufs_policy)
     yield f" rx_bufs_multiples = {defaults.rx_bufs_multiplier}"
     yield f" umask = 0{_DEFAULT_UMASK if settings.umask is None else settings.umask:o}"
+    if defaults.log_unknown_vrids:
+        yield " log_unknown_vrids"
     if defaults.vmac_prefix != "vrrp":
         yield f" VMAC prefix = {defaults.vmac_prefix}"
     if defaults.vmac_addr_prefix != "vrrp":
@@ -64,6 +66,14 @@ def _identity(settings: GlobalDefs) -> Iterator[str]:
     yield f" {verb} supplementary groups for all scripts"
     if settings.instance:
         yield f" Instance name = {settings.instance}"
+    for word, name in (
+        ("Parent", settings.process_name),
+        ("VRRP", settings.vrrp.process_name),
+        ("LVS", settings.checker.process_name),
+        ("BFD", settings.bfd.process_name),
+    ):
+        if name:
+            yield f" {word} process name = {name}"
     yield f" Router ID = {settings.router_id}"
 
 
@@ -74,7 +84,7 @@ def _mail(settings: GlobalDefs) -> Iterator[str]:
         yield f" Smtp server port = {smtp.port}"
     if smtp.helo_name:
         yield f" Smtp HELO name = {smtp.helo_name}"
-    if smtp.server is not None or smtp.email_from:
+    if smtp.connect_timeout_s:
         yield f" Smtp server connection timeout = {smtp.connect_timeout_s}"
     if smtp.email_from:
         yield f" Email notification from = {smtp.email_from}"

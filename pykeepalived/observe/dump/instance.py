@@ -78,7 +78,7 @@ def _lines(
     yield from _addresses(instance, now)
     yield from _unicast(instance, now, defaults)
     yield "No sockets allocated" if now.fd_in < 0 and now.fd_out < 0 else f"fd_in {now.fd_in}, fd_out {now.fd_out}"
-    yield from _listed("Virtual Routes :", virtual_routes(instance, now))
+    yield from _listed("Virtual Routes :", [route_line(route) for route in instance.virtual_routes])
     yield from _listed("Virtual Rules :", [rule_line(rule) for rule in instance.virtual_rules])
     yield from tracker_lines(instance.track.interfaces, "Tracked interfaces :", " weight ")
     yield from tracker_lines(instance.track.scripts, "Tracked scripts :", " weight ")
@@ -236,17 +236,6 @@ def virtual_addresses(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> list
 def excluded_addresses(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> list[str]:
     """The lines of the excluded VIPs."""
     return _address_lines(instance, now, instance.excluded_addresses, now.excluded_set, now.excluded_devices)
-
-
-def virtual_routes(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> list[str]:
-    """The lines of the routes; `dev` of a route on the instance's own interface is the one in use."""
-    lines = []
-    for route in instance.virtual_routes:
-        line = route_line(route)
-        if now.interface and route.interface == instance.interface != now.interface and not route.no_track:
-            line = line.replace(f" dev {route.interface}", f" dev {now.interface}")
-        lines.append(line)
-    return lines
 
 
 def _address_lines(

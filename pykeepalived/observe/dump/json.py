@@ -9,8 +9,8 @@ from dataclasses import fields
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.network import IpRule
 from pykeepalived.config.model.vrrp import AuthType, TrackProcess, VrrpInstance
-from pykeepalived.observe.dump.instance import excluded_addresses, states, virtual_addresses, virtual_routes
-from pykeepalived.observe.dump.network import rule_line
+from pykeepalived.observe.dump.instance import excluded_addresses, states, virtual_addresses
+from pykeepalived.observe.dump.network import route_line, rule_line
 from pykeepalived.observe.dump.text import command, micro, short
 from pykeepalived.observe.snapshot import (
     TrackProcessSnapshot,
@@ -111,7 +111,7 @@ def _owned(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> Pairs:
     lists = (
         ("vips", virtual_addresses(instance, now)),
         ("evips", excluded_addresses(instance, now)),
-        ("vroutes", virtual_routes(instance, now)),
+        ("vroutes", [route_line(route) for route in instance.virtual_routes]),
         ("vrules", [rule_line(rule) for rule in rules]),
     )
     return [(key, _texts(lines)) for key, lines in lists if lines]

@@ -199,7 +199,7 @@ def _encap(encap: Encap) -> str:
 def rule_line(rule: IpRule) -> str:
     """A rule in the words of ip-rule(8), in keepalived's order."""
     text = "not " if rule.invert else ""
-    text += f"from {_selector(rule.from_address, rule.from_length, rule.family)}"
+    text += f"from {_selector(rule)}"
     if rule.to_address is not None:
         text += f" to {prefix(rule.to_address, rule.to_length)}"
     if rule.priority is not None:
@@ -234,10 +234,12 @@ def rule_line(rule: IpRule) -> str:
     return text + _action(rule) + _tracking(rule.no_track, rule.track_group)
 
 
-def _selector(address: Ip | None, length: int, family: int) -> str:
-    if address is None:
-        return "0.0.0.0/0" if family == 4 else "::/0"
-    return prefix(address, length)
+def _selector(rule: IpRule) -> str:
+    if rule.from_address is not None:
+        return prefix(rule.from_address, rule.from_length)
+    if not rule.from_given:
+        return "all"
+    return "0.0.0.0/0" if rule.family == 4 else "::/0"
 
 
 def _action(rule: IpRule) -> str:
