@@ -150,11 +150,17 @@ def socket_of(pid: int) -> str:
 
 # showing
 
+_KINDS = ("vrrp", "checker", "bfd")
+"""The parts of a status that are a process' own."""
+
 
 def _status(view: View) -> Iterable[str]:
     yield f"{view['product']}, pid {view['pid']}, {view['phase']}, up {_duration(view['uptime_s'])}"
-    if view.get("last_reload") and view["last_reload"] != "complete":
-        yield f"last reload: {view['last_reload']}"
+    if view.get("last_reload"):
+        yield f"last reload {_duration(view['last_reload_s'])} ago: {view['last_reload']}"
+    lost = sum(part.get("log_lines_lost", 0) for part in (view, *(view.get(kind, {}) for kind in _KINDS)))
+    if lost:
+        yield f"{lost} log lines lost: the journal or syslog did not take them"
     processes = view.get("processes", [])
     if processes:
         yield ""
@@ -193,7 +199,14 @@ def _status(view: View) -> Iterable[str]:
         yield ""
         rows = [(g["name"], g["state"], _duration(g["for_s"]), g["why"]) for g in vrrp["groups"]]
         yield from table(("SYNC GROUP", "STATE", "FOR", "WHY"), rows)
+    tracked = list(_tracked(vrrp))
+    if tracked:
+        yield ""
+        yield from table(("TRACKED", "NAME", "STATE", ""), tracked)
     servers = view.get("checker", {}).get("virtual_servers", [])
+    if servers and not view["checker"]["ipvs"]:
+        yield ""
+        yield "IPVS is not there (no ip_vs in the kernel): servers are checked, nothing is balanced"
     if servers:
         yield ""
         lines = []
@@ -216,6 +229,20 @@ def _status(view: View) -> Iterable[str]:
             ("BFD SESSION", "STATE", "FOR", "PEER", "WHY"),
             [(s["name"], s["state"], _duration(s["for_s"]), s["remote_state"], s["why"]) for s in sessions],
         )
+
+
+def _tracked(vrrp: View) -> Iterable[tuple[object, ...]]:
+    """A row for each script, file and process that instances depend on."""
+    for script in vrrp.get("scripts", ()):
+        yield "script", script["name"], "good" if script["good"] else "bad", _exit_status(script["status"])
+    for file in vrrp.get("files", ()):
+        yield "file", file["name"], file["value"], ""
+    for process in vrrp.get("processes", ()):
+        yield "process", process["name"], "good" if process["quorum"] else "bad", f"{process['running']} running"
+
+
+def _exit_status(status: int) -> str:
+    return f"exit status {status}" if status >= 0 else "has not run yet"
 
 
 def _why(found: list[View]) -> Iterable[str]:

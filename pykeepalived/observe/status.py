@@ -45,6 +45,12 @@ def status_view(snapshots: Iterable[Snapshot]) -> View:
                     {"name": script.name, "good": script.good, "result": script.result, "status": script.last_status}
                     for script in snapshot.scripts
                 ],
+                "files": [{"name": file.name, "value": file.value} for file in snapshot.files],
+                "processes": [
+                    {"name": process.name, "running": process.current, "quorum": process.have_quorum}
+                    for process in snapshot.processes
+                ],
+                "log_lines_lost": snapshot.log_dropped,
             }
         elif isinstance(snapshot, IpvsSnapshot):
             servers = [_virtual_server(server, snapshot.taken) for server in snapshot.virtual_servers]
@@ -52,9 +58,17 @@ def status_view(snapshots: Iterable[Snapshot]) -> View:
                 {"pid": worker.pid, "checkers": worker.checkers, "restarts": worker.restarts}
                 for worker in snapshot.workers
             ]
-            view["checker"] = {"virtual_servers": servers, "ipvs": snapshot.ipvs_version, "workers": workers}
+            view["checker"] = {
+                "virtual_servers": servers,
+                "ipvs": snapshot.ipvs_version,
+                "workers": workers,
+                "log_lines_lost": snapshot.log_dropped,
+            }
         else:
-            view["bfd"] = {"sessions": [_session(session, snapshot.taken) for session in snapshot.sessions]}
+            view["bfd"] = {
+                "sessions": [_session(session, snapshot.taken) for session in snapshot.sessions],
+                "log_lines_lost": snapshot.log_dropped,
+            }
     return view
 
 
@@ -107,6 +121,12 @@ def _explain_vrrp(snapshot: VrrpSnapshot) -> Iterator[View]:
         facts = [f"last exit status {script.last_status}", f"result {script.result}", script.init_state]
         state = "good" if script.good else "bad"
         yield {"kind": "vrrp_script", "name": script.name, "state": state, "facts": facts}
+    for file in snapshot.files:
+        yield {"kind": "track_file", "name": file.name, "state": str(file.value), "facts": []}
+    for process in snapshot.processes:
+        state = "good" if process.have_quorum else "bad"
+        facts = [f"{process.current} processes match"]
+        yield {"kind": "vrrp_track_process", "name": process.name, "state": state, "facts": facts}
 
 
 def _explain_ipvs(snapshot: IpvsSnapshot) -> Iterator[View]:

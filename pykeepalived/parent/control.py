@@ -81,6 +81,7 @@ class ControlExtension:
                 "instance": daemon.config.globals.instance,
                 "namespace": daemon.config.globals.net_namespace,
                 "last_reload": daemon.last_reload,
+                "last_reload_s": round((now - daemon.last_reload_ns) / 1e9, 3) if daemon.last_reload else None,
                 "log_lines_lost": daemon.log.dropped,
                 "processes": [
                     {

@@ -82,6 +82,7 @@ class Daemon:
         self.product = product
         self.make_loader = make_loader
         self.last_reload = ""
+        self.last_reload_ns = 0
         self.config = config
         self.phase = Phase.STARTING
         self.started_ns = loop.now()
@@ -193,7 +194,7 @@ class Daemon:
 
     def on_reload_accepted(self, config: Config) -> None:
         self.phase = Phase.RELOADING
-        self.last_reload = "complete"
+        self._note_reload("complete")
         self._manager.reloading(self.loop.now())
         if self.log.detail:
             from pykeepalived.config.diff import diff
@@ -209,14 +210,17 @@ class Daemon:
             self.on_settled()
 
     def on_reload_refused(self, reason: str) -> None:
-        self.last_reload = reason
+        self._note_reload(reason)
         # Type=notify-reload waits for both messages whatever becomes of the reload.
         self._manager.reloading(self.loop.now())
         self._manager.ready(f"{self._status_line()}; {reason}")
 
     def on_reload_failed(self, kind: ChildKind, reason: str) -> None:
-        self.last_reload = f"The {kind} process could not adopt the new configuration: {reason}"
+        self._note_reload(f"The {kind} process could not adopt the new configuration: {reason}")
         self.log.error(self.last_reload)
+
+    def _note_reload(self, outcome: str) -> None:
+        self.last_reload, self.last_reload_ns = outcome, self.loop.now()
 
     # signals
 

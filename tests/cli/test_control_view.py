@@ -10,7 +10,12 @@ import pytest
 
 from pykeepalived.cli import control_commands
 from pykeepalived.cli.control_commands import table
-from pykeepalived.observe.snapshot import CheckWorkerSnapshot
+from pykeepalived.observe.snapshot import (
+    CheckWorkerSnapshot,
+    TrackFileSnapshot,
+    TrackProcessSnapshot,
+    TrackScriptSnapshot,
+)
 from pykeepalived.observe.status import status_view, why_view
 from tests.observe.test_status import BFD, IPVS, VRRP
 
@@ -29,14 +34,41 @@ def test_tables():
 
 def test_status(monkeypatch):
     head = {"product": "P", "pid": 1, "phase": "running", "uptime_s": 3700.2, "processes": [], "last_reload": "bad"}
+    head |= {"last_reload_s": 90.0, "log_lines_lost": 2}
     status, lines = show(monkeypatch, "status", head | status_view([VRRP, IPVS, BFD]))
     assert status == 0
-    assert lines[:2] == ["P, pid 1, running, up 1h1m", "last reload: bad"]
+    assert lines[:2] == ["P, pid 1, running, up 1h1m", "last reload 1m30s ago: bad"]
     rows = [line.split() for line in lines]
     assert ["VI_1", "BACKUP", "10.0s", "80", "eth0", "192.0.2.2"] in [row[:6] for row in rows]
     assert ["[192.0.2.9]:tcp:80", "up", "10m0s", "1"] in rows
     assert "  [192.0.2.11]:tcp:80" in "\n".join(lines)
     assert ["b1", "Up", "1.0s", "Down", "No", "Diagnostic"] in rows
+
+
+def test_status_shows_what_instances_depend_on_and_what_is_missing(monkeypatch):
+    head = {"product": "P", "pid": 1, "phase": "running", "uptime_s": 1.0, "processes": [], "last_reload": ""}
+    vrrp = replace(
+        VRRP,
+        scripts=(*VRRP.scripts, TrackScriptSnapshot(name="new", good=True)),
+        files=(TrackFileSnapshot(name="f1", value=-5),),
+        processes=(TrackProcessSnapshot(name="nginx", current=2, have_quorum=True),),
+        log_dropped=3,
+    )
+    checker = replace(IPVS, ipvs_version="", log_dropped=4)
+    _, lines = show(monkeypatch, "status", head | status_view([vrrp, checker, BFD]))
+    assert "7 log lines lost: the journal or syslog did not take them" in lines
+    assert "IPVS is not there (no ip_vs in the kernel): servers are checked, nothing is balanced" in lines
+    start = lines.index("TRACKED  NAME   STATE")
+    assert lines[start + 1 : start + 5] == [
+        "script   chk    bad    exit status 3",
+        "script   new    good   has not run yet",
+        "file     f1     -5",
+        "process  nginx  good   2 running",
+    ]
+    _, lines = show(monkeypatch, "status", head | status_view([IPVS]))
+    assert not [line for line in lines if "TRACKED" in line or "IPVS" in line or "lost" in line]
+    _, lines = show(monkeypatch, "why", why_view("nginx", [vrrp]), "nginx")
+    assert lines == ["vrrp_track_process nginx: good", "  2 processes match"]
 
 
 def test_status_shows_check_workers(monkeypatch):

@@ -210,6 +210,7 @@ def test_status_reload_and_version_of_a_running_daemon(daemon):
     view = json.loads(out)["result"]
     assert view["generation"] == 2
     assert view["last_reload"].startswith("Reload refused")
+    assert 0 <= view["last_reload_s"] < 120
     assert control_commands.ask(f"{running.directory}/k.sock", "version")["result"]["pid"] == running.process.pid
 
 
