@@ -80,7 +80,8 @@ def main(argv: Sequence[str]) -> int:
         for word in words.configs:
             name, equals, file = word.partition("=")
             path = Path(file if equals else word)
-            configs[name if equals else path.stem] = load_for_lab(path, name if equals else path.stem)
+            node = name if equals else path.stem
+            configs[node] = load_for_lab(path, node, anywhere=True)
         play = prepare(scenario, configs)
         play.run(scenario.duration, scenario.actions)
         if words.svg:
@@ -123,7 +124,7 @@ def prepare(scenario: Scenario, configs: dict[str, Config] | None = None) -> Pla
     for action in scenario.actions:
         if action.kind == "reload":
             node, text = action.what, scenario.files.get(action.file)
-            config = load_for_lab(Path(action.file), node) if text is None else _load(text, node)
+            config = load_for_lab(Path(action.file), node, anywhere=True) if text is None else _load(text, node)
             files[node, action.file] = config
     play = Play(make_cluster(nodes, Random(scenario.seed), scenario.quality), files)
     play.add(scenario.actions)
@@ -132,7 +133,7 @@ def prepare(scenario: Scenario, configs: dict[str, Config] | None = None) -> Pla
 
 def _load(text: str, node: str) -> Config:
     name = f"{node}.conf"
-    return load_for_lab(Path(name), node, MemoryFiles({name: text}))
+    return load_for_lab(Path(name), node, MemoryFiles({name: text}), anywhere=True)
 
 
 def _print(play: Play, as_json: bool) -> None:

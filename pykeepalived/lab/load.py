@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from pykeepalived.config.elsewhere import elsewhere
 from pykeepalived.config.environment import gather
 from pykeepalived.config.findings import Severity
 from pykeepalived.config.includes import ConfigFiles, DiskFiles
@@ -34,12 +35,16 @@ class EveryInterface(Mapping[str, Interface]):
         return len(self._asked)
 
 
-def load_for_lab(path: Path, node: str, files: ConfigFiles | None = None) -> Config:
+def load_for_lab(path: Path, node: str, files: ConfigFiles | None = None, *, anywhere: bool = False) -> Config:
     """The model of a file as the node named `node` would read it, from `files` instead of the disk if given.
 
-    Raises LabError when no daemon would run with it.
+    `anywhere`: the node is another machine, which has the scripts, files and users that its file names. Raises LabError
+    when no daemon would run with it.
     """
-    environment = dataclasses.replace(gather(node), interfaces=EveryInterface())
+    environment = gather(node)
+    if anywhere:
+        environment = elsewhere(environment)
+    environment = dataclasses.replace(environment, interfaces=EveryInterface())
     result = load(str(path), environment, LoadOptions(files=files or DiskFiles()))
     if result.config is None or not result.usable:
         errors = [f"{f.at or path}: {f.message}" for f in result.findings if f.severity is Severity.ERROR]

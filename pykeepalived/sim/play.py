@@ -216,7 +216,7 @@ class Play:
             rivals = [
                 other.name
                 for other in self.cluster.nodes.values()
-                if wanted == "MASTER" and other.name != name and other.states.get(instance) == "MASTER"
+                if wanted == "MASTER" and other.name != name and other.active and other.states.get(instance) == "MASTER"
             ]
             if state != wanted:
                 found.append(f"{instance} is {state}")

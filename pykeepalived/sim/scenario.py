@@ -66,7 +66,7 @@ FAULTS: Mapping[str, str] = {
 }
 
 EXPECTATIONS: Mapping[str, str] = {
-    "expect-master": "NODE[:INSTANCE]@T: it is MASTER then, and the only one",
+    "expect-master": "NODE[:INSTANCE]@T: it is MASTER then, and the only one that is not standing still",
     "expect-backup": "NODE[:INSTANCE]@T: it is BACKUP then",
     "expect-fault": "NODE[:INSTANCE]@T: it is in FAULT state then",
     "expect-in-use": "[NODE:]ADDRESS:PORT@T: the real server gets new connections, on that node or on all",
