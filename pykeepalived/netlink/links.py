@@ -33,11 +33,19 @@ def free_name(candidates: Iterable[str], facts: Facts, taken: Collection[str] = 
 def matches(wanted: VirtualLink, link: Link, facts: Facts) -> bool:
     """Whether this link does the wanted one's duty, whatever it is called."""
     parent = facts.link(wanted.parent)
-    if parent is None or link.kind != wanted.kind or link.parent != parent.index or link.parent_elsewhere:
+    if parent is None or link.kind != wanted.kind or (link.parent, link.parent_elsewhere) != below(wanted.kind, parent):
         return False
     if wanted.kind == "macvlan":
         return link.mode == MACVLAN_MODE_PRIVATE and link.mac == wanted.mac
     return link.mode_flag == wanted.mode_flag and link.name == wanted.name
+
+
+def below(kind: str, parent: Link) -> tuple[int, bool]:
+    """What the kernel has below a link of this kind made on `parent`: index, and whether that is another namespace's.
+
+    A macvlan on a macvlan stands beside it, not above it; so it is with ipvlans.
+    """
+    return (parent.parent, parent.parent_elsewhere) if parent.kind == kind else (parent.index, False)
 
 
 def find_match(wanted: VirtualLink, facts: Facts, taken: Collection[str] = ()) -> Link | None:

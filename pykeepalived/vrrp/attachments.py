@@ -58,6 +58,11 @@ class Plan:
     """All attachments of a configuration, also those whose parent does not exist yet."""
 
     attachments: tuple[Attachment, ...] = ()
+    parents: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    """The configured parent of each link, whatever the kernel has below it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parents", {made.link.name: made.link.parent for made in self.attachments})
 
     @property
     def names(self) -> dict[Key, str]:

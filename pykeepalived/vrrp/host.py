@@ -310,7 +310,8 @@ class Host:
         return tuple(dict.fromkeys(rule for rule in found if rule is not None))
 
     def _interface(self, link: kf.Link, links: Mapping[int, kf.Link]) -> inputs.Interface:
-        parent = links.get(link.parent) if link.kind in ("macvlan", "ipvlan") and not link.parent_elsewhere else None
+        below = links.get(link.parent) if link.kind in ("macvlan", "ipvlan") and not link.parent_elsewhere else None
+        parent = self._plan.parents.get(link.name) or (below.name if below is not None else "")
         return inputs.Interface(
             name=link.name,
             index=link.index,
@@ -321,7 +322,7 @@ class Host:
             hardware=link.type,
             multicast=bool(link.flags & kf.IFF_MULTICAST),
             noarp=bool(link.flags & kf.IFF_NOARP),
-            parent=parent.name if parent is not None else "",
+            parent=parent,
             forwarding=self._is_forwarding(link.name),
         )
 
@@ -365,12 +366,21 @@ class Host:
         if isinstance(event, kf.LinkRemoved):
             name = self._names.pop(event.index, event.name)
             self._forwarding.pop(name, None)
+            self._remove_orphans(event.index, name)
             return [inputs.InterfaceRemoved(name)]
         link = event.link
         before = self._names.get(link.index, link.name)
         self._names[link.index] = link.name
         told: list[inputs.Input] = [inputs.InterfaceRemoved(before)] if before != link.name else []
         return [*told, inputs.InterfaceChanged(self._interface(link, self.kernel.links()))]
+
+    def _remove_orphans(self, index: int, parent: str) -> None:
+        """Links of ours that stand beside their parent do not go with it (see links.below), but have to."""
+        made = (
+            self.kernel.link(name) for name, of in self._plan.parents.items() if of == parent and name in self._ours
+        )
+        orphans = [link.name for link in made if link is not None and link.parent != index]
+        self.kernel.perform([ko.DeleteLink(name) for name in orphans])
 
     def _translate(self, event: kf.Event) -> inputs.Input | None:
         links = self.kernel.links()

@@ -212,6 +212,15 @@ def test_existing_macvlan_with_the_mac_is_adopted_whatever_its_name(kernel: Fake
     assert links.find_match(VMAC, kernel.facts(), taken={"mac0"}) is None
 
 
+def test_macvlan_wanted_on_a_macvlan_stands_beside_it(kernel: FakeKernel) -> None:
+    """The kernel puts it on what the other one stands on."""
+    kernel.perform([AddLink(replace(VMAC, name="mac0", mac=b"\x02\0\0\0\0\x77")), AddLink(VMAC)])
+    found = links.find_match(replace(VMAC, parent="mac0"), kernel.facts())
+    assert found is not None
+    assert found.name == "vrrp.51"
+    assert links.find_match(replace(VMAC, parent="eth1"), kernel.facts()) is None
+
+
 def test_macvlan_with_another_parent_or_mac_is_not_adopted(kernel: FakeKernel) -> None:
     kernel.perform([AddLink(replace(VMAC, parent="eth1")), AddLink(replace(VMAC, name="x", mac=bytes(6)))])
     assert links.find_match(VMAC, kernel.facts()) is None
