@@ -75,6 +75,7 @@ class Instance:
         "previous",
         "receiver",
         "repeat_key",
+        "repeat_ttl",
         "repeats",
         "resigned",
         "rogue",
@@ -119,6 +120,7 @@ class Instance:
         self.limits: set[str] = set()
         self.repeats: dict[object, Instance] | None = None
         self.repeat_key: object = None
+        self.repeat_ttl = 0
         self.resigned = False
         self.paced = False
         self.down_ns = 0

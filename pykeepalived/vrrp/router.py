@@ -140,10 +140,10 @@ class Router:
         state = self._assembly.pools.states.get(pool)
         if state is None:
             return
-        # what must be the same for a repetition: IPv4 from the TTL on without checksum (identification and sum differ)
-        key: object = (source, destination, hop_limit, data) if source else (data[8:10], data[12:])
+        # what must be the same for a repetition: IPv4 TTL and all from the addresses on (identification and sum differ)
+        key: object = (source, destination, hop_limit, data) if source else data[12:]
         instance = state.repeats.get(key)
-        if instance is not None:
+        if instance is not None and (source or data[8] == instance.repeat_ttl):
             instance.timer.when = now + instance.down_ns
             instance.last_heard = now
             instance.counters.advert_rcvd += 1
@@ -227,7 +227,7 @@ class Router:
             state.guard.refused(state.instances, now)
         elif election.may_repeat(instance, heard):
             instance.forget_repeat()
-            instance.repeats, instance.repeat_key = state.repeats, key
+            instance.repeats, instance.repeat_key, instance.repeat_ttl = state.repeats, key, datagram.ttl
             state.repeats[key] = instance
 
     def _cast_fits(self, instance: Instance, datagram: Datagram) -> bool:
