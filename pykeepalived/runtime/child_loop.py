@@ -167,7 +167,8 @@ class ChildService:
     def _install_signals(self) -> None:
         loop = self._loop
         for signum in signal.valid_signals() - _NOT_IGNORED:
-            signal.signal(signum, signal.SIG_IGN)
+            if signal.getsignal(signum) is not signal.SIG_IGN:  # most are, already in the parent
+                signal.signal(signum, signal.SIG_IGN)
         loop.on_signal(signal.SIGTERM, self.stop, urgent=True)
         if not self._context.options.ignore_sigint:
             loop.on_signal(signal.SIGINT, self.stop)

@@ -12,7 +12,9 @@ import os
 
 from pykeepalived.runtime.log import Log
 
-_PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 23, 24, 38
+_PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
+_CAPABILITIES = 64
+"""More there cannot be: the kernel's sets have so many bits."""
 _CAPABILITY_VERSION_3 = 0x20080522
 
 CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_KILL, CAP_SETGID, CAP_SETUID = 0, 1, 3, 5, 6, 7
@@ -75,10 +77,8 @@ def refuse_others(capabilities: frozenset[int], log: Log) -> None:
     """Give up every other capability for good, and the chance of getting one by executing a setuid program."""
     libc = ctypes.CDLL(None, use_errno=True)
     zero = ctypes.c_ulong(0)
-    number = 0
-    while (held := libc.prctl(_PR_CAPBSET_READ, ctypes.c_ulong(number), zero, zero, zero)) >= 0:
-        if held and number not in capabilities:
-            libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(number), zero, zero, zero)
-        number += 1
+    for number in range(_CAPABILITIES):
+        if number not in capabilities and libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(number), zero, zero, zero) < 0:
+            break  # not allowed, or beyond the last one that this kernel knows
     libc.prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), zero, zero, zero)
     keep_only(capabilities, log)
