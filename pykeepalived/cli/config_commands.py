@@ -35,14 +35,27 @@ def check(argv: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="findings as JSON")
     parser.add_argument("--strict", action="store_true", help="warnings fail the check too (status 5)")
     parser.add_argument("--cluster", action="store_true", help="compare the files as the nodes of one cluster")
-    parser.add_argument("-i", "--config-id", default="", help="config id for conditions")
+    parser.add_argument(
+        "-i",
+        "--config-id",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="config id for conditions; given several times, one for each file in their order",
+    )
     options = parser.parse_args(list(argv))
     files = options.files or [DEFAULT_CONFIG_FILE]
-    results = [_checked(file, options.config_id, elsewhere=options.cluster) for file in files]
+    if len(options.config_id) > 1 and len(options.config_id) != len(files):
+        parser.error(f"{len(options.config_id)} config ids for {len(files)} files")
+    ids = options.config_id if len(options.config_id) > 1 else (options.config_id or [""]) * len(files)
+    results = [_checked(file, name, elsewhere=options.cluster) for file, name in zip(files, ids, strict=True)]
     findings = [finding for result in results for finding in result.findings]
     status = max((result.exit_status for result in results), default=0)
     if options.cluster:
-        compared = _cluster(files, results)
+        names = [
+            f"{file} (-i {name})" if files.count(file) > 1 else file for file, name in zip(files, ids, strict=True)
+        ]
+        compared = _cluster(names, results)
         findings += compared
         if status == 0 and any(finding.severity == "error" for finding in compared):
             status = EXIT_WARNINGS
@@ -71,11 +84,11 @@ def _checked(file: str, config_id: str, *, elsewhere: bool = False) -> LoadResul
     return dataclasses.replace(result, findings=(*result.findings, *lint(result.config, environment)))
 
 
-def _cluster(files: Sequence[str], results: Sequence[LoadResult]) -> list[Finding]:
+def _cluster(names: Sequence[str], results: Sequence[LoadResult]) -> list[Finding]:
     from pykeepalived.config.rules.cluster import compare
 
     nodes: dict[str, Config] = {
-        file: result.config for file, result in zip(files, results, strict=True) if result.config is not None
+        name: result.config for name, result in zip(names, results, strict=True) if result.config is not None
     }
     return list(compare(nodes))
 

@@ -25,9 +25,23 @@ _RECORDERS = frozenset(
         "_finding",
         "Fault",
         "missing",
+        "_log",
         "_drop_authentication",
     }
 )
+
+
+_PASSED_ON = {
+    "bool-invalid": "a word that is neither on nor off",
+    "file-unusable": "a file that cannot be read, is a directory, or is executable",
+    "hex-invalid": "a text that is no hexadecimal number",
+    "include-missing": "an include line that names no file, or none that can be read",
+    "method-tunnel": "a word of a tunnel that is unknown or has no value",
+    "netmask-invalid": "an address mask that is none",
+    "realms-invalid": "realms that are neither numbers nor names",
+    "script-check": "a script that is missing, not executable, insecure, or found by path search",
+}
+"""What codes mean whose messages are made elsewhere than where they are recorded."""
 
 
 def codes() -> dict[str, tuple[str, ...]]:
@@ -38,7 +52,7 @@ def codes() -> dict[str, tuple[str, ...]]:
             known = found.setdefault(code, [])
             if message and message not in known:
                 known.append(message)
-    return {code: tuple(found[code]) for code in sorted(found)}
+    return {code: (_PASSED_ON[code],) if code in _PASSED_ON else tuple(found[code]) for code in sorted(found)}
 
 
 def markdown() -> str:

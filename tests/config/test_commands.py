@@ -79,6 +79,20 @@ def test_cluster_check_compares_nodes(tmp_path: Path, capfdbinary: pytest.Captur
     assert b"cluster-addresses" in capfdbinary.readouterr().out
 
 
+def test_each_file_of_a_cluster_may_have_an_id(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """One file for both nodes: only the conditions make them differ."""
+    path = tmp_path / "both.conf"
+    text = instance_text("@a priority 100\n@b priority 90")
+    path.write_text("global_defs {\n dynamic_interfaces\n}\n" + text)
+    both, apart = ["--cluster", str(path), str(path)], ["-i", "a", "-i", "b"]
+    config_commands.check([*both, "-i", "c", "-i", "d"])
+    assert b"cluster-priority" in capfdbinary.readouterr().out
+    assert config_commands.check([*both, *apart]) == 0
+    assert b"cluster-" not in capfdbinary.readouterr().out
+    with pytest.raises(SystemExit):
+        config_commands.check([str(path), *apart])
+
+
 def test_secrets_are_masked_in_source_lines() -> None:
     assert masked("  auth_pass s3cret # x") == "  auth_pass ****** * *"
     assert masked('auth_type PASS auth_pass "a b"') == "auth_type PASS auth_pass *****"
@@ -277,6 +291,7 @@ def test_codes_are_collected_from_the_sources() -> None:
     assert known["line-nul"] == ("the line contains a NUL byte - text before it ignored",)
     assert "unknown keyword {...}" in known["keyword-unknown"]
     assert len(known) > 200
+    assert [code for code, messages in known.items() if not messages] == []
 
 
 def test_the_page_of_findings_has_every_code() -> None:

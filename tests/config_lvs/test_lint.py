@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from pykeepalived.cli import config_commands
 from pykeepalived.config.findings import FindingClass
 from pykeepalived.config.load import LoadResult
 from pykeepalived.config.rules.lint import lint
@@ -132,3 +136,59 @@ def test_loading_itself_notes(text: str, code: str) -> None:
 def test_loading_itself_reports(text: str) -> None:
     """nopreempt with state MASTER, and unicast without peers, are errors of keepalived too."""
     assert loaded(text).exit_status == 5
+
+
+GROUP = "vrrp_sync_group g {\nsync_group_tracking_weight\ngroup {\nv\nw\n}\n}\n"
+SECOND = instance("", "w", VIPS.replace("50", "51"), 6)
+MISTAKES = {
+    "peer equal to own address": (instance("unicast_peer {\n10.0.0.1\n}\n"), "lint-peer-own"),
+    "VIP without prefix": (instance(vips="virtual_ipaddress {\n10.0.0.50\n}\n"), "lint-vip-prefix"),
+    "VIP outside every local subnet": (instance(vips="virtual_ipaddress {\n10.9.0.50/24\n}\n"), "lint-vip-subnet"),
+    "same VIP in two instances": (instance() + instance(name="w", vrid=6), "lint-vip-twice"),
+    "nopreempt with a weighted tracker": (
+        instance("nopreempt\ntrack_interface {\neth1 weight 10\n}\n"),
+        "lint-nopreempt-weight",
+    ),
+    "missing notify script": (instance("notify_master /bin/none"), "script-check"),
+    "notify script that cannot be executed": (instance("notify_master /bin/plain"), "script-check"),
+    "script never used": ("vrrp_script s {\nscript /bin/true\n}\n" + instance(), "script-unused"),
+    "script timeout longer than interval": (
+        "vrrp_script s {\nscript /bin/true\ninterval 1\ntimeout 5\n}\n" + instance("track_script {\ns\n}\n"),
+        "lint-script-timeout",
+    ),
+    "shell metacharacters": (instance('notify "/bin/true > /tmp/log"'), "lint-script-shell"),
+    "real server without checker": (virtual("") + instance(), "lint-no-checker"),
+    "checker timeout longer than delay_loop": (
+        virtual("TCP_CHECK {\ndelay_loop 2\nconnect_timeout 3\n}\n"),
+        "lint-checker-timeout",
+    ),
+    "weight out of the kernel's range": (virtual("weight 65536\nTCP_CHECK {\n}\n"), "lint-weight"),
+    "virtual server on an address nobody owns": (virtual(head="10.0.0.99 80"), "lint-address-foreign"),
+    "nopreempt with state MASTER": (instance("nopreempt\nstate MASTER\npriority 200"), "nopreempt-master"),
+    "advert_int so long that failover takes minutes": (instance("advert_int 20"), "lint-slow-failover"),
+    "empty unicast_peer": (instance("unicast_peer {\n}\n"), "unicast-no-peers"),
+    "unequal weights in sync groups": (
+        instance("track_interface {\neth1 weight 10\n}\n") + SECOND + GROUP,
+        "lint-group-weights",
+    ),
+}
+"""What keepalived takes without a word, or nearly, and what is nearly always a mistake."""
+ERRORS_OF_KEEPALIVED = {"nopreempt-master", "unicast-no-peers"}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_the_command_tells_every_mistake(
+    mistake: str, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its status is keepalived's, `--strict` fails, and the page of findings knows the code."""
+    monkeypatch.setattr("pykeepalived.config.environment.gather", lambda name: MACHINE)
+    text, code = MISTAKES[mistake]
+    file = tmp_path / "k.conf"
+    file.write_text(HEAD + text)
+    assert config_commands.check([str(file)]) == (5 if code in ERRORS_OF_KEEPALIVED else 0)
+    said = re.findall(rf"^{file}:(\d+):\d+: (\w+) {code} .", capfdbinary.readouterr().out.decode(), re.MULTILINE)
+    assert len(said) == 1, said
+    assert int(said[0][0]) > HEAD.count("\n")
+    assert config_commands.check(["--strict", str(file)]) == 5
+    page = (Path(__file__).resolve().parents[2] / "docs" / "findings.md").read_text()
+    assert re.search(rf"^\| `{code}` \| .+ \|$", page, re.MULTILINE)

@@ -204,11 +204,11 @@ def _firewall(config: Config) -> Iterator[str]:
         yield f" nftables base chain priority = {firewall.nftables_priority}"
         word = "force" if firewall.nftables_ifindex else "don't force"
         yield f" nftables {word} use ifindex for link local IPv6"
-    yield f" nftables {'with' if firewall.nftables_counters else 'without'} counters"
     if firewall.nftables_ipvs_table:
         yield f" ipvs nftables table name = {firewall.nftables_ipvs_table}"
         yield f" ipvs nftables base chain priority = {firewall.nftables_ipvs_priority}"
         yield f" ipvs nftables start fwmark = {firewall.nftables_ipvs_start_fwmark}"
+    yield f" nftables {'with' if firewall.nftables_counters else 'without'} counters"
 
 
 def _scheduling(name: str, scheduling: Scheduling) -> Iterator[str]:

@@ -163,7 +163,7 @@ def _interface(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> Iterator[st
         below = f", vmac on {base}{', xmit base i/f' if xmit_base else ''}" if now.vmac_name else ""
         yield f"Interface = {link}{below}"
     elif instance.ipvlan is not None:
-        yield f"Use IPVLAN, i/f name {link}, is_up = {up}, type = {instance.ipvlan.mode_flag}"
+        yield f"Use IPVLAN, i/f {link}, is_up = {up}, type {instance.ipvlan.mode_flag}"
         yield f"Interface = {link}, ipvlan on {base}"
     else:
         yield f"Interface = {now.interface or instance.interface}"
@@ -258,11 +258,10 @@ def _address_lines(
 def _device(instance: VrrpInstance, now: VrrpInstanceSnapshot, address: IpAddress) -> str:
     if address.interface_given and address.interface not in ("", instance.interface):
         return address.interface
-    link = _virtual_link(instance, now)
-    if not link:
-        return now.interface or instance.interface
     base = now.base_interface or instance.interface
-    return f"{link}@{base}" if address.family == instance.family else base
+    if instance.vmac is None or address.family != instance.family:
+        return base
+    return f"{_virtual_link(instance, now)}@{base}"
 
 
 def _unicast(instance: VrrpInstance, now: VrrpInstanceSnapshot, defaults: VrrpDefaults) -> Iterator[str]:
