@@ -22,7 +22,7 @@ from pykeepalived.ipvs.shard import Assumption, Figures, Report, ShardCore, Tell
 from pykeepalived.ipvs.tls import TlsFactory
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.runtime.channel import Channel
-from pykeepalived.runtime.child_loop import EXIT_INTERNAL, EXIT_OK
+from pykeepalived.runtime.child_loop import EXIT_INTERNAL, EXIT_OK, NOT_IGNORED
 from pykeepalived.runtime.forking import close_all_but, fork, fresh_signals
 from pykeepalived.runtime.log import Log
 from pykeepalived.runtime.loop import Loop
@@ -37,16 +37,6 @@ from pykeepalived.runtime.privileges import (
 )
 from pykeepalived.runtime.scheduling import ChildScheduling, set_parent_death_signal
 
-_NOT_IGNORED = {
-    signal.SIGILL,
-    signal.SIGFPE,
-    signal.SIGSEGV,
-    signal.SIGBUS,
-    signal.SIGABRT,
-    signal.SIGKILL,
-    signal.SIGSTOP,
-    signal.SIGCHLD,
-}
 _CAPABILITIES = frozenset({CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE, CAP_IPC_LOCK, CAP_SYS_NICE})
 """For fwmark, bind_if and bind_port, and for the scheduling class and locked memory."""
 _PORTION = 32
@@ -74,7 +64,7 @@ def fork_check_worker(
             return EXIT_OK
         gc.freeze()
         fresh_signals()
-        for signum in signal.valid_signals() - _NOT_IGNORED:
+        for signum in signal.valid_signals() - NOT_IGNORED:
             signal.signal(signum, signal.SIG_IGN)
         close_all_but({0, 1, 2, sock.fileno()})
         signal.pthread_sigmask(signal.SIG_SETMASK, ())

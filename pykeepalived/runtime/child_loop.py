@@ -53,7 +53,7 @@ _DUMPS = {
     signal.SIGRTMAX - 1: Dump.STATS_CLEAR,
     signal.SIGRTMIN + 2: Dump.JSON,
 }
-_NOT_IGNORED = {
+NOT_IGNORED = {
     signal.SIGILL,
     signal.SIGFPE,
     signal.SIGSEGV,
@@ -63,6 +63,7 @@ _NOT_IGNORED = {
     signal.SIGSTOP,
     signal.SIGCHLD,
 }
+"""Signals that keep their meaning in a process that ignores all others it has no handler for."""
 
 
 class ChildHandler(Protocol):
@@ -166,7 +167,7 @@ class ChildService:
 
     def _install_signals(self) -> None:
         loop = self._loop
-        for signum in signal.valid_signals() - _NOT_IGNORED:
+        for signum in signal.valid_signals() - NOT_IGNORED:
             if signal.getsignal(signum) is not signal.SIG_IGN:  # most are, already in the parent
                 signal.signal(signum, signal.SIG_IGN)
         loop.on_signal(signal.SIGTERM, self.stop, urgent=True)
