@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from bench import bfd, bfd_failover, bfd_soak, checkers, config, failover, reload, start, store, vrrp
+from bench import bfd, bfd_failover, bfd_soak, checkers, config, failover, ipvs_table, reload, start, store, vrrp
 from bench.figures import Row, markdown
 
 SUBJECTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
@@ -22,6 +22,7 @@ SUBJECTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "bfd-failover": ("VRRP with BFD", lambda: bfd_failover.measure(10)),
     "bfd-soak": ("BFD on a busy machine", lambda: bfd_soak.measure(600)),
     "checkers": ("Checkers and IPVS, in the test machine", lambda: checkers.measure(3)),
+    "ipvs-table": ("Large IPVS tables, in the test machine", lambda: ipvs_table.measure(2)),
     "config": ("Configuration test", lambda: config.measure(3)),
 }
 BY_HAND = ("bfd-soak",)
