@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from pykeepalived.cli import config_commands
@@ -234,6 +236,17 @@ def test_json_schema() -> None:
     json.dumps(schema)
 
 
+def test_json_schema_is_one_and_judges() -> None:
+    schema = json_schema(ROOT)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    good = {"vrrp_instance": {"interface": "eth0", "virtual_router_id": 51, "priority": 100, "advert_int": 1}}
+    assert list(validator.iter_errors(good)) == []
+    for keyword, value in (("priority", 256), ("virtual_router_id", "x"), ("prio", 1), ("advert_int", 300)):
+        bad = {"vrrp_instance": {**good["vrrp_instance"], keyword: value}}
+        assert [error.absolute_path[0] for error in validator.iter_errors(bad)] == ["vrrp_instance"], keyword
+
+
 def test_schema_command(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert config_commands.schema([]) == 0
     assert json.loads(capfdbinary.readouterr().out)["title"] == "keepalived.conf"
@@ -273,6 +286,25 @@ def test_the_zsh_script_is_that_of_bash(capfdbinary: pytest.CaptureFixture[bytes
     bash = capfdbinary.readouterr().out
     assert config_commands.completion(["zsh"]) == 0
     assert capfdbinary.readouterr().out == b"autoload -U +X bashcompinit && bashcompinit\n" + bash
+
+
+def run_in(shell: str, script: str) -> list[str]:
+    """What a script prints in a real shell; passed over where the shell is not installed."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    return subprocess.run([shell, "-c", script], capture_output=True, text=True, timeout=60, check=True).stdout.split()
+
+
+def test_zsh_loads_its_script(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert config_commands.completion(["zsh"]) == 0
+    script = "autoload -Uz compinit && compinit -D\n" + capfdbinary.readouterr().out.decode()
+    assert run_in("zsh", script + "\necho $_comps[pykeepalived] | wc -w") == ["2"]
+
+
+def test_fish_loads_its_script(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert config_commands.completion(["fish"]) == 0
+    script = capfdbinary.readouterr().out.decode() + "\ncomplete -C 'pykeepalived expl'"
+    assert run_in("fish", script)[0] == "explain"
 
 
 def test_the_fish_script_names_everything(capfdbinary: pytest.CaptureFixture[bytes]) -> None:

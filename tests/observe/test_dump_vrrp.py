@@ -52,7 +52,7 @@ def dumped(text: str) -> list[str]:
 def test_lines_as_keepalived_2_2_7_printed_them_for_this_text():
     lines = dumped(
         "global_defs {\nprocess_name P\nvrrp_process_name V\nchecker_process_name C\nbfd_process_name B\n"
-        "log_unknown_vrids\nvrrp_check_unicast_src\nnotification_email_from a@b\n}\n"
+        "log_unknown_vrids\nreload_file /r\nvrrp_check_unicast_src\nnotification_email_from a@b\n}\n"
         + instance_text(
             " use_vmac\n unicast_peer {\n 10.255.1.9\n }\n virtual_routes {\n 10.79.0.0/24 dev eth0\n"
             " 10.78.0.0/24 nexthop via 10.255.1.7 weight 1 nexthop via 10.255.1.8\n }\n virtual_rules {\n"
@@ -66,6 +66,7 @@ def test_lines_as_keepalived_2_2_7_printed_them_for_this_text():
         "LVS process name = C",
         "BFD process name = B",
         "log_unknown_vrids",
+        "Reload_file = /r",
         "Email notification from = a@b",
         "Check unicast src : no",
         "prepend 10.79.0.0/24 dev eth0 proto 18",

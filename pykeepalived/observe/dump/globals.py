@@ -107,6 +107,8 @@ def _handling(config: Config) -> Iterator[str]:
         yield f" Test config before reload, log to {settings.reload_check_config}"
     else:
         yield " No test config before reload"
+    if settings.reload_file:
+        yield f" Reload_file = {settings.reload_file}"
     if settings.reload_time_file:
         yield f" Reload time file = {settings.reload_time_file}{' (repeat)' if settings.reload_repeat else ''}"
         yield " No reload scheduled"
