@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from pykeepalived.netlink.iptables import Wish
 from pykeepalived.observe.cause import LogLine, Priority
@@ -23,6 +23,7 @@ from pykeepalived.runtime.forking import fork
 from pykeepalived.runtime.loop import Loop
 
 PROGRAMS = {4: "iptables", 6: "ip6tables"}
+_DIED = "iptables process died"
 _BUILT_IN = ("INPUT", "OUTPUT", "FORWARD")
 _LOCK_WAIT_S = 2
 _PROGRAM_TIMEOUT_S = 10
@@ -45,6 +46,7 @@ class RuleKeeper:
         self._pid = 0
         self._wishes: dict[int, Wish] = {}
         self._fulfilled: dict[int, Wish] = {}
+        self._refused: dict[int, Wish] = {}
         self._asked: tuple[int, Wish] | None = None
         self._told: set[str] = set()
         self._retry = loop.idle_timer(self._try_again)
@@ -84,7 +86,7 @@ class RuleKeeper:
         if self._asked is not None:
             return
         for family, wish in self._wishes.items():
-            if self._retry.when is None and self._differs(family, wish):
+            if self._refused.get(family) != wish and self._differs(family, wish):
                 self._ask(family, wish)
                 return
         if self._at_rest is not None:
@@ -115,7 +117,7 @@ class RuleKeeper:
             finally:
                 os.close(fd)
         except OSError as error:
-            self._failed(f"iptables process: {error.strerror}")
+            self._failed(family, wish, [f"iptables process: {error.strerror}"])
             return
         self._asked = (family, wish)
 
@@ -149,28 +151,38 @@ class RuleKeeper:
             self._connection.close()
             self._connection = None
             self._fulfilled.clear()
-            self._failed("iptables process died")
-            return
         if asked is None:
+            self._tell(_DIED)
+            self._next()
             return
-        problems: list[str] = marshal.loads(data)
+        family, wish = asked
+        problems: list[str] = marshal.loads(data) if data else [_DIED]
         if problems:
-            self._failed(*problems)
+            self._failed(family, wish, problems)
             return
-        self._retry_ns = _SECOND_NS
-        self._fulfilled[asked[0]] = asked[1]
+        self._fulfilled[family] = wish
+        self._refused.pop(family, None)
+        if not self._refused:
+            self._retry_ns = _SECOND_NS
         self._next()
 
-    def _failed(self, *problems: str) -> None:
+    def _failed(self, family: int, wish: Wish, problems: Sequence[str]) -> None:
+        """Try this again later; other wishes need not wait for it."""
+        self._refused[family] = wish
         for problem in problems:
-            if problem not in self._told:
-                self._told.add(problem)
-                self._log(LogLine(problem, Priority.ERROR))
-        self._retry.move(self._loop.now() + self._retry_ns)
-        self._retry_ns = min(2 * self._retry_ns, _LAST_RETRY_NS)
+            self._tell(problem)
+        if self._retry.when is None:
+            self._retry.move(self._loop.now() + self._retry_ns)
+            self._retry_ns = min(2 * self._retry_ns, _LAST_RETRY_NS)
         self._next()
+
+    def _tell(self, problem: str) -> None:
+        if problem not in self._told:
+            self._told.add(problem)
+            self._log(LogLine(problem, Priority.ERROR))
 
     def _try_again(self) -> None:
+        self._refused.clear()
         self._next()
 
 

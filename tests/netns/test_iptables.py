@@ -194,7 +194,7 @@ def test_filter_of_a_killed_daemon_is_removed_when_nobody_wants_it(lan: Lan, wor
     assert filtered(a) == before
 
 
-def test_killed_helper_is_replaced(lan: Lan) -> None:
+def test_killed_helper_is_replaced_and_looks_at_everything_anew(lan: Lan) -> None:
     a = lan.host(settings(RULES) + instance(150, "no_accept"))
     a.start()
     wanted = ["-A INPUT -d 192.0.2.100/32 -j DROP", "-A OUTPUT -s 192.0.2.100/32 -j DROP"]
@@ -202,9 +202,9 @@ def test_killed_helper_is_replaced(lan: Lan) -> None:
     child = a.pid_of("vrrp")
     helpers = Path(f"/proc/{child}/task/{child}/children").read_text().split()
     assert len(helpers) == 1
+    a.namespace.run("iptables", "-F", "INPUT")
     os.kill(int(helpers[0]), signal.SIGKILL)
     lan.wait(lambda: a.said("iptables process died"))
-    a.namespace.run("iptables", "-F", "INPUT")
     lan.wait(lambda: filtered(a) == wanted)
     assert a.stop() == 0
     assert filtered(a) == []
