@@ -51,13 +51,14 @@ class RuleKeeper:
         self._told: set[str] = set()
         self._retry = loop.idle_timer(self._try_again)
         self._retry_ns = _SECOND_NS
+        self._soon = loop.idle_timer(self._next)
         self._at_rest: Callable[[], object] | None = None
         self._limit = loop.idle_timer(self._rest)
 
     def want(self, wishes: Mapping[int, Wish]) -> None:
-        """Let the filter tables become as wished; returns at once."""
+        """Let the filter tables become as wished; even the first fork comes after what is urgent now."""
         self._wishes = dict(wishes)
-        self._next()
+        self._soon.move(self._loop.now())
 
     def when_at_rest(self, done: Callable[[], object]) -> None:
         """Call `done` when all has been done that can be, but not later than in one second."""
@@ -67,6 +68,7 @@ class RuleKeeper:
 
     def close(self) -> None:
         """The helper leaves when it has done what it was last asked."""
+        self._soon.cancel()
         self._retry.cancel()
         self._limit.cancel()
         if self._connection is not None:
