@@ -9,11 +9,13 @@ from __future__ import annotations
 import random
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from bench.figures import Row, markdown
 from bench.rig import Rig, rig
 
 INTERVAL_MS, MULTIPLIER = 10, 3
+SETTLE_SECONDS = 1.5
 _REAL_TIME = "global_defs {\n vrrp_rt_priority 50\n bfd_rt_priority 50\n}\n"
 
 
@@ -38,35 +40,45 @@ def ready(pair: Rig) -> bool:
     return pair.a.states.get("V") == "MASTER" and pair.b.states.get("V") in ("FAULT", "BACKUP")
 
 
-def cut(pair: Rig) -> float:
-    """Milliseconds from the cut to the first advert of the other director."""
+def cut(pair: Rig) -> float | None:
+    """Milliseconds from the cut to the first advert of the other director; None if it was no longer waiting."""
     capture = pair.capture()
     pair.pause(0.5 + random.random() * INTERVAL_MS / 1000)
+    waited = ready(pair)
     at = time.time_ns()
     pair.a.namespace.forward("eth0", False)
     pair.wait(lambda: pair.b.states.get("V") == "MASTER", 20)
     pair.pause(0.2)
     adverts, _ = capture.stop()
-    return (min(item.at for item in adverts if item.host == "b" and item.priority and item.at > at) - at) / 1e6
+    first = min((item.at for item in adverts if item.host == "b" and item.priority and item.at > at), default=None)
+    return (first - at) / 1e6 if waited and first is not None else None
 
 
 def takeover(make: str, backup: str, rounds: int, samples: list[float]) -> None:
+    """Cut so often. On a busy machine the session may be lost without a cut: such rounds do not count."""
     with rig(make, MASTER, backup) as pair:
         pair.a.start()
         pair.b.start()
-        for _ in range(rounds):
+        for _ in range(2 * rounds):
             pair.wait(lambda: ready(pair), 30)
-            pair.pause(2.5)
-            samples.append(cut(pair))
+            pair.pause(SETTLE_SECONDS)
+            took = cut(pair)
             pair.a.namespace.forward("eth0", True)
+            if took is not None:
+                samples.append(took)
+            if len(samples) == rounds:
+                return
 
 
 def measure(rounds: int) -> list[Row]:
     with_bfd = Row(f"cut to the other director's advert, BFD {INTERVAL_MS} ms x {MULTIPLIER}", "ms", budget="< 60")
     without = Row("the same with the advert timer of 1 s alone", "ms")
-    for make in ("ours", "theirs"):
-        takeover(make, BACKUP, rounds, getattr(with_bfd, make))
-        takeover(make, ALONE, 1, getattr(without, make))
+    # both makes at the same time, each in networks of its own: mostly they wait
+    with ThreadPoolExecutor() as pool:
+        for row, backup, times in ((with_bfd, BACKUP, rounds), (without, ALONE, 1)):
+            done = [pool.submit(takeover, make, backup, times, getattr(row, make)) for make in ("ours", "theirs")]
+            for each in done:
+                each.result()
     return [with_bfd, without]
 
 

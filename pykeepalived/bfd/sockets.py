@@ -156,7 +156,8 @@ def _pair(family: int, port: int) -> tuple[socket.socket, socket.socket | None]:
     made: list[socket.socket] = []
     try:
         # nobody else had the port: from now on two of ours share it
-        made += (_listen(family, port, shared=True), _listen(family, port, shared=True))
+        made.append(_listen(family, port, shared=True))
+        made.append(_listen(family, port, shared=True))
         _attach(made[0], _SO_ATTACH_REUSEPORT_CBPF, sort_program())
     except OSError:
         for each in made:
@@ -194,7 +195,8 @@ def _listen(family: int, port: int, shared: bool = False) -> socket.socket:
     try:
         if shared:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        with contextlib.suppress(OSError):
+            made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         made.setsockopt(socket.IPPROTO_IP, _IP_RECVTTL, 1)
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
