@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pykeepalived.config import source
 from pykeepalived.config.describe import paths
 from pykeepalived.config.diff import diff
 from pykeepalived.config.excerpt import report
@@ -77,12 +78,12 @@ def test_formatting_keeps_the_statements(text: str) -> None:
 def test_mutations_of_a_real_configuration() -> None:
     text = instance_text("priority 9\nauthentication {\n auth_type PASS\n auth_pass x\n}")
     text += "virtual_server 10.1.1.1 80 {\n protocol TCP\n real_server 10.2.0.1 80 {\n TCP_CHECK {\n }\n }\n}\n"
-    source = random.Random(7)
+    chance = random.Random(7)
     for _ in range(400):
         signs = list(text)
-        for _ in range(source.randint(1, 6)):
-            at = source.randrange(len(signs))
-            signs[at : at + source.randint(0, 3)] = source.choice(["", "{", "}", '"', "\n", " ", "$", "x", "\0", "#"])
+        for _ in range(chance.randint(1, 6)):
+            at = chance.randrange(len(signs))
+            signs[at : at + chance.randint(0, 3)] = chance.choice(["", "{", "}", '"', "\n", " ", "$", "x", "\0", "#"])
         consistent("".join(signs))
 
 
@@ -111,5 +112,7 @@ def test_mutations_of_a_real_configuration() -> None:
     ids=lambda text: text[:20],
 )
 @pytest.mark.slow
-def test_huge_and_deep_texts_end(text: str) -> None:
+def test_huge_and_deep_texts_end(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A fifth of what one line may become, to be done sooner.
+    monkeypatch.setattr(source, "MOST_LINES_OF_ONE", 200_000)
     consistent(text)
