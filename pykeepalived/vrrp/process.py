@@ -234,11 +234,13 @@ class VrrpProcess:
     # the core
 
     def _tick(self) -> None:
-        self._catch_up()
-        now = self._now()
-        self._recorder.tick(now)
-        self._router.tick(now)
-        self._settle()
+        try:
+            self._catch_up()
+            now = self._now()
+            self._recorder.tick(now)
+            self._router.tick(now)
+        finally:
+            self._settle()
 
     def _feed(self, messages: Iterable[inputs.Input]) -> None:
         """Tell the core, then do what it wants."""
@@ -329,14 +331,6 @@ class VrrpProcess:
         if rest.needed:
             rest.after(begin)
 
-    def _guard_pool(self, effect: effects.GuardPool) -> None:
-        sockets = self._sockets.get(effect.pool)
-        if sockets is not None:
-            sockets.guard(effect.guests)
-
-    def _send_adverts(self, effect: effects.SendAdverts) -> None:
-        self._sockets.send(effect.packets)
-
     def _catch_up(self) -> None:
         """Before anything is decided: hear what still waits in sockets that had more than one turn can read."""
         while self._behind:
@@ -344,6 +338,14 @@ class VrrpProcess:
             rounds = 0
             while rounds < _MOST_ROUNDS and self._sockets.read(sockets) == MOST_READS:
                 rounds += 1
+
+    def _guard_pool(self, effect: effects.GuardPool) -> None:
+        sockets = self._sockets.get(effect.pool)
+        if sockets is not None:
+            sockets.guard(effect.guests)
+
+    def _send_adverts(self, effect: effects.SendAdverts) -> None:
+        self._sockets.send(effect.packets)
 
     def _rehearse_advert(self, effect: effects.RehearseAdvert) -> None:
         self._sockets.rehearse(effect.flow)

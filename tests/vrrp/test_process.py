@@ -19,13 +19,15 @@ from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import State, VrrpInstance
 from pykeepalived.netlink.kernel import Kernel
 from pykeepalived.observe.cause import LogLine
+from pykeepalived.observe.recorder import Ring
 from pykeepalived.runtime.child import ChildContext, DaemonOptions
 from pykeepalived.runtime.log import Log
 from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.messages import ChildKind
 from pykeepalived.vrrp import effects
+from pykeepalived.vrrp.packet import ipv4_header
 from pykeepalived.vrrp.process import VrrpProcess
-from pykeepalived.vrrp.sockets import MOST_READS, FrameSocket
+from pykeepalived.vrrp.sockets import MOST_READS, AdvertSockets, FrameSocket
 
 pytestmark = pytest.mark.netns
 VIP = IpAddress(address=Ip.parse("192.0.2.100"), prefix_length=32, interface="eth0")
@@ -198,3 +200,49 @@ class Ticks:
 
     def deadline(self) -> None:
         return None
+
+
+def test_an_error_while_catching_up_does_not_stop_the_clock(running: Running) -> None:
+    process = running.process
+
+    class Broken:
+        def read(self, _sockets: object) -> int:
+            raise ValueError("a packet nobody thought of")
+
+    sockets = process._sockets
+    process._sockets = cast(Any, Broken())
+    process._behind.add(cast(Any, object()))
+    process._timer.cancel()
+    with pytest.raises(ValueError, match="nobody thought of"):
+        process._tick()
+    assert process._timer.when is not None
+    process._sockets = sockets
+    assert running.run() == 0
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_rehearsing_sends_nothing(namespace: str, family: int) -> None:
+    source, group = ("192.0.2.1", "224.0.0.18") if family == 4 else ("fe80::1", "ff02::12")
+    if family == 6:
+        subprocess.run(["ip", "address", "add", "fe80::1/64", "dev", "eth0", "nodad"], check=True)
+    pool = effects.Pool(family=family, protocol=112, interface="eth0", group=Ip.parse(group))
+    flow = effects.Flow(pool=pool, instance="VI_1", source=Ip.parse(source), destination=Ip.parse(group))
+    told: list[LogLine] = []
+    sockets = AdvertSockets(lambda: 0, lambda *_: None, told.append, Ring(lambda _: None))
+    opened = sockets.open(pool, socket.if_nametoindex("eth0"))
+    message = bytes((0x31, 51, 100, 0, 0, 100, 0, 0))
+    header = ipv4_header(length=28, ttl=255, protocol=112, source=flow.source, destination=flow.destination)
+    listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003))
+    with listener:
+        listener.bind(("eth1", 0x0003))
+        listener.settimeout(5)
+        for _ in range(3):
+            sockets.rehearse(flow)
+        sockets.send([(flow, bytes(header) + message if family == 4 else message)])
+        place = 14 + (9 if family == 4 else 6)
+        seen = b""
+        while len(seen) <= place or seen[place] != 112:
+            seen = listener.recv(2048)
+        assert len(seen) >= 14 + (28 if family == 4 else 48), "the first that comes is the advert"
+    assert told == []
+    sockets.close(opened.pool)
