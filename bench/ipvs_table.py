@@ -20,6 +20,7 @@ from pathlib import Path
 
 from bench.checkers_load import PORT, Daemon, address, listener, tcp_check
 from bench.figures import Row, markdown
+from bench.processes import cpu_ns, tree
 from pykeepalived.config.model.values import Ip
 from pykeepalived.netlink.kernel_ipvs import IpvsKernel
 from pykeepalived.netlink.services import DestinationKey, ServiceKey
@@ -34,7 +35,7 @@ EACH = 100
 REST = 600
 """Checks are this many seconds apart: none disturbs."""
 LOOK = 0.002
-CHANGES = 2
+CHANGES = 3
 RELOADED = {"ours": SIZES, "theirs": SIZES[:1]}
 """keepalived's checker compares lists pair by pair: with 10,000 servers a reload takes it more than a minute."""
 
@@ -97,6 +98,16 @@ def until(condition: Callable[[], bool], what: str) -> int:
     return time.monotonic_ns()
 
 
+def settle(daemon: Daemon) -> None:
+    """Wait until a daemon has done what a start or a reload leaves it to do."""
+    spent = -1
+    for _ in range(60):
+        time.sleep(0.5)
+        before, spent = spent, sum(map(cpu_ns, tree(daemon.process.pid)))
+        if spent - before < 50_000_000 and before >= 0:
+            return
+
+
 def one_daemon(which: str, servers: int, kernel: IpvsKernel, found: Found) -> None:
     newest = Watch(kernel, servers - 1)
     daemon = Daemon(PROGRAMS[which], WORK, configuration(servers))
@@ -105,14 +116,14 @@ def one_daemon(which: str, servers: int, kernel: IpvsKernel, found: Found) -> No
     found[f"{servers} {FILLED}"].append((whole - daemon.begin) / 1e6)
     found[f"{servers} {ENTRIES}"].append((whole - first) / 1e6)
     for turn in range(CHANGES if servers in RELOADED[which] else 0):
-        time.sleep(1.5)
+        settle(daemon)
         weight = 7 + turn
         daemon.config.write_text(configuration(servers, weight))
         begin = time.monotonic_ns()
         daemon.process.send_signal(signal.SIGHUP)
         changed = until(lambda weight=weight: newest.weight() == weight, f"{which}: weight {weight} of {servers}")  # type: ignore[misc]
         found[f"{servers} {CHANGED}"].append((changed - begin) / 1e6)
-    time.sleep(1)
+    settle(daemon)
     daemon.stop()
     subprocess.run(["ipvsadm", "-C"], check=True)
 
