@@ -328,7 +328,7 @@ class Cluster:
         self.later(duration, lambda: self._refuse(node, False, machine))
 
     def _refuse(self, node: Node, refusing: bool, machine: Machine | None = None) -> None:
-        if machine is not None and node.machine is not machine:
+        if machine is not None and (node.machine is not machine or self.now < node.refused_until - RETRY_NS):
             return
         node.machine.refusing = refusing
         if node.checker is not None:

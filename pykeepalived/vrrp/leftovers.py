@@ -59,16 +59,15 @@ class Leftovers:
             yield from (placed for _, placed in self._assembly.places.get(place, ()))
 
     def _is_wanted(self, removal: Removal) -> bool:
-        """Whether the object has been put in place again meanwhile."""
+        """Whether the object is to be in place again: a master has it, or waits to get it."""
         config = self._assembly.config
-        estates = [instance.estate.holdings for instance in self._assembly.instances.values()]
+        held = [each.estate.holdings for each in self._assembly.instances.values() if each.estate.holdings.taken]
         match removal:
-            case RemoveAddress(address):
-                wanted = any(placed.is_set for placed in self._placed(removal))
-                return wanted or address in config.static_addresses
+            case RemoveAddress(address, interface):
+                place = ("address", interface, address.address, address.prefix_length)
+                addresses = (placed for each in held for placed in each.all_addresses)
+                return address in config.static_addresses or any(placed.place == place for placed in addresses)
             case RemoveRoute(route):
-                routes = (placed for held in estates for placed in held.routes)
-                return route in config.static_routes or any(each.is_set and each.config == route for each in routes)
+                return route in config.static_routes or any(each.config == route for one in held for each in one.routes)
             case RemoveRule(rule):
-                rules = (placed for held in estates for placed in held.rules)
-                return rule in config.static_rules or any(each.is_set and each.config == rule for each in rules)
+                return rule in config.static_rules or any(each.config == rule for one in held for each in one.rules)

@@ -18,6 +18,7 @@ from tests.sim.shrink import shrink
 SECOND = 1_000_000_000
 SCENARIOS = Path(__file__).resolve().parents[1] / "scenarios"
 _TOLD = 5
+_PROGRESS = 1000
 
 
 def run(seed: int) -> tuple[int, float, str]:
@@ -41,8 +42,11 @@ def main(words: list[str], directory: Path = SCENARIOS) -> int:
     count, first = int(words[0]), int(words[1]) if len(words) > 1 else 0
     began, simulated, failed = time.monotonic(), 0.0, []
     with multiprocessing.Pool(int(os.environ.get("WORKERS", "2"))) as pool:
-        for seed, seconds, what in pool.imap_unordered(run, range(first, first + count), 16):
+        lives = pool.imap_unordered(run, range(first, first + count), 16)
+        for done, (seed, seconds, what) in enumerate(lives, 1):
             simulated += seconds
+            if done % _PROGRESS == 0:
+                print(f"{done} seeds", flush=True)
             if what:
                 failed.append(seed)
                 if len(failed) <= _TOLD:
