@@ -67,7 +67,7 @@ def deaths(which: str, found: Found) -> None:
     """Servers die at the same random moments for both daemons; every one has a process of its own."""
     servers, delay = 50, 0.5
     targets = [listener(host=address(number)) for number in range(servers)]
-    daemon = start(which, configuration(servers, delay), servers, 2)
+    daemon = start(which, configuration(servers, delay, lambda delay: tcp_check(delay, retry=0)), servers, 2)
     dice = random.Random(1)
     for number in range(DEATHS):
         time.sleep(dice.uniform(0.1, 0.1 + delay))

@@ -41,8 +41,8 @@ def listener(port: int = PORT, host: str = "0.0.0.0") -> int:
     return pid
 
 
-def tcp_check(delay: float) -> str:
-    return f"TCP_CHECK {{\n connect_timeout 3\n retry 0\n warmup {delay}\n }}"
+def tcp_check(delay: float, retry: int = 3) -> str:
+    return f"TCP_CHECK {{\n connect_timeout 3\n retry {retry}\n delay_before_retry {delay}\n warmup {delay}\n }}"
 
 
 def http_check(delay: float) -> str:
