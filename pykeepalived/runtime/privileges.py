@@ -49,6 +49,11 @@ NAMESPACE_CAPABILITIES = frozenset({CAP_SYS_ADMIN, CAP_SYS_PTRACE})
 """What entering another network namespace takes."""
 
 
+# Looked up in the parent: each child needs them at its start.
+_libc = ctypes.CDLL(None, use_errno=True)
+_prctl, _capget, _capset = _libc.prctl, _libc.capget, _libc.capset
+
+
 class _Header(ctypes.Structure):
     _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
 
@@ -57,28 +62,29 @@ class _Data(ctypes.Structure):
     _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
 
 
+_Sets = _Data * 2
+
+
 def keep_only(capabilities: frozenset[int], log: Log) -> None:
     """Give up every other capability that this process holds; a program it executes may get it back."""
-    libc = ctypes.CDLL(None, use_errno=True)
     header = _Header(_CAPABILITY_VERSION_3, 0)
-    data = (_Data * 2)()
-    if libc.capget(ctypes.byref(header), data) == 0:
+    data = _Sets()
+    if _capget(ctypes.byref(header), data) == 0:
         for word in range(2):
             mask = sum(1 << (bit - 32 * word) for bit in capabilities if 0 <= bit - 32 * word < 32)
             data[word].effective &= mask
             data[word].permitted &= mask
             data[word].inheritable &= mask
-        if libc.capset(ctypes.byref(header), data) == 0:
+        if _capset(ctypes.byref(header), data) == 0:
             return
     log.warning(f"Unable to drop capabilities - {os.strerror(ctypes.get_errno())}")
 
 
 def refuse_others(capabilities: frozenset[int], log: Log) -> None:
     """Give up every other capability for good, and the chance of getting one by executing a setuid program."""
-    libc = ctypes.CDLL(None, use_errno=True)
     zero = ctypes.c_ulong(0)
     for number in range(_CAPABILITIES):
-        if number not in capabilities and libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(number), zero, zero, zero) < 0:
+        if number not in capabilities and _prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(number), zero, zero, zero) < 0:
             break  # not allowed, or beyond the last one that this kernel knows
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), zero, zero, zero)
+    _prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), zero, zero, zero)
     keep_only(capabilities, log)
