@@ -63,7 +63,6 @@ class Cluster:
         self.moments: list[Moment] = []
         self.changes: list[Change] = []
         self.violations: list[str] = []
-        self.steps = 0
         self._neighbors: dict[str, Neighbor] = {}
         self._quality = quality or Quality()
         self._events: list[tuple[int, int, Callable[[], object]]] = []
@@ -129,7 +128,6 @@ class Cluster:
                     when, first = neighbor.bfd.due, (None, neighbor.bfd)
             if when > end:
                 break
-            self.steps += 1
             if first is None:
                 self.now = max(self.now, when)
                 heappop(events)[2]()
