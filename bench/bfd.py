@@ -208,6 +208,12 @@ class Cuts:
                     raise RuntimeError("tcpdump did not start")
             self.captures.append((process, file))
 
+    def close(self) -> None:
+        """End what still captures."""
+        for process, _ in self.captures:
+            process.kill()
+            process.wait()
+
     def step(self) -> bool:
         """Do what is due; whether all cuts are done."""
         now = time.monotonic_ns()
@@ -255,6 +261,7 @@ def detection(interval_ms: int, rounds: int) -> dict[str, list[float]]:
         for make in ("ours", "theirs") * PAIRS:
             pair = stack.enter_context(started(make, 1, interval_ms, MULTIPLIER, facing[make]))
             named.append((make, Cuts(pair, -(-rounds // PAIRS), limit * 1.2 + 50)))
+            stack.callback(named[-1][1].close)
         pairs = [cuts.pair for _, cuts in named]
         readers = [reader for pair in pairs for reader in (pair.a, pair.other)]
         if not wait(readers, lambda: all(pair.both("Up") for pair in pairs), 30):

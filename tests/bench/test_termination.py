@@ -36,7 +36,7 @@ def test_nothing_is_left_of_a_terminated_run() -> None:
         end = time.monotonic() + 60
         while len(namespaces(prefix)) < 3 and time.monotonic() < end:
             time.sleep(0.05)
-        assert len(namespaces(prefix)) == 3
+        assert len(namespaces(prefix)) >= 3
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 128 + signal.SIGTERM
         assert namespaces(prefix) == []
