@@ -99,9 +99,6 @@ class Lan:
         """Nothing that `source` sends reaches `destination` any more."""
         self._blocked.add((source, destination))
 
-    def unblock(self, source: str, destination: str) -> None:
-        self._blocked.discard((source, destination))
-
     def isolate(self, host: str) -> None:
         """Cut a host off from all others, silently."""
         for other in {name for name, _ in self.segments}:
