@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 from bench.vrrp_core import configuration, machine, packets
@@ -41,7 +42,7 @@ def test_a_crowd_is_spread_once() -> None:
     assert {bunches.count(moment) for moment in bunches} == {BUNCH, 100 % BUNCH}
     moments = sorted(set(bunches))
     assert moments[-1] == takeover + 2 * INTERVAL_NS, "the first bunch keeps its phase, the others are earlier"
-    assert {later - earlier for earlier, later in zip(moments, moments[1:], strict=False)} == {STEP_NS}
+    assert {later - earlier for earlier, later in itertools.pairwise(moments)} == {STEP_NS}
     assert third == [(moment + INTERVAL_NS, vrid) for moment, vrid in second], "from then on nothing moves"
 
 
