@@ -49,9 +49,9 @@ def start(which: str, text: str, servers: int, rest: float) -> Daemon:
 
 def checks(which: str, seconds: float, found: Found) -> None:
     for name, servers, check, port in (("TCP", 500, tcp_check, PORT), ("HTTP", 200, http_check, WEB_PORT)):
-        daemon = start(which, configuration(servers, 0.25, check, port), servers, 1.5)
+        daemon = start(which, configuration(servers, 0.5, check, port), servers, 1.7)
         _, spent = rate(daemon, seconds)
-        found[f"CPU of a {name} check, {servers} servers every 250 ms"].append(spent)
+        found[f"CPU of a {name} check, {servers} servers every 500 ms"].append(spent)
         daemon.stop()
 
 
