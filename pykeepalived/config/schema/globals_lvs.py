@@ -36,17 +36,22 @@ def iptables(draft: GlobalsDraft, statement: Statement, reading: Reading) -> Non
         reading.report(statement, "names-equal", "vrrp_iptables: both chains have one name - ignored", word=2)
         return
     draft.iptables_chains = tuple(names) or DEFAULT_CHAINS
-    if reading.environment.iptables():
-        return
-    _unsupported(statement, reading)
-    draft.nftables_table = draft.nftables_table or "keepalived"
+    if not _supported(statement, reading):
+        draft.nftables_table = draft.nftables_table or "keepalived"
 
 
-def _unsupported(statement: Statement, reading: Reading) -> None:
+def _supported(statement: Statement, reading: Reading) -> bool:
+    """Whether iptables is installed. The status of a configuration test does not hang on it: 5, as keepalived 2.4.3 is
+    built by default."""
     keyword = statement.words[0]
+    if reading.environment.iptables():
+        text = f"{keyword}: a keepalived without iptables refuses it; 'nftables' works with every keepalived"
+        reading.report(statement, "iptables-deprecated", text, word=0, suggestion="write nftables")
+        return True
     text = f"iptables not supported, using nftables instead. Please replace '{keyword}' with 'nftables' config option"
     printed = text.replace(f"'{keyword}'", "'vrrp_iptables and 'vrrp_ipsets'")
     reading.report(statement, "iptables-unsupported", text, word=0, suggestion="write nftables", upstream=printed)
+    return False
 
 
 def ipsets(draft: GlobalsDraft, statement: Statement, reading: Reading) -> None:
@@ -54,8 +59,7 @@ def ipsets(draft: GlobalsDraft, statement: Statement, reading: Reading) -> None:
     names = _names(statement, reading, 6, 30)
     if names is None:
         return
-    if not reading.environment.iptables():
-        _unsupported(statement, reading)
+    _supported(statement, reading)
     if not names:
         draft.ipsets = ()
         return
