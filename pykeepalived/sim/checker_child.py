@@ -81,7 +81,9 @@ class CheckerChild:
             return
         predicted = self._reference.predict(check, outcome)
         self.feed(effects.CheckEnded(check, outcome), now)
-        if predicted is not None and check.is_up is not predicted and not self._excused(now):
+        if self._excused(now):
+            self._reference.forget()
+        elif predicted is not None and check.is_up is not predicted:
             word = "up" if predicted else "down"
             self._host.broken(f"a checker of {check.real_name} should be {word} after {outcome.reason.name}")
 
