@@ -55,7 +55,7 @@ unit: venv ## the tests that need neither root nor other programs
 test: venv lint ## all tests
 	@.ci/packages $(TEST_PACKAGES) $(MACHINE_PACKAGES)
 	$(BIN)/pytest -q -n $(WORKERS) -m 'not vm' || { $(AGAIN) -m 'not vm'; }
-	$(BIN)/pytest -q -n $(GUESTS) -m vm || { $(AGAIN) -m vm; }
+	$(BIN)/pytest -q -n $(GUESTS) --dist loadgroup -m vm || { $(AGAIN) -m vm; }
 
 soak: venv ## random clusters in virtual time: SEEDS=100000 FIRST=0
 	WORKERS=$(WORKERS) $(BIN)/python -m tests.sim.soak $(SEEDS) $(FIRST)

@@ -21,7 +21,7 @@ from random import Random
 import pytest
 
 from pykeepalived.lab.net import ip_batch, network, run
-from pykeepalived.lab.node import Node
+from pykeepalived.lab.node import OURS, Node
 from tests.netns.conftest import Lan, advert, advert_v2, has, instance
 from tests.netns.faults import VIP, Adverts, Client, Traces, descriptors, nothing_is_left, processes, service_returns
 from tests.netns.test_metrics import metrics
@@ -348,6 +348,23 @@ def test_thousands_of_addresses_do_not_silence_the_master(lan: Lan) -> None:
     print(f"{until - since:.1f} s, longest gap of adverts {gap * 1000:.0f} ms")
     assert gap < max(DOWN_S, (until - since) / 2)
     assert not a.said("killing it")
+
+
+def test_clocks_that_start_elsewhere(lan: Lan) -> None:
+    """A daemon in a time namespace of its own, beside one outside: what both go by is how time passes."""
+    a, b = lan.host(instance(150)), lan.host(instance(100))
+    words = ["unshare", "--time", "--monotonic", "500000", "--boottime", "500000", "--fork", "--kill-child"]
+    a.program = (*words, *OURS)
+    b.start()
+    lan.wait(lambda: lan.is_master(b))
+    a.start()
+    lan.wait(lambda: lan.is_master(a) and has(a, VIP) and b.states["VI_1"] == "BACKUP")
+    os.kill(a.pid_of("vrrp"), signal.SIGKILL)
+    lan.wait(lambda: a.said("died: Respawning"))
+    lan.wait(lambda: len(processes(a)) >= 3)
+    lan.pause(2)
+    assert b.states["VI_1"] == "BACKUP"
+    assert has(a, VIP)
 
 
 def test_a_configuration_without_room_for_it_is_taken_by_a_new_process(lan: Lan) -> None:

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 
-HERE = Path(__file__).parent
-PROJECT = HERE.parents[1]
+from tests.vm.conftest import Installed
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def life(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], list[list[str]]]:
+def life(installed: Installed) -> tuple[dict[str, str], list[list[str]]]:
     """What the guest's steps printed, and the journal as lists of fields."""
-    if os.geteuid() != 0 or shutil.which("linux.uml") is None:
-        pytest.skip("needs root and user-mode-linux")
-    share = tmp_path_factory.mktemp("share")
-    words = ["make", "-C", str(PROJECT), "install", f"DESTDIR={share}/tree", "PREFIX=/usr"]
-    subprocess.run(words, check=True, capture_output=True, timeout=400)
-    # systemd covers the guest's /tmp: everything comes through the share
-    shutil.copy(HERE / "systemd_life.sh", share)
-    script = ["bash", "/mnt/share/systemd_life.sh", "/mnt/share/tree"]
-    guest = [str(HERE / "machine/vm.sh"), "-s", "-t", "200", "-d", str(share), "--", *script]
-    for _ in range(2):
-        done = subprocess.run(["bash", *guest], capture_output=True, text=True, timeout=400)
-        if done.returncode != 124:
-            break
-    steps, _, journal = done.stdout.partition("--- journal\n")
-    values = dict(line.split("=", 1) for line in steps.splitlines() if "=" in line)
-    return values, [line.split("|") for line in journal.splitlines()]
+    steps, journal = installed.run("systemd_life.sh")
+    return steps, [line.split("|") for line in journal]
 
 
 def test_start_waits_until_the_daemon_is_ready(life: tuple[dict[str, str], list[list[str]]]) -> None:
