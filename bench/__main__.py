@@ -21,7 +21,7 @@ SUBJECTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "bfd": ("BFD, facing BIRD", lambda: bfd.measure(30)),
     "bfd-failover": ("VRRP with BFD", lambda: bfd_failover.measure(10)),
     "bfd-soak": ("BFD on a busy machine", lambda: bfd_soak.measure(600)),
-    "checkers": ("Checkers and IPVS, in the test machine", lambda: checkers.measure(3)),
+    "checkers": ("Checkers, in the test machine", lambda: checkers.measure(3)),
     "ipvs-table": ("Large IPVS tables, in the test machine", lambda: ipvs_table.measure(2)),
     "config": ("Configuration test", lambda: config.measure(3)),
 }

@@ -82,23 +82,6 @@ def deaths(which: str, found: Found) -> None:
         os.waitpid(pid, 0)
 
 
-def tables(which: str, found: Found) -> None:
-    servers = 2000
-    daemon = Daemon(PROGRAMS[which], WORK, configuration(servers, 60))
-    first = until(lambda: len(table()) > 0)
-    last = until(lambda: len(table()) == servers)
-    found["2,000 real servers at start: first to last entry"].append((last - first) / 1e6)
-    found["2,000 real servers at start: exec to the last entry"].append((last - daemon.begin) / 1e6)
-    time.sleep(1)
-    daemon.config.write_text(configuration(servers, 60, weight=7))
-    begin = time.monotonic_ns()
-    daemon.process.send_signal(signal.SIGHUP)
-    changed = until(lambda: any(line.split()[3] == "7" for line in table()))
-    found["one real server changed: SIGHUP to the kernel, 2,000 servers"].append((changed - begin) / 1e6)
-    time.sleep(1)
-    found["stop with 2,000 real servers"].append(daemon.stop())
-
-
 def main(target: str, seconds: float) -> None:
     subprocess.run("ip link set lo up; modprobe ip_vs; sysctl -qw net.ipv4.tcp_tw_reuse=1", shell=True, check=True)
     WORK.mkdir(exist_ok=True)
@@ -109,7 +92,6 @@ def main(target: str, seconds: float) -> None:
     for turn in range(ROUNDS):
         for which in PROGRAMS:
             checks(which, seconds, found[which])
-            tables(which, found[which])
             if turn == 0:
                 load(which, seconds, found[which])
     for pid in servers:

@@ -41,6 +41,7 @@ RELOADED = {"ours": SIZES, "theirs": SIZES[:1]}
 
 Found = dict[str, list[float]]
 FILLED, ENTRIES, CHANGED = "exec to the whole table", "first to last entry", "one changed: SIGHUP to the kernel"
+STOPPED = "SIGTERM to the end"
 
 
 # ------------------------------------------------------------------ in the guest
@@ -124,7 +125,7 @@ def one_daemon(which: str, servers: int, kernel: IpvsKernel, found: Found) -> No
         changed = until(lambda weight=weight: newest.weight() == weight, f"{which}: weight {weight} of {servers}")  # type: ignore[misc]
         found[f"{servers} {CHANGED}"].append((changed - begin) / 1e6)
     settle(daemon)
-    daemon.stop()
+    found[f"{servers} {STOPPED}"].append(daemon.stop())
     subprocess.run(["ipvsadm", "-C"], check=True)
 
 
@@ -170,11 +171,12 @@ def measure(rounds: int) -> list[Row]:
         found: dict[str, Found] = json.loads(results.read_text())
     rows = []
     for servers in SIZES:
-        size = {"size": servers, "axis": "real servers"}
-        for what, budget in ((FILLED, ""), (ENTRIES, "<= 0.5"), (CHANGED, "<= 2")):
+        for what, budget in ((FILLED, ""), (ENTRIES, "<= 0.5 x"), (CHANGED, "<= 2 x"), (STOPPED, "")):
             key = f"{servers} {what}"
             name = f"{servers:,} real servers, {what}"
-            rows.append(Row(name, "ms", found["ours"][key], found["theirs"].get(key, []), budget, series=what, **size))
+            row = Row(name, "ms", found["ours"][key], found["theirs"].get(key, []), budget)
+            row.series, row.size, row.axis = f"IPVS table: {what}", servers, "real servers"
+            rows.append(row)
         mine, theirs = found["ours"][f"{servers} {ENTRIES}"], found["ipvsadm"][f"{servers} ipvsadm"]
         name = f"{servers:,} real servers, first to last entry; beside it ipvsadm -R"
         rows.append(Row(name, "ms", mine, theirs, "< 1"))
