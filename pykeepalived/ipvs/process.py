@@ -23,6 +23,7 @@ from pykeepalived.ipvs.checks.attempt import Attempt, Outcome, Reason, Transport
 from pykeepalived.ipvs.core import IpvsCore
 from pykeepalived.ipvs.dial import Dialler
 from pykeepalived.ipvs.kernel_marks import KernelMarks
+from pykeepalived.ipvs.kernel_table import KernelTable
 from pykeepalived.ipvs.recording import Recorder
 from pykeepalived.ipvs.report import snapshot
 from pykeepalived.ipvs.surroundings import AddressWatch, PingPermission, TrackedFiles
@@ -31,7 +32,6 @@ from pykeepalived.ipvs.traffic import traffic
 from pykeepalived.ipvs.worker import fork_check_worker
 from pykeepalived.ipvs.workers import Shard, Workers
 from pykeepalived.netlink.kernel_ipvs import IpvsKernel, IpvsUnavailableError
-from pykeepalived.netlink.services import OperationFailure, Table, Timeouts
 from pykeepalived.notify.messages import real_server_event, real_server_mail, virtual_server_event
 from pykeepalived.notify.notifier import Notifier
 from pykeepalived.notify.scripts import ScriptResult, ScriptRun, ScriptRunner
@@ -40,11 +40,11 @@ from pykeepalived.observe.dump.ipvs import ipvs_data, ipvs_lines
 from pykeepalived.observe.dump_files import DumpWriter, data_path, dump_directory
 from pykeepalived.observe.record_files import RecordWriter
 from pykeepalived.observe.snapshot import IpvsSnapshot, Taken, VirtualTrafficSnapshot
-from pykeepalived.runtime.bfd_pipe import BfdPipeError, BfdPipeReader
+from pykeepalived.runtime.bfd_pipe import BfdPipeReader
 from pykeepalived.runtime.child import ChildContext
 from pykeepalived.runtime.child_loop import EXIT_FATAL, ChildService
 from pykeepalived.runtime.loop import Loop
-from pykeepalived.runtime.messages import ChildKind, Dump
+from pykeepalived.runtime.messages import BfdEvent, ChildKind, Dump
 from pykeepalived.runtime.scheduling import raise_open_files_limit
 from pykeepalived.runtime.tracked_files import write_initial
 
@@ -84,8 +84,7 @@ class CheckerProcess:
         self._log = context.log
         self._loop = loop
         self._service = ChildService(context, loop, self)
-        self._kernel: IpvsKernel | None = None
-        self._kernel_missing = False
+        self._table = KernelTable(config.globals, context.log)
         self._runner = ScriptRunner(loop, context.log, self._service.fork_script_helper)
         self._notifier = Notifier(loop, context.log, self._runner, "lvs", runs_global_script=not config.wants_vrrp)
         self._tls = TlsFactory(config.ssl)
@@ -100,7 +99,6 @@ class CheckerProcess:
         self._snmp = CheckerAgent(loop, context.log, context.options, self._snapshot, self._traffic)
         self._snmp.on_weight = self._weight_set
         self._notifier.on_trap = self._snmp.emit
-        self._version = ""
         self._settling = False
         self._changes: list[str] | None = None
         seed = config.globals.random_seed
@@ -128,13 +126,15 @@ class CheckerProcess:
     def run(self) -> int:
         """Build the table, check servers until told to stop."""
         self._log.write(LogLine("Initializing ipvs", Priority.DEBUG))
-        self._open_kernel()
+        self._table.open()
         self._prepare(self._config, first=True)
-        left = self._kernel_table() if self._context.respawned else None
-        start = effects.Start(self._kernel_timeouts(), left, _processors(self._config))
+        left = self._table.read() if self._context.respawned else None
+        start = effects.Start(self._table.timeouts(), left, _processors(self._config))
         self._receive(start)
         self._settle()
-        self._watch_bfd()
+        if self._context.bfd_in is not None:
+            reader = BfdPipeReader(self._context.bfd_in, self._context.forked_ns)
+            reader.attach(self._loop, self._bfd_changed, self._log.error)
         self._loop.on_signal(signal.SIGCHLD, self._reap)
         if self._context.options.dump_config:
             for line in ipvs_lines(self._config, self._snapshot()):
@@ -196,8 +196,7 @@ class CheckerProcess:
             self._addresses.close()
         self._ping.give_back()
         self._runner.close()
-        if self._kernel is not None:
-            self._kernel.close()
+        self._table.close()
 
     # the core
 
@@ -259,69 +258,15 @@ class CheckerProcess:
 
     # the kernel's table
 
-    def _open_kernel(self) -> None:
-        """Connect to IPVS. Without it servers are still checked and people told; the table is built when it comes."""
-        settings = self._config.globals
-        try:
-            self._kernel = IpvsKernel.open(settings.net_namespace_ipvs)
-        except IpvsUnavailableError as error:
-            if not self._kernel_missing:
-                self._log.error(f"IPVS: Can't initialize ipvs: {error.strerror}")
-            self._kernel_missing = True
-            return
-        buffer = settings.lvs_netlink_cmd_rcv_bufs
-        try:
-            if buffer.size:
-                self._kernel.set_receive_buffer(buffer.size, buffer.force)
-            self._version = self._kernel.version()
-        except OSError as error:
-            self._log.warning(f"IPVS: {error.strerror}")
-        if self._kernel_missing:
-            self._log.info("IPVS is available now")
-            self._kernel_missing = False
-
     def _operate(self, effect: effects.Operate) -> None:
-        failures: Sequence[OperationFailure] = ()
-        if self._kernel is not None:
-            try:
-                failures = self._kernel.perform(effect.operations)
-            except OSError as error:
-                self._lose_kernel(error)
-        self._receive(effects.Operated(tuple(failures)))
-
-    def _lose_kernel(self, error: OSError) -> None:
-        """The socket is unusable: a new one is opened, the next look at the table mends what is missing."""
-        self._log.error(f"IPVS: netlink error: {error.strerror}")
-        if self._kernel is not None:
-            self._kernel.close()
-            self._kernel = None
-        self._open_kernel()
+        self._receive(effects.Operated(tuple(self._table.perform(effect.operations))))
 
     def _read_table(self, _effect: effects.ReadTable) -> None:
-        if self._kernel is None:
-            self._open_kernel()
-        found = self._kernel_table()
+        self._table.open()
+        found = self._table.read()
         self._receive(effects.TableRead(found))
         if found is not None:
             self._recorder.looked(self._core.gone, self._loop.now())
-
-    def _kernel_table(self) -> Table | None:
-        if self._kernel is None:
-            return None
-        try:
-            return self._kernel.table()
-        except OSError as error:
-            self._lose_kernel(error)
-            return None
-
-    def _kernel_timeouts(self) -> Timeouts | None:
-        if self._kernel is None:
-            return None
-        try:
-            return self._kernel.timeouts()
-        except OSError as error:
-            self._lose_kernel(error)
-            return None
 
     # attempts
 
@@ -386,24 +331,10 @@ class CheckerProcess:
     def _address_changed(self, address: Any, count: int) -> None:
         self._feed(effects.AddressChanged(address, count))
 
-    def _watch_bfd(self) -> None:
-        if self._context.bfd_in is None:
-            return
-        reader = BfdPipeReader(self._context.bfd_in, self._context.forked_ns)
-
-        def readable() -> None:
-            try:
-                events = reader.read()
-            except BfdPipeError as error:
-                self._log.error(f"Event from the BFD process not understood: {error}")
-                return
-            if reader.closed:
-                self._loop.remove_reader(reader)
-            now = self._loop.now()
-            for event in events:
-                self._feed(effects.BfdChanged(event.name, event.up, max(0, now - event.sent_ns) // 1000))
-
-        self._loop.add_reader(reader, readable)
+    def _bfd_changed(self, events: list[BfdEvent]) -> None:
+        now = self._loop.now()
+        for event in events:
+            self._feed(effects.BfdChanged(event.name, event.up, max(0, now - event.sent_ns) // 1000))
 
     # orders
 
@@ -411,17 +342,13 @@ class CheckerProcess:
         """Adopt a configuration."""
         self._log.write(LogLine("Reinitializing ipvs", Priority.DEBUG))
         self._workers.collect()
-        if config.globals.net_namespace_ipvs != self._config.globals.net_namespace_ipvs and self._kernel is not None:
-            self._kernel.close()
-            self._kernel = None
         if config.ssl != self._config.ssl:
             self._tls.configure(config.ssl)
         self._config = config
-        if self._kernel is None:
-            self._open_kernel()
+        self._table.configure(config.globals)
         self._prepare(config)
         self._changes = []
-        self._feed(effects.Reload(config, self._kernel_timeouts(), _processors(config)))
+        self._feed(effects.Reload(config, self._table.timeouts(), _processors(config)))
         changes, self._changes = self._changes, None
         self._snmp.publish(config)
         return tuple(changes or ())
@@ -494,7 +421,7 @@ class CheckerProcess:
             taken=taken,
             pid=os.getpid(),
             generation=self._service.generation,
-            ipvs_version=self._version,
+            ipvs_version=self._table.version,
             log_dropped=self._log.dropped,
             workers=workers.snapshots(),
             process={"check_workers": len(workers), "check_worker_restarts_total": workers.restarts},

@@ -53,6 +53,14 @@ class WriterLoop(Protocol):
     def remove_writer(self, fd: int, /) -> None: ...
 
 
+class ReaderLoop(Protocol):
+    """What the reader needs of runtime.loop.Loop."""
+
+    def add_reader(self, fd: int, callback: Callable[[], object], /) -> None: ...
+
+    def remove_reader(self, fd: int, /) -> None: ...
+
+
 class BfdPipeWriter:
     """The sending end: never blocks and never loses the latest state of a session.
 
@@ -112,8 +120,20 @@ class BfdPipeReader:
         self.closed = False
         """True once every writer is gone; the descriptor is then readable for ever and wants to be forgotten."""
 
-    def fileno(self) -> int:
-        return self._fd
+    def attach(self, loop: ReaderLoop, hear: Callable[[list[BfdEvent]], object], log: Callable[[str], object]) -> None:
+        """Let the loop read: events go to `hear`, until every writer is gone. What is no event is told to `log`."""
+
+        def readable() -> None:
+            try:
+                events = self.read()
+            except BfdPipeError as error:
+                log(f"Event from the BFD process not understood: {error}")
+                return
+            if self.closed:
+                loop.remove_reader(self._fd)
+            hear(events)
+
+        loop.add_reader(self._fd, readable)
 
     def read(self) -> list[BfdEvent]:
         """What has arrived (256 events at most, the rest next time); empty if nothing. Raises BfdPipeError."""

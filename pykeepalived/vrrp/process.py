@@ -21,15 +21,14 @@ from pykeepalived.netlink.sysctls import SavedSysctls, SysctlJournal
 from pykeepalived.notify.messages import group_event, has_scripts, instance_event
 from pykeepalived.notify.notifier import Notifier
 from pykeepalived.notify.scripts import ScriptResult, ScriptRun, ScriptRunner
-from pykeepalived.observe.cause import LogLine, Priority
 from pykeepalived.observe.dump.vrrp import vrrp_lines
 from pykeepalived.observe.record_files import RecordWriter
 from pykeepalived.observe.snapshot import Taken, VrrpSnapshot
-from pykeepalived.runtime.bfd_pipe import BfdPipeError, BfdPipeReader
+from pykeepalived.runtime.bfd_pipe import BfdPipeReader
 from pykeepalived.runtime.child import ChildContext
 from pykeepalived.runtime.child_loop import EXIT_FATAL, EXIT_PERMISSION, ChildService
 from pykeepalived.runtime.loop import Loop
-from pykeepalived.runtime.messages import ChildKind, Dump
+from pykeepalived.runtime.messages import BfdEvent, ChildKind, Dump
 from pykeepalived.runtime.scheduling import raise_open_files_limit
 from pykeepalived.runtime.tracked_files import FileWatcher, write_initial
 from pykeepalived.vrrp import effects, inputs
@@ -38,10 +37,11 @@ from pykeepalived.vrrp.bus import VrrpBus
 from pykeepalived.vrrp.dumps import VrrpDumps, with_descriptors, with_links
 from pykeepalived.vrrp.forecast import forecast
 from pykeepalived.vrrp.host import Host
+from pykeepalived.vrrp.listening import Listening
 from pykeepalived.vrrp.processes import ProcessWatcher
 from pykeepalived.vrrp.recording import Recorder
 from pykeepalived.vrrp.router import Router
-from pykeepalived.vrrp.sockets import MOST_READS, AdvertSockets, FrameSocket, PoolSockets
+from pykeepalived.vrrp.sockets import AdvertSockets, FrameSocket
 from pykeepalived.vrrp.watchers import LinkbeatPoller
 
 if TYPE_CHECKING:
@@ -52,8 +52,6 @@ _SLICE_NS, _PAUSE_NS = 300_000, 5_000_000
 """How long work that can wait goes on at a time, and the pause before it goes on."""
 _MOST_OPERATIONS = 250
 """Changes of the network at once: the kernel needs milliseconds for them, more the more addresses it has."""
-_MOST_ROUNDS = 16
-"""How often in a row a socket is read before a decision: what waits behind more than that is junk of a flood."""
 _FILES_BESIDE_SOCKETS = 43
 """Descriptors needed beside two a pool: logs, netlink, FIFOs, scripts, mail."""
 
@@ -134,33 +132,12 @@ class VrrpProcess:
         self._snmp = VrrpAgent(loop, context.log, context.options, self.snapshot)
         self._notifier.on_trap = self._snmp.emit
         self._runs: dict[str, ScriptRun] = {}
-        self._failed: dict[effects.Pool, None] = {}
-        self._pools_have_failed = False
         self._timer = loop.idle_timer(self._tick)
         self._preparation: Iterator[None] = iter(())
         self._preparing = loop.idle_timer(self._prepare_some)
         self._sync: SyncThreads | None = None
         self._settling = False
         self._stopping = False
-        self._behind: set[PoolSockets] = set()
-        self._do: dict[type, Callable[[Any], object]] = {
-            effects.OpenPool: self._open_pool,
-            effects.SendAdverts: self._send_adverts,
-            effects.RehearseAdvert: self._rehearse_advert,
-            effects.GuardPool: self._guard_pool,
-            effects.ChangeNetwork: self._change_network,
-            effects.SendFrames: self._send_frames,
-            effects.ClosePool: self._close_pool,
-            effects.CreateLink: self._create_link,
-            effects.RemoveLink: self._remove_link,
-            effects.NotifyInstance: self._notify_instance,
-            effects.NotifyGroup: self._notify_group,
-            effects.WriteLog: self._write_log,
-            effects.SyncDaemon: self._sync_daemon,
-            effects.StartScript: self._start_script,
-            effects.StopScript: self._stop_script,
-            effects.WatchTrackers: self._watch_trackers,
-        }
         self._notifier.configure(context.config.globals)
         for file in context.config.track_files:
             write_initial(file, self._log.write)
@@ -174,6 +151,27 @@ class VrrpProcess:
         self._records = RecordWriter(context.log, self._recorder.text, "vrrp")
         self._service.on_internal_error = self._records.write_once
         self._sockets = AdvertSockets(self._now, self._router.hear, self._log.write, self._recorder.ring)
+        self._listening = Listening(
+            loop, kernel.link, context.log.write, self._sockets, self._service.rest, self._feed, self._settle
+        )
+        self._do: dict[type, Callable[[Any], object]] = {
+            effects.OpenPool: self._listening.open,
+            effects.SendAdverts: self._send_adverts,
+            effects.RehearseAdvert: self._rehearse_advert,
+            effects.GuardPool: self._listening.guard,
+            effects.ChangeNetwork: self._change_network,
+            effects.SendFrames: self._send_frames,
+            effects.ClosePool: self._listening.close,
+            effects.CreateLink: self._create_link,
+            effects.RemoveLink: self._remove_link,
+            effects.NotifyInstance: self._notify_instance,
+            effects.NotifyGroup: self._notify_group,
+            effects.WriteLog: self._write_log,
+            effects.SyncDaemon: self._sync_daemon,
+            effects.StartScript: self._start_script,
+            effects.StopScript: self._stop_script,
+            effects.WatchTrackers: self._watch_trackers,
+        }
 
     def run(self) -> int:
         """Take over the addresses and run until told to stop."""
@@ -182,7 +180,9 @@ class VrrpProcess:
         self._feed(self._host.events())
         self._loop.add_reader(self._kernel.event_fd, self._read_kernel)
         self._loop.on_signal(signal.SIGCHLD, self._reap)
-        self._watch_bfd()
+        if self._context.bfd_in is not None:
+            reader = BfdPipeReader(self._context.bfd_in, self._context.forked_ns)
+            reader.attach(self._loop, self._bfd_changed, self._log.error)
         if self._context.options.dump_config:
             for line in vrrp_lines(self._config, self.snapshot()):
                 self._log.info(line)
@@ -223,9 +223,7 @@ class VrrpProcess:
     def _close(self) -> None:
         self._runner.close()
         self._rule_keeper.close()
-        for sockets in self._sockets.pools():
-            self._loop.remove_reader(sockets.receive)
-            self._sockets.close(sockets.pool)
+        self._listening.close_all()
         self._frames.close()
         self._kernel.close()
         if self._sync is not None:
@@ -235,7 +233,7 @@ class VrrpProcess:
 
     def _tick(self) -> None:
         try:
-            self._catch_up()
+            self._listening.catch_up()
             now = self._now()
             self._recorder.tick(now)
             self._router.tick(now)
@@ -278,71 +276,7 @@ class VrrpProcess:
         elif deadline != self._timer.when:
             self._timer.move(deadline)
 
-    # sockets
-
-    def _open_pool(self, effect: effects.OpenPool) -> None:
-        if self._try_open(effect.pool) and self._pools_have_failed:
-            self._failed.pop(effect.pool, None)
-            self._feed([inputs.PoolOpened(effect.pool)])
-
-    def _try_open(self, pool: effects.Pool) -> bool:
-        link = self._kernel.link(pool.interface) if pool.interface else None
-        parent = self._kernel.link(pool.join_parent) if pool.join_parent else None
-        old = self._sockets.get(pool)
-        if old is not None:
-            self._loop.remove_reader(old.receive)
-        try:
-            if pool.interface and link is None:
-                raise OSError(errno.ENODEV, "No such device")
-            sockets = self._sockets.open(
-                pool, link.index if link is not None else 0, parent.index if parent is not None else 0
-            )
-        except OSError as error:
-            if pool not in self._failed:
-                self._failed[pool] = None
-                self._pools_have_failed = True
-                self._log.write(LogLine(_pool_error(pool, error), Priority.ERROR))
-                self._feed([inputs.PoolFailed(pool, error.strerror or str(error))])
-            return False
-        self._loop.add_reader(sockets.receive, lambda: self._read_adverts(sockets))
-        self._log.write(LogLine(_pool_text(sockets), detail=1))
-        return True
-
-    def _close_pool(self, effect: effects.ClosePool) -> None:
-        self._failed.pop(effect.pool, None)
-        sockets = self._sockets.get(effect.pool)
-        if sockets is not None:
-            self._loop.remove_reader(sockets.receive)
-            self._sockets.close(effect.pool)
-
-    def _retry_pools(self) -> None:
-        """After something changed in the kernel: sockets that could not be opened may open now."""
-        for pool in list(self._failed):
-            if self._try_open(pool):
-                self._failed.pop(pool, None)
-                self._feed([inputs.PoolOpened(pool)])
-
-    def _read_adverts(self, sockets: PoolSockets) -> None:
-        rest = self._service.rest
-        begin = self._now() if rest.needed else 0
-        if self._sockets.read(sockets) == MOST_READS:
-            self._behind.add(sockets)
-        self._settle()
-        if rest.needed:
-            rest.after(begin)
-
-    def _catch_up(self) -> None:
-        """Before anything is decided: hear what still waits in sockets that had more than one turn can read."""
-        while self._behind:
-            sockets = self._behind.pop()
-            rounds = 0
-            while rounds < _MOST_ROUNDS and self._sockets.read(sockets) == MOST_READS:
-                rounds += 1
-
-    def _guard_pool(self, effect: effects.GuardPool) -> None:
-        sockets = self._sockets.get(effect.pool)
-        if sockets is not None:
-            sockets.guard(effect.guests)
+    # sending
 
     def _send_adverts(self, effect: effects.SendAdverts) -> None:
         self._sockets.send(effect.packets)
@@ -368,8 +302,7 @@ class VrrpProcess:
     def _keep_up(self) -> None:
         """In the midst of long work: hear adverts, send those that are due, let the parent know that we live."""
         self._service.alive()
-        for sockets in self._sockets.pools():
-            self._sockets.read(sockets)
+        self._listening.read_all()
         now, deadline = self._now(), self._router.deadline()
         if deadline is not None and deadline <= now:
             self._recorder.tick(now)
@@ -381,8 +314,8 @@ class VrrpProcess:
         messages = self._host.events()
         if messages:
             self._feed(messages)
-            if self._failed and not self._stopping:
-                self._retry_pools()
+            if not self._stopping:
+                self._listening.retry()
 
     def _create_link(self, effect: effects.CreateLink) -> None:
         attached = self._host.create_link(effect)
@@ -465,22 +398,8 @@ class VrrpProcess:
     def _process_count_changed(self, name: str, count: int) -> None:
         self._feed([inputs.ProcessCount(name, count)])
 
-    def _watch_bfd(self) -> None:
-        if self._context.bfd_in is None:
-            return
-        reader = BfdPipeReader(self._context.bfd_in, self._context.forked_ns)
-
-        def readable() -> None:
-            try:
-                events = reader.read()
-            except BfdPipeError as error:
-                self._log.error(f"Event from the BFD process not understood: {error}")
-                return
-            if reader.closed:
-                self._loop.remove_reader(reader)
-            self._feed([inputs.BfdChanged(event.name, event.up, event.sent_ns) for event in events])
-
-        self._loop.add_reader(reader, readable)
+    def _bfd_changed(self, events: list[BfdEvent]) -> None:
+        self._feed([inputs.BfdChanged(event.name, event.up, event.sent_ns) for event in events])
 
     # orders
 
@@ -550,17 +469,3 @@ class VrrpProcess:
 
 def _saved_sysctls(path: str) -> SavedSysctls:
     return SavedSysctls(journal=SysctlJournal(path) if path else None)
-
-
-def _pool_text(sockets: PoolSockets) -> str:
-    pool = sockets.pool
-    kind = f" multicast, address({pool.group})" if not pool.unicast else f" , unicast, address({pool.source})"
-    return (
-        f"VRRP sockpool: [ifindex({sockets.index:3}), family(IPv{pool.family}), proto({pool.protocol}), "
-        f"fd({sockets.receive.fileno()},{sockets.send.fileno()}){kind}]"
-    )
-
-
-def _pool_error(pool: effects.Pool, error: OSError) -> str:
-    place = pool.interface or str(pool.source)
-    return f"({place}) cant open VRRP sockets: {error.strerror or error} ({error.errno})"

@@ -21,10 +21,17 @@ from pykeepalived.runtime.messages import BfdEvent
 
 
 class Loop:
-    """Remembers who waits for room."""
+    """Remembers who waits for events and who for room."""
 
     def __init__(self) -> None:
+        self.readers: dict[int, Callable[[], object]] = {}
         self.writers: dict[int, Callable[[], object]] = {}
+
+    def add_reader(self, fd: int, callback: Callable[[], object], /) -> None:
+        self.readers[fd] = callback
+
+    def remove_reader(self, fd: int, /) -> None:
+        del self.readers[fd]
 
     def add_writer(self, fd: int, callback: Callable[[], object], /) -> None:
         self.writers[fd] = callback
@@ -128,3 +135,23 @@ def test_the_end_of_all_writers_is_noticed(pipe: tuple[int, int]) -> None:
     os.close(pipe[1])
     assert reader.read() == []
     assert reader.closed
+
+
+def test_a_loop_reads_until_all_writers_are_gone(pipe: tuple[int, int]) -> None:
+    loop = Loop()
+    heard: list[BfdEvent] = []
+    told: list[str] = []
+    BfdPipeReader(pipe[0], since_ns=150).attach(loop, heard.extend, told.append)
+    writer = BfdPipeWriter(pipe[1], Loop())
+    writer.send([BfdEvent("b1", True, 100), BfdEvent("b1", False, 200)])
+    loop.readers[pipe[0]]()
+    os.write(pipe[1], bytes(RECORD.size))
+    loop.readers[pipe[0]]()
+    assert told == ["Event from the BFD process not understood: record without a name, or neither up nor down"]
+    writer.send([BfdEvent("b2", True, 300)])
+    loop.readers[pipe[0]]()
+    assert heard == [BfdEvent("b1", False, 200), BfdEvent("b2", True, 300)]
+    os.close(pipe[1])
+    loop.readers[pipe[0]]()
+    assert not loop.readers
+    assert len(heard) == 2

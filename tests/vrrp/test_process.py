@@ -170,19 +170,19 @@ def test_hears_what_waits_before_it_decides(running: Running) -> None:
             told.append("read")
             return waiting.pop(0) if waiting else MOST_READS
 
-    sockets, router = process._sockets, process._router
-    process._sockets = cast(Any, Backlog())
+    listening, router = process._listening, process._router
+    sockets, listening._sockets = listening._sockets, cast(Any, Backlog())
     process._router = cast(Any, Ticks(told))
     pool = cast(Any, object())
-    process._read_adverts(pool)
+    listening._read(pool)
     process._tick()
     process._tick()
     assert told == ["read", "read", "read", "tick", "tick"], "all of it once, nothing when nothing waits"
     told.clear()
-    process._read_adverts(pool)
+    listening._read(pool)
     process._tick()
     assert told == ["read"] * 17 + ["tick"], "a flood does not put decisions off for ever"
-    process._sockets, process._router = sockets, router
+    listening._sockets, process._router = sockets, router
     assert running.run() == 0
 
 
@@ -209,14 +209,14 @@ def test_an_error_while_catching_up_does_not_stop_the_clock(running: Running) ->
         def read(self, _sockets: object) -> int:
             raise ValueError("a packet nobody thought of")
 
-    sockets = process._sockets
-    process._sockets = cast(Any, Broken())
-    process._behind.add(cast(Any, object()))
+    listening = process._listening
+    sockets, listening._sockets = listening._sockets, cast(Any, Broken())
+    listening._behind.add(cast(Any, object()))
     process._timer.cancel()
     with pytest.raises(ValueError, match="nobody thought of"):
         process._tick()
     assert process._timer.when is not None
-    process._sockets = sockets
+    listening._sockets = sockets
     assert running.run() == 0
 
 
