@@ -25,7 +25,7 @@ from pykeepalived.parent.parts import wanted_children
 from pykeepalived.parent.process import cpu_usage
 from pykeepalived.parent.reload import Reloader
 from pykeepalived.parent.systemd import ServiceManager
-from pykeepalived.runtime.child_loop import EXIT_PERMISSION
+from pykeepalived.runtime.child_loop import EXIT_PERMISSION, NOT_IGNORED
 from pykeepalived.runtime.log import Log
 from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.messages import ChildKind, Dump
@@ -35,17 +35,6 @@ if TYPE_CHECKING:
 
 _EINVAL, _EPERM = 22, 1
 _SECOND_NS = 1_000_000_000
-
-_NOT_IGNORED = {
-    signal.SIGILL,
-    signal.SIGFPE,
-    signal.SIGSEGV,
-    signal.SIGBUS,
-    signal.SIGABRT,
-    signal.SIGKILL,
-    signal.SIGSTOP,
-    signal.SIGCHLD,
-}
 
 
 class Phase(Enum):
@@ -236,7 +225,7 @@ class Daemon:
         }
         if not self.options.ignore_sigint:
             handlers[signal.SIGINT] = self.stop
-        for signum in signal.valid_signals() - _NOT_IGNORED - handlers.keys():
+        for signum in signal.valid_signals() - NOT_IGNORED - handlers.keys():
             signal.signal(signum, signal.SIG_IGN)
         for number, handler in handlers.items():
             self.loop.on_signal(number, handler, urgent=number == signal.SIGTERM)
