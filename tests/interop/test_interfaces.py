@@ -1,6 +1,7 @@
 """dynamic_interfaces: an interface vanishes and comes back as another kind of interface, with and without a VMAC on it.
 
-The same steps with ours and with the C daemon, and the same outcome at each."""
+The same steps with ours and with the C daemon, and the same outcome at each; with a VMAC ours alone, because
+keepalived 2.2.7 does not always find its way back then."""
 
 from __future__ import annotations
 
@@ -40,18 +41,15 @@ def placed(node: Node) -> list[str]:
     return [line.split()[1] for line in lines if VIP in line] + [name for name in names if name.startswith("vrrp")]
 
 
-@pytest.mark.parametrize("program", [OURS, C_DAEMON], ids=["ours", "c"])
 @pytest.mark.parametrize(
-    ("words", "vmac"),
-    [("dynamic_interfaces allow_if_changes", ""), ("dynamic_interfaces allow_if_changes", "use_vmac")],
-    ids=["plain", "vmac"],
+    ("program", "vmac"),
+    [(OURS, ""), (C_DAEMON, ""), (OURS, "use_vmac")],
+    ids=["plain-ours", "plain-c", "vmac-ours"],
 )
 @pytest.mark.keyword("global_defs/dynamic_interfaces")
-def test_interface_comes_back_as_another_kind(
-    make_pair: MakePair, program: tuple[str, ...], words: str, vmac: str
-) -> None:
+def test_interface_comes_back_as_another_kind(make_pair: MakePair, program: tuple[str, ...], vmac: str) -> None:
     config = (
-        f"global_defs {{\n  {words}\n}}\nvrrp_instance VI_1 {{\n  interface if1\n  virtual_router_id 51\n"
+        f"global_defs {{\n  dynamic_interfaces allow_if_changes\n}}\nvrrp_instance VI_1 {{\n  interface if1\n  virtual_router_id 51\n"
         f"  priority 150\n  version 3\n  advert_int 0.1\n  {vmac}\n  virtual_ipaddress {{\n    {VIP}\n  }}\n}}\n"
     )
     pair: Pair = make_pair(config, "", program, C_DAEMON)
