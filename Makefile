@@ -8,13 +8,14 @@ SHARE := $(PREFIX)/share/pykeepalived
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= 2
+# many tests wait for real time to pass: more of them than there are processors
+WORKERS ?= 3
 SEEDS ?= 100000
 FIRST ?= 0
 ROUNDS ?= 500
 TARGET ?= vrrp bfd pipe control agentx record config
 SECONDS ?= 60
-# guests mostly wait: more of them than there are processors
+# so do guests
 GUESTS ?= 4
 # Many tests watch real daemons in real time: what failed among others is tried once more, alone.
 AGAIN = test $$? = 1 && $(BIN)/pytest -q --last-failed --last-failed-no-failures none

@@ -49,7 +49,8 @@ def placed(node: Node) -> list[str]:
 @pytest.mark.keyword("global_defs/dynamic_interfaces")
 def test_interface_comes_back_as_another_kind(make_pair: MakePair, program: tuple[str, ...], vmac: str) -> None:
     config = (
-        f"global_defs {{\n  dynamic_interfaces allow_if_changes\n}}\nvrrp_instance VI_1 {{\n  interface if1\n  virtual_router_id 51\n"
+        "global_defs {\n  dynamic_interfaces allow_if_changes\n}\n"
+        "vrrp_instance VI_1 {\n  interface if1\n  virtual_router_id 51\n"
         f"  priority 150\n  version 3\n  advert_int 0.1\n  {vmac}\n  virtual_ipaddress {{\n    {VIP}\n  }}\n}}\n"
     )
     pair: Pair = make_pair(config, "", program, C_DAEMON)
