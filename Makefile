@@ -23,7 +23,7 @@ AGAIN = test $$? = 1 && $(BIN)/pytest -q --last-failed --last-failed-no-failures
 BUILD_PACKAGES := python3-venv python3-dev gcc libc6-dev pkg-config libsystemd-dev
 RUN_PACKAGES := iproute2 libnftables1 libpcre2-8-0
 TEST_PACKAGES := keepalived bird2 frr ipvsadm nftables iptables ipset iputils-ping tcpdump procps kmod dbus user-mode-linux openssl snmpd snmp \
-    redis-server postgresql mariadb-server nghttp2-server python3-grpcio nginx-light haproxy postfix
+    redis-server postgresql mariadb-server nghttp2-server python3-grpcio zsh fish nginx-light haproxy postfix
 MACHINE_PACKAGES := systemd qemu-system-x86 linux-image-amd64 busybox-static cpio
 
 .PHONY: help run test lint unit soak faults fuzz bench venv install uninstall clean format
