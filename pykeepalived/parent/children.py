@@ -356,15 +356,18 @@ class Children:
 
     # stopping
 
-    def stop(self, wait_ns: int) -> None:
-        """SIGTERM to all, SIGKILL to those left after `wait_ns`; then, never from within, ChildEvents.on_all_gone."""
+    def stop(self, wait_ns: int, tell: Callable[[], object] = lambda: None) -> None:
+        """SIGTERM to all, SIGKILL to those left after `wait_ns`; then, never from within, ChildEvents.on_all_gone.
+
+        The VRRP child is first: until it has said farewell, no other node takes the addresses. `tell` is called next.
+        """
         if self._stopping:
             return
         self._stopping = True
-        # VRRP first: until it has given up its addresses, no other node takes them.
         first = self._children.get(ChildKind.VRRP)
         if first is not None:
             _kill(first.pid, signal.SIGTERM)
+        tell()
         for child in self.running:
             if child is not first:
                 _kill(child.pid, signal.SIGTERM)

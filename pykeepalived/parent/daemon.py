@@ -255,10 +255,12 @@ class Daemon:
             return
         self.phase = Phase.STOPPING
         self._status = status
-        # Before anything else: until the VRRP child has said farewell, no other node takes the addresses.
-        self.children.stop(self.config.globals.child_wait_time_s * _SECOND_NS)
-        if text:
-            self.log.info(text)
+
+        def tell() -> None:
+            if text:
+                self.log.info(text)
+
+        self.children.stop(self.config.globals.child_wait_time_s * _SECOND_NS, tell)
         self._manager.stopping()
         self._scripts.terminate_all(_SECOND_NS)
 
