@@ -45,6 +45,8 @@ EXIT_OK, EXIT_FATAL, EXIT_CONFIG, EXIT_PERMISSION, EXIT_INTERNAL = 0, 1, 2, 4, 7
 """Exit statuses of a child (1, 2 and 4 end the daemon, anything else means: start it again)."""
 
 _SLICE_NS = 300_000
+_QUIET_NS, _PATIENCE_NS = 15_000_000, 200_000_000
+"""A pause as long as adopting a large configuration takes, and how long to wait for one."""
 _COLLECT_EVERY_NS = 60_000_000_000
 _ERROR_WINDOW_NS, _ERRORS_TO_GIVE_UP = 1_000_000_000, 100
 
@@ -106,6 +108,8 @@ class ChildService:
         self._errors: list[int] = []
         self.on_internal_error: Callable[[], object] | None = None
         """Called after an internal error was told."""
+        self.next_due: Callable[[], int | None] = lambda: None
+        """When the child has to be on time next (monotonic ns). A reload is adopted when that is not soon."""
         self._reader: DeltaReader | None = None
         self._waiting: list[ConfigDelta] = []
         self._channel = Channel(context.channel)
@@ -235,8 +239,19 @@ class ChildService:
         except MemoryError:
             self._no_memory()
             return
+        self._adopt_when_quiet(config, reader.generation, self._loop.now() + _PATIENCE_NS)
+
+    def _adopt_when_quiet(self, config: Config, generation: int, until: int) -> None:
+        """Adopt it between two moments at which the child has to be on time, or when there is no such pause."""
+        if self._stopping:
+            return
+        now, due = self._loop.now(), self.next_due()
+        if due is not None and due < now + _QUIET_NS and now < until:
+            again = max(due, now) + _SLICE_NS
+            self._loop.call_at(again, lambda: self._adopt_when_quiet(config, generation, until))
+            return
         self._reader = None
-        self._adopt(config, reader.generation)
+        self._adopt(config, generation)
         self._next_reload()
 
     def _adopt(self, config: Config, generation: int) -> None:

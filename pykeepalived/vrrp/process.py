@@ -150,6 +150,7 @@ class VrrpProcess:
         )
         self._records = RecordWriter(context.log, self._recorder.text, "vrrp")
         self._service.on_internal_error = self._records.write_once
+        self._service.next_due = self._router.deadline
         self._sockets = AdvertSockets(self._now, self._router.hear, self._log.write, self._recorder.ring)
         self._listening = Listening(
             loop, kernel.link, context.log.write, self._sockets, self._service.rest, self._feed, self._settle

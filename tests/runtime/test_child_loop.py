@@ -318,3 +318,39 @@ def test_the_virtual_clock_really_is_one():
     world.loop.call_at(world.clock.now() + 3600 * 10**9, lambda: world.service.finish(0))
     world.service.run()
     assert time.monotonic() - begun < 60
+
+
+def adopted(world):
+    """When the configuration was adopted, None if it was not."""
+    return [what for what in world.handler.seen if what[0] == "reload"]
+
+
+def test_a_configuration_is_adopted_between_two_moments_that_count():
+    world = World()
+    ms = 1_000_000
+    dues = [world.clock.now() + each * ms for each in (5, 8, 60)]
+    world.service.next_due = lambda: next((due for due in dues if due >= world.clock.now()), None)
+    world.send(make_delta(Config(), Config(globals=GlobalDefs(router_id="x")), 1, 2))
+    begin = world.clock.now()
+    assert not adopted(world)
+    for _ in range(30):
+        world.clock.advance(ms // 2)
+        world.turn(1)
+        if adopted(world):
+            break
+    assert 8 * ms <= world.clock.now() - begin <= 9 * ms
+
+
+def test_without_a_pause_it_is_adopted_in_the_end():
+    world = World()
+    ms = 1_000_000
+    world.service.next_due = lambda: world.clock.now() + ms
+    world.send(make_delta(Config(), Config(globals=GlobalDefs(router_id="x")), 1, 2))
+    for _ in range(190):
+        world.clock.advance(ms)
+        world.turn(1)
+    assert not adopted(world)
+    for _ in range(20):
+        world.clock.advance(ms)
+        world.turn(1)
+    assert len(adopted(world)) == 1
