@@ -27,12 +27,14 @@ _TIMES = re.compile(r"<= ([0-9.]+) x")
 
 
 def ratios(sections: dict[str, store.Section]) -> None:
-    """Every row with a ratio on one logarithmic axis; left of 1 ours takes less. A tick shows a budget in times."""
+    """Every row with a ratio on one logarithmic axis; left of 1 ours takes less. A tick shows a budget in times.
+
+    A row of two other programs beside each other (`BIRD | FRR`) is none of ours."""
     rows = [
         (f"{section.title}: {row.what}", ratio, found and float(found[1]))
         for section in sections.values()
         for row in section.rows
-        if (ratio := row.ratio()) and ratio > 0
+        if " | " not in row.what and (ratio := row.ratio()) and ratio > 0
         for found in [_TIMES.match(row.budget)]
     ]
     if not rows:
