@@ -309,6 +309,30 @@ def test_duplicate_vrids(one: str, two: str, refused: bool) -> None:
         assert "both use VRID 51 with IPv4" in counted(result)[-1].message
 
 
+@pytest.mark.keyword("global_defs/dynamic_interfaces")
+def test_a_vrid_may_be_shared_on_a_macvlan_that_may_move() -> None:
+    both = instance_text("") + instance_text("interface mac0", name="B")
+    result = run("global_defs {\n dynamic_interfaces allow_if_changes\n}\n" + both)
+    assert (result.refused, result.exit_status) == (False, 0)
+    assert "vrid-shared" in noted(result)
+    assert result.config is not None
+    assert [each.config_fault for each in result.config.vrrp_instances] == ["", "VRID 51 is used by A"]
+    assert run("global_defs {\n dynamic_interfaces\n}\n" + both).refused
+
+
+@pytest.mark.parametrize(("group", "faults"), [("", ["", "shares a VMAC with A"]), ("A\nB", ["", ""])])
+def test_addresses_on_the_vmac_of_another_instance(group: str, faults: list[str]) -> None:
+    one = instance_text("use_vmac vmac7")
+    two = instance_text("interface eth1", name="B", vip=" virtual_ipaddress {\n 10.9.9.9/24 dev vmac7\n }\n")
+    groups = f"vrrp_sync_group G {{\n group {{\n{group}\n}}\n}}\n" if group else ""
+    for text in (one + two, one + two.replace("51", "52")):
+        result = run("global_defs {\n dynamic_interfaces\n}\n" + groups + text)
+        assert result.config is not None
+        found = [each.config_fault for each in result.config.vrrp_instances]
+        assert found == (faults if text == one + two else ["", ""])
+        assert ("vmac-shared" in noted(result)) == any(found)
+
+
 def test_same_vrid_of_the_other_family_is_fine() -> None:
     assert run(instance_text("") + instance_text("", name="B", vip=VIP6)).exit_status == 0
 

@@ -208,8 +208,44 @@ def duplicate_vrids(context: RuleContext) -> None:
             where = f"on interface {draft.interface}" if draft.interface else "without interface"
             text = f"{other.name} and {draft.name} both use VRID {draft.virtual_router_id}"
             text += f" with IPv{draft.family} {where}"
+            if _may_part(other, draft, context):
+                context.note(draft, "vrid-shared", f"{text}: {draft.name} stays in FAULT", "virtual_router_id")
+                draft.fault = draft.fault or f"VRID {draft.virtual_router_id} is used by {other.name}"
+                continue
             context.reading.report(draft.where("virtual_router_id"), "vrid-duplicate", text)
             raise RefusedError(draft.name)
+
+
+def _may_part(one: InstanceDraft, two: InstanceDraft, context: RuleContext) -> bool:
+    """With allow_if_changes a macvlan that one of them is on may come back on another interface: then they do not meet
+    any more."""
+    return context.globals.dynamic_interfaces_allow_if_changes and any(
+        _base(draft, context) != draft.interface for draft in (one, two) if not draft.unicast_peers
+    )
+
+
+def foreign_vmacs(context: RuleContext) -> None:
+    """Of two instances of one VRID outside a common sync group, one must not put addresses on the VMAC of the other:
+    both have the same MAC address. The later one stays in FAULT; a configuration test does not see it."""
+    known: dict[int, list[InstanceDraft]] = {}
+    for draft in context.reading.draft.instances:
+        earlier = known.setdefault(draft.virtual_router_id, [])
+        for other in earlier:
+            group = context.groups.get(draft.name)
+            together = group is not None and group is context.groups.get(other.name)
+            if not together and (_stands_on(draft, other) or _stands_on(other, draft)):
+                text = f"addresses of {other.name} and {draft.name} share a VMAC: {draft.name} stays in FAULT"
+                context.note(draft, "vmac-shared", text, "use_vmac")
+                draft.fault = draft.fault or f"shares a VMAC with {other.name}"
+        earlier.append(draft)
+
+
+def _stands_on(one: InstanceDraft, two: InstanceDraft) -> bool:
+    """Whether an address of the first is on the VMAC of the second, named in its configuration."""
+    name = two.vmac.name if two.vmac is not None else ""
+    return bool(name) and any(
+        address.interface == name for address in (*one.virtual_addresses, *one.excluded_addresses)
+    )
 
 
 def _share_a_peer(one: InstanceDraft, two: InstanceDraft) -> bool:
@@ -231,7 +267,7 @@ def _base(draft: InstanceDraft, context: RuleContext) -> str:
     return below.name if below is not None else draft.interface
 
 
-ACROSS_RULES: tuple[Callable[[RuleContext], None], ...] = (duplicate_vrids,)
+ACROSS_RULES: tuple[Callable[[RuleContext], None], ...] = (duplicate_vrids, foreign_vmacs)
 
 
 def track_groups(context: RuleContext) -> tuple[TrackGroup, ...]:
