@@ -23,7 +23,7 @@ class Built:
 def build(reading: Reading, *, detailed: bool = False, findings_only: bool = False) -> Built:
     """Complete what was read. `detailed`: option -D was given, which makes one more rule speak.
 
-    `findings_only` leaves the virtual servers, the largest part, out of the model.
+    `findings_only` leaves the virtual servers and what VRRP acts on, the largest parts, out of the model.
     """
     draft = reading.draft
     globals_ = complete_globals(reading)
@@ -33,7 +33,7 @@ def build(reading: Reading, *, detailed: bool = False, findings_only: bool = Fal
         check_lvs_scripts(reading)
     elif reading.memo is not None:
         reading.memo.keep(draft.virtual_servers, servers, reading.findings)
-    vrrp = complete_vrrp(reading, globals_, detailed=detailed)
+    vrrp = complete_vrrp(reading, globals_, detailed=detailed, findings_only=findings_only)
     config = Config(
         globals=sync_daemon(globals_, vrrp, reading),
         vrrp_instances=vrrp.instances,

@@ -36,7 +36,7 @@ EXIT_NO_CONFIG = 6
 class LoadOptions:
     """What the command line says about loading: -t, -e (all include checks), the number of -D, -s.
 
-    `findings_only`: the caller looks at findings and exit status, not at the model, which then has no virtual servers.
+    `findings_only`: the caller looks at findings and exit status, not at the model, which then lacks its largest parts.
     `memo` remembers blocks from one loading to the next; the file system may change in between, other options may not.
     """
 

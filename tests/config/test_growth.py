@@ -58,7 +58,16 @@ def loops(number: int) -> str:
     return f"$B=static_ipaddress {{ \\\n 10.0.0.${{K}} \\\n }}\n~SEQ(K, 1, {number}) $B\n"
 
 
-@pytest.mark.parametrize("text", [instances, servers, mistakes, loops])
+def one_vrid(number: int) -> str:
+    return "global_defs {\n dynamic_interfaces\n}\n" + "".join(
+        f"vrrp_instance I{n} {{\n interface eth0\n virtual_router_id 7\n use_vmac v{n}\n"
+        f" mcast_dst_ip 224.1.{n // 255}.{n % 255}\n"
+        f" virtual_ipaddress {{\n 10.{n // 250}.{n % 250}.1/24 dev eth{n % 2}\n }}\n}}\n"
+        for n in range(number)
+    )
+
+
+@pytest.mark.parametrize("text", [instances, servers, mistakes, loops, one_vrid])
 def test_twice_the_text_is_twice_the_work(text: Callable[[int], str]) -> None:
     for warm in (100, 400):
         run(text(warm))

@@ -424,6 +424,21 @@ def test_mixed_groups_start_as_backup() -> None:
     assert [instance.state for instance in alone.vrrp_instances] == ["MASTER", "BACKUP"]
 
 
+def test_findings_do_not_depend_on_building() -> None:
+    """A config test finds the same without making the model of the instances."""
+    text = (
+        OBJECTS
+        + "global_defs {\n lvs_sync_daemon eth0 gone\n}\ntrack_group T {\n group {\n gone\n }\n}\n"
+        + GROUP % " notify /opt/plain\n"
+        + instance_text("state MASTER\npriority 9\nnotify_master /opt/none\ntrack_file {\nF weight 300\n}")
+        + B
+    )
+    whole, only = run(text), run(text, findings_only=True)
+    assert {"group-states", "script-unused", "sync-daemon-instance", "script-check"} < set(noted(whole))
+    assert (only.findings, only.exit_status, only.refused) == (whole.findings, whole.exit_status, whole.refused)
+    assert [None if one.config is None else len(one.config.vrrp_instances) for one in (whole, only)] == [2, 0]
+
+
 def test_sync_daemon_takes_the_vrid_of_its_instance() -> None:
     text = "global_defs {\n lvs_sync_daemon eth0 %s\n}\n" + instance_text("")
     daemon = config(text % "A").globals.lvs_sync_daemon

@@ -168,6 +168,10 @@ _NOTIFY = ("backup", "master", "fault", "stop", "deleted", "master_rx_lower_pri"
 
 def finished_notify(draft: NotifyDraft, scripts: Scripts) -> Notify:
     """Notify scripts that may run."""
-    found = {target: scripts.notify(getattr(draft, target), f"({draft.name}) notify_{target}") for target in _NOTIFY}
+    found = {
+        target: scripts.notify(words, f"({draft.name}) notify_{target}")
+        for target in _NOTIFY
+        if (words := getattr(draft, target)) is not None
+    }
     generic = scripts.notify(draft.generic, f"({draft.name}) notify")
     return Notify(**found, generic=generic, deleted_as_deleted=draft.deleted_given)

@@ -12,7 +12,6 @@ from pykeepalived.config.model.globals import GlobalDefs
 from pykeepalived.config.model.vrrp import (
     GarpGroup,
     Notify,
-    State,
     TrackFile,
     TrackGroup,
     TrackProcess,
@@ -45,8 +44,13 @@ class VrrpSection:
     refused: bool = False
 
 
-def complete_vrrp(reading: Reading, globals_: GlobalDefs, *, detailed: bool = False) -> VrrpSection:
-    """Apply every rule in keepalived's order. `detailed`: option -D was given."""
+def complete_vrrp(
+    reading: Reading, globals_: GlobalDefs, *, detailed: bool = False, findings_only: bool = False
+) -> VrrpSection:
+    """Apply every rule in keepalived's order. `detailed`: option -D was given.
+
+    `findings_only` leaves out the section itself: rules report all there is to say, what follows only converts.
+    """
     draft = reading.draft
     track_files = tuple(finished_track_file(file) for file in draft.track_files)
     if draft.refused:
@@ -72,21 +76,22 @@ def complete_vrrp(reading: Reading, globals_: GlobalDefs, *, detailed: bool = Fa
             check(context)
     except RefusedError:
         return VrrpSection(track_files=track_files, refused=True)
-    instances = tuple(finished_instance(instance, context, notify[instance.name]) for instance in draft.instances)
-    instances = mixed_groups_start_as_backup(instances, groups, reading)
-    finished_groups = tuple(_finished_group(group, context, group_notify[group.name]) for group in groups)
-    tracked = [owner.track for owner in instances] + [owner.track for owner in finished_groups]
-    used = {tracker.name for track in tracked for tracker in track.scripts}
+    mixed_groups_start_as_backup(groups, reading)
+    tracked = [owner.track for owner in draft.instances] + [owner.track for owner in groups]
+    used = {name for track in tracked for name in track.of(TrackerKind.SCRIPT)}
     for script in track_scripts:
         if script.name not in used:
             reading.note(script.at, "script-unused", f"vrrp script {script.name} is not used - removing")
+    finished_track_groups = track_groups(context)
+    if findings_only:
+        return VrrpSection()
     return VrrpSection(
-        instances=instances,
-        sync_groups=finished_groups,
+        instances=tuple(finished_instance(instance, context, notify[instance.name]) for instance in draft.instances),
+        sync_groups=tuple(_finished_group(group, context, group_notify[group.name]) for group in groups),
         scripts=tuple(script for script in track_scripts if script.name in used),
         track_files=track_files,
         track_processes=tuple(_finished_process(process) for process in draft.track_processes),
-        track_groups=track_groups(context),
+        track_groups=finished_track_groups,
         garp_groups=tuple(_finished_garp_group(group) for group in draft.garp_groups),
     )
 
@@ -227,25 +232,23 @@ def _may_part(one: InstanceDraft, two: InstanceDraft, context: RuleContext) -> b
 def foreign_vmacs(context: RuleContext) -> None:
     """Of two instances of one VRID outside a common sync group, one must not put addresses on the VMAC of the other:
     both have the same MAC address. The later one stays in FAULT; a configuration test does not see it."""
-    known: dict[int, list[InstanceDraft]] = {}
+    owners: dict[tuple[int, str], list[InstanceDraft]] = {}
+    guests: dict[tuple[int, str], list[InstanceDraft]] = {}
     for draft in context.reading.draft.instances:
-        earlier = known.setdefault(draft.virtual_router_id, [])
-        for other in earlier:
-            group = context.groups.get(draft.name)
-            together = group is not None and group is context.groups.get(other.name)
-            if not together and (_stands_on(draft, other) or _stands_on(other, draft)):
+        vrid, name = draft.virtual_router_id, draft.vmac.name if draft.vmac is not None else ""
+        devices = {address.interface: None for address in (*draft.virtual_addresses, *draft.excluded_addresses)}
+        met = [other for device in devices for other in owners.get((vrid, device), ())]
+        if name:
+            met += guests.get((vrid, name), ())
+            owners.setdefault((vrid, name), []).append(draft)
+        for device in devices:
+            guests.setdefault((vrid, device), []).append(draft)
+        group = context.groups.get(draft.name)
+        for other in dict.fromkeys(met):
+            if group is None or group is not context.groups.get(other.name):
                 text = f"addresses of {other.name} and {draft.name} share a VMAC: {draft.name} stays in FAULT"
                 context.note(draft, "vmac-shared", text, "use_vmac")
                 draft.fault = draft.fault or f"shares a VMAC with {other.name}"
-        earlier.append(draft)
-
-
-def _stands_on(one: InstanceDraft, two: InstanceDraft) -> bool:
-    """Whether an address of the first is on the VMAC of the second, named in its configuration."""
-    name = two.vmac.name if two.vmac is not None else ""
-    return bool(name) and any(
-        address.interface == name for address in (*one.virtual_addresses, *one.excluded_addresses)
-    )
 
 
 def _share_a_peer(one: InstanceDraft, two: InstanceDraft) -> bool:
@@ -291,24 +294,15 @@ def track_groups(context: RuleContext) -> tuple[TrackGroup, ...]:
 # --- what only the daemon looks at: log only --------------------------------------------------------------------------
 
 
-def mixed_groups_start_as_backup(
-    instances: tuple[VrrpInstance, ...], groups: list[SyncGroupDraft], reading: Reading
-) -> tuple[VrrpInstance, ...]:
+def mixed_groups_start_as_backup(groups: list[SyncGroupDraft], reading: Reading) -> None:
     """A sync group whose members start in different states starts as BACKUP as a whole."""
-    states = {instance.name: instance.state for instance in instances}
-    mixed: set[str] = set()
     for group in groups:
-        members = list(group.members or {})
-        if len({states[name] for name in members}) > 1:
+        members = [reading.draft.find("vrrp_instance", name) for name in group.members or {}]
+        if len({member.state for member in members}) > 1:
             text = f"Sync group {group.name} has mixed initial states - all members start as BACKUP"
             reading.note(group.at, "group-states", text)
-            mixed.update(members)
-    if not mixed:
-        return instances
-    return tuple(
-        dataclasses.replace(instance, state=State.BACKUP) if instance.name in mixed else instance
-        for instance in instances
-    )
+            for member in members:
+                member.state = "BACKUP"
 
 
 def sync_daemon(globals_: GlobalDefs, section: VrrpSection, reading: Reading) -> GlobalDefs:
@@ -316,7 +310,7 @@ def sync_daemon(globals_: GlobalDefs, section: VrrpSection, reading: Reading) ->
     daemon = globals_.lvs_sync_daemon
     if daemon is None or not daemon.instance or section.refused:
         return globals_
-    found = next((instance for instance in section.instances if instance.name == daemon.instance), None)
+    found = reading.draft.find("vrrp_instance", daemon.instance)
     if found is None:
         text = f"lvs_sync_daemon: instance {daemon.instance} does not exist - not running it"
         reading.note(globals_.at, "sync-daemon-instance", text)

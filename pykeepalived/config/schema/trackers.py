@@ -15,12 +15,14 @@ from pykeepalived.config.statement import Statement
 class TrackersDraft:
     """Lines of all track_* blocks by kind, in the order of the file; a name occurs once a kind."""
 
-    entries: dict[TrackerKind, dict[str, TrackerEntry]] = field(
-        default_factory=lambda: {kind: {} for kind in TrackerKind}
-    )
+    entries: dict[TrackerKind, dict[str, TrackerEntry]] = field(default_factory=dict)
 
     def of(self, kind: TrackerKind) -> dict[str, TrackerEntry]:
-        return self.entries[kind]
+        """What is tracked, to be looked at and changed; new names are added by `add`."""
+        return self.entries.get(kind, {}) if self.entries else {}
+
+    def add(self, kind: TrackerKind, entry: TrackerEntry) -> None:
+        self.entries.setdefault(kind, {})[entry.name] = entry
 
 
 _WEIGHTS = {TrackerKind.FILE: "-254..254", TrackerKind.PROCESS: "-254..254"}
@@ -34,10 +36,9 @@ _INHERITS = {
 
 def _entry(kind: TrackerKind) -> Callable[[Any, Statement, Reading], None]:
     def entry(draft: Any, statement: Statement, reading: Reading) -> None:
-        seen = draft.track.of(kind)
-        parsed = parse_tracker(kind, statement, reading, draft.name, seen)
+        parsed = parse_tracker(kind, statement, reading, draft.name, draft.track.of(kind))
         if parsed is not None:
-            seen[parsed.name] = parsed
+            draft.track.add(kind, parsed)
 
     return entry
 
