@@ -21,7 +21,7 @@ from pykeepalived.netlink.routes import match_route
 from pykeepalived.netlink.rules import match_rule
 from pykeepalived.observe.snapshot import VrrpSnapshot
 from pykeepalived.sim.lan import Packet
-from pykeepalived.vrrp import attachments, effects, inputs
+from pykeepalived.vrrp import attachments, effects, inputs, translation
 from pykeepalived.vrrp.router import Router
 
 
@@ -172,10 +172,10 @@ class Machine:
     def events(self) -> list[inputs.Input]:
         """What the kernel has told since the last call, in the core's words."""
         happened = self.kernel.read_events()
-        back = {_place(e.address): n for n, e in enumerate(happened) if isinstance(e, kf.AddressAdded)}
+        back = {translation.place(e.address): n for n, e in enumerate(happened) if isinstance(e, kf.AddressAdded)}
         told: list[inputs.Input] = []
         for number, event in enumerate(happened):
-            if isinstance(event, kf.AddressRemoved) and back.get(_place(event.address), -1) > number:
+            if isinstance(event, kf.AddressRemoved) and back.get(translation.place(event.address), -1) > number:
                 continue
             message = self._translate(event)
             if message is not None:
@@ -259,7 +259,7 @@ class Machine:
     def _change(self, operations: list[effects.Operation]) -> list[inputs.Input]:
         failed: list[inputs.Input] = []
         for operation in operations:
-            step = _step(operation)
+            step = translation.step(operation)
             if step is not None and self.refusing:
                 failed.append(inputs.OperationFailed(operation, errno.ENOBUFS))
             elif step is not None:
@@ -291,7 +291,7 @@ class Machine:
         rules = (match_rule(rule, self._rules()) for rule in facts.rules)
         return inputs.View(
             interfaces=tuple(_interface(link, facts.links) for link in facts.links.values()),
-            addresses=tuple(_address(facts.links[each.index].name, each) for each in facts.addresses),
+            addresses=tuple(translation.address(facts.links[each.index].name, each) for each in facts.addresses),
             attachments={key: name for key, name in self._plan.names.items() if facts.link(name) is not None},
             leftover_routes=tuple(dict.fromkeys(route for route in routes if route is not None)),
             leftover_rules=tuple(dict.fromkeys(rule for rule in rules if rule is not None)),
@@ -335,24 +335,14 @@ class Machine:
                 self._physical.clear()
                 return inputs.InterfaceRemoved(self._names.pop(index, name))
             case kf.AddressAdded(address) if address.index in links:
-                return inputs.AddressAdded(_address(links[address.index].name, address))
+                return inputs.AddressAdded(translation.address(links[address.index].name, address))
             case kf.AddressRemoved(address) if address.index in links:
-                return inputs.AddressRemoved(_address(links[address.index].name, address))
+                return inputs.AddressRemoved(translation.address(links[address.index].name, address))
             case kf.RouteRemoved(route):
                 lost = match_route(route, self._routes(), links)
                 return inputs.RouteRemoved(lost) if lost is not None else None
             case _:
                 return None
-
-
-def _place(address: kf.Address) -> tuple[int, bytes, int]:
-    return address.index, address.address, address.prefix_length
-
-
-def _address(interface: str, address: kf.Address) -> inputs.Address:
-    return inputs.Address(
-        interface=interface, address=address.address, prefix_length=address.prefix_length, flags=address.flags
-    )
 
 
 def _interface(link: kf.Link, links: Mapping[int, kf.Link]) -> inputs.Interface:
@@ -366,22 +356,3 @@ def _interface(link: kf.Link, links: Mapping[int, kf.Link]) -> inputs.Interface:
         mtu=link.mtu,
         parent=parent.name if parent is not None else "",
     )
-
-
-def _step(operation: effects.Operation) -> ko.Operation | None:
-    """The kernel operation for a wish of the core; None for firewall entries, which move no packet here."""
-    match operation:
-        case effects.AddAddress(address, interface):
-            return ko.AddAddress(address, interface)
-        case effects.RemoveAddress(address, interface):
-            return ko.DeleteAddress(address, interface)
-        case effects.AddRoute(route, replace=again):
-            return ko.ReplaceRoute(route) if again else ko.AddRoute(route)
-        case effects.RemoveRoute(route):
-            return ko.DeleteRoute(route, lenient=True)
-        case effects.AddRule(rule):
-            return ko.AddRule(rule)
-        case effects.RemoveRule(rule):
-            return ko.DeleteRule(rule, lenient=True)
-        case _:
-            return None

@@ -13,7 +13,7 @@ from pykeepalived.config.model.network import IpAddress
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import VrrpInstance
 from pykeepalived.observe.cause import Cause
-from pykeepalived.vrrp import messages
+from pykeepalived.vrrp import messages, renewal
 from pykeepalived.vrrp.attachments import wants_own_vmac
 from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
 from pykeepalived.vrrp.effects import NotifyGroup, NotifyInstance, RemoveLink
@@ -336,7 +336,7 @@ class Assembly:
             if instance is None:
                 instance = self._make(item)
             elif self._differs(instance, item):
-                instance.reconfigure(item, self.interface_of(item), self.place_of(item), change)
+                renewal.reconfigure(instance, item, self.interface_of(item), self.place_of(item), change)
                 changed.add(instance)
             kept[item.name] = instance
         for gone in former.values():
@@ -361,9 +361,9 @@ class Assembly:
         self.tracking.configure(self.config, instances, now, reload=True)
         for instance in instances:
             if instance in changed:
-                instance.resume(now)
+                renewal.resume(instance, now)
             if self.config.globals.vrrp_defaults.fifo_write_states_on_reload and instance.state is not State.INIT:
-                instance.repeat_notice()
+                renewal.repeat_notice(instance)
         for group in self.groups:
             group.inherit(groups.get(group.name))
             group.agree(now)

@@ -5,11 +5,11 @@ Shell: talks to netlink.kernel and the sysctl files. It decides nothing; VMAC pl
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Protocol
 
 from pykeepalived.config.model import Config
@@ -20,11 +20,12 @@ from pykeepalived.netlink import operations as ko
 from pykeepalived.netlink.facts import Facts
 from pykeepalived.netlink.firewall import VmacRule
 from pykeepalived.netlink.links import rp_filter_pushdown
+from pykeepalived.netlink.made_links import MadeLinks
 from pykeepalived.netlink.routes import match_route
 from pykeepalived.netlink.rules import match_rule
 from pykeepalived.netlink.sysctls import ROOT, SavedSysctls, read_sysctl
 from pykeepalived.observe.cause import LogLine, Priority
-from pykeepalived.vrrp import attachments, effects, inputs
+from pykeepalived.vrrp import attachments, effects, inputs, translation
 from pykeepalived.vrrp.attachments import Attachment, Plan
 from pykeepalived.vrrp.filtering import Filtering, RuleKeeper
 
@@ -67,6 +68,7 @@ class Host:
         sysctls: SavedSysctls | None = None,
         monitor: bool = False,
         rule_keeper: RuleKeeper | None = None,
+        made: MadeLinks | None = None,
     ) -> None:
         self.kernel = kernel
         self._monitor = monitor
@@ -79,6 +81,8 @@ class Host:
         )
         self._plan = Plan()
         self._ours: set[str] = set()
+        self._made = made or MadeLinks()
+        self._made_before = False
         self._pushed_down = False
         self._routes: list[IpRoute] = []
         self._rules: list[IpRule] = []
@@ -106,9 +110,12 @@ class Host:
         self.kernel.watch(routes=bool(self._routes), rules=bool(self._rules))
         facts = self._facts() if first else self.kernel.known()
         plan = attachments.plan(config, facts, self._plan.names)
+        if first and self._remove_leftovers(plan, facts):
+            facts = self._facts()
+            plan = attachments.plan(config, facts)
         if plan.attachments:
             for attachment in plan.attachments:
-                if not attachment.exists and facts.link(attachment.link.parent) is not None:
+                if not attachment.exists:
                     self._create(attachment, facts)
             facts = self._facts()
             for attachment in plan.attachments:
@@ -120,13 +127,15 @@ class Host:
             self._sysctls.release_unused()
             if self._sysctls.trouble:
                 self._tell(f"Kernel parameters cannot be noted - {self._sysctls.trouble}", Priority.WARNING)
+            if self._made.trouble:
+                self._tell(f"Interfaces cannot be noted - {self._made.trouble}", Priority.WARNING)
         self._filtering.prepare(config, plan)
         self._refresh_vmac_rules(facts)
         return self._view(facts)
 
     def tidy(self) -> None:
         """When the first decisions have been made: remove the firewall of a killed predecessor that nobody wants."""
-        self._filtering.tidy(self.kernel.has_table)
+        self._filtering.tidy(self.kernel.has_table, surely=self._made_before)
 
     def view(self) -> inputs.View:
         """The machine as it is now."""
@@ -179,11 +188,31 @@ class Host:
 
     # links of ours
 
+    def _remove_leftovers(self, plan: Plan, facts: Facts) -> bool:
+        """Remove the links that a killed predecessor made and nobody wants now; returns whether there were any."""
+        left = self._made.left(facts)
+        self._made_before = bool(left)
+        wanted = {attachment.link.name for attachment in plan.attachments if attachment.exists}
+        unwanted = [link for link in left if link.name not in wanted]
+        for link in unwanted:
+            self._tell(f"Removing {link.kind} interface {link.name} of a killed predecessor", Priority.INFO)
+            errors = self.kernel.perform([ko.DeleteLink(link.name)])
+            for error in errors:
+                self._tell(str(error), Priority.ERROR)
+            if not errors:
+                self._made.gone(link.name)
+        return bool(unwanted)
+
     def _create(self, attachment: Attachment, facts: Facts) -> None:
         name, instance = attachment.link.name, attachment.instance.name
+        parent = facts.link(attachment.link.parent)
+        if parent is None:
+            return
+        self._made.making(attachment.link, parent)
         errors = self.kernel.perform(attachments.creation(attachment, facts))
         failed = [error for error in errors if isinstance(error.operation, ko.AddLink)]
         if failed:
+            self._made.gone(name)
             kind = "VMAC" if attachment.link.kind == "macvlan" else "ipvlan"
             self._tell(f"({instance}): Error {failed[0]} creating {kind} interface {name}", Priority.ERROR, instance)
             return
@@ -193,8 +222,10 @@ class Host:
     def _make_ready(self, attachment: Attachment, facts: Facts) -> None:
         """Kernel parameters first, then up, then the addresses of its own."""
         name = attachment.link.name
-        if facts.link(name) is None:
+        link = facts.link(name)
+        if link is None:
             return
+        self._made.made(link)
         if attachment.exists and name not in self._ours:
             self._tell(
                 f"({attachment.instance.name}) Found matching interface {name}",
@@ -257,6 +288,8 @@ class Host:
         self._sysctls.release_user(f"link {name}")
         self._filtering.redirect(frozenset(rule for rule in self._filtering.state.vmacs if rule.name != name))
         errors = self.kernel.perform([ko.DeleteLink(name)])
+        if not errors:
+            self._made.gone(name)
         owner = attachment.instance.name if attachment is not None else ""
         for error in errors:
             self._tell(f"({owner}): {error}", Priority.ERROR, owner)
@@ -292,7 +325,9 @@ class Host:
         return inputs.View(
             interfaces=tuple(self._interface(link, links) for link in links.values()),
             addresses=tuple(
-                _address(links[address.index].name, address) for address in facts.addresses if address.index in links
+                translation.address(links[address.index].name, address)
+                for address in facts.addresses
+                if address.index in links
             ),
             attachments=self._plan.names,
             leftover_routes=self._present_routes(facts),
@@ -348,10 +383,10 @@ class Host:
         if any(isinstance(event, kf.Overrun) for event in happened):
             self._tell("Kernel netlink events were lost - reading the state of the kernel again", Priority.WARNING)
             return [inputs.Resynced(self.view())]
-        back = {_place(event.address): number for number, event in _additions(happened)}
+        back = {translation.place(event.address): number for number, event in _additions(happened)}
         told: list[inputs.Input] = []
         for number, event in enumerate(happened):
-            if isinstance(event, kf.AddressRemoved) and back.get(_place(event.address), -1) > number:
+            if isinstance(event, kf.AddressRemoved) and back.get(translation.place(event.address), -1) > number:
                 continue
             if isinstance(event, kf.LinkChanged | kf.LinkRemoved):
                 told += self._translate_link(event)
@@ -381,16 +416,18 @@ class Host:
         )
         orphans = [link.name for link in made if link is not None and link.parent != index]
         self.kernel.perform([ko.DeleteLink(name) for name in orphans])
+        for name in orphans:
+            self._made.gone(name)
 
     def _translate(self, event: kf.Event) -> inputs.Input | None:
         links = self.kernel.links()
         match event:
             case kf.AddressAdded(address) if address.index in links:
                 self._tell_address("Assigned address %s for interface %s", address, links)
-                return inputs.AddressAdded(_address(links[address.index].name, address))
+                return inputs.AddressAdded(translation.address(links[address.index].name, address))
             case kf.AddressRemoved(address) if address.index in links:
                 self._tell_address("Deassigned address %s from interface %s", address, links)
-                return inputs.AddressRemoved(_address(links[address.index].name, address))
+                return inputs.AddressRemoved(translation.address(links[address.index].name, address))
             case kf.RouteRemoved(route):
                 lost = match_route(route, self._routes, links)
                 return inputs.RouteRemoved(lost) if lost is not None else None
@@ -413,21 +450,16 @@ class Host:
         batch: list[ko.Operation] = []
         origin: dict[int, effects.Operation] = {}
         filtered = False
-        place = 0
-        while place < len(wanted):
-            operation = wanted[place]
-            if isinstance(operation, effects.DropTraffic | effects.AllowTraffic):
-                end = place
-                while end < len(wanted) and isinstance(wanted[end], effects.DropTraffic | effects.AllowTraffic):
-                    end += 1
-                batch += self._filtering.change(wanted[place:end])
+        for of_filter, run in groupby(wanted, _is_of_filter):
+            if of_filter:
+                batch += self._filtering.change(list(run))
                 filtered = True
-                place = end
                 continue
-            step = _step(operation)
-            origin[id(step)] = operation
-            batch.append(step)
-            place += 1
+            for operation in run:
+                step = translation.step(operation)
+                if step is not None:
+                    origin[id(step)] = operation
+                    batch.append(step)
         batch += self._provoked(wanted)
         for error in self.kernel.perform(batch):
             source = origin.get(id(error.operation))
@@ -467,36 +499,8 @@ def _used_interfaces(config: Config) -> set[str]:
     return used
 
 
-def _step(operation: effects.Operation) -> ko.Operation:
-    """The kernel operation of an address, route or rule operation of the core."""
-    match operation:
-        case effects.AddAddress(address, interface):
-            return ko.AddAddress(address, interface)
-        case effects.RemoveAddress(address, interface):
-            return ko.DeleteAddress(address, interface)
-        case effects.AddRoute(route, replace=again):
-            return ko.ReplaceRoute(route) if again else ko.AddRoute(route)
-        case effects.RemoveRoute(route):
-            return ko.DeleteRoute(route, lenient=True)
-        case effects.AddRule(rule):
-            return ko.AddRule(rule)
-        case effects.RemoveRule(rule):
-            return ko.DeleteRule(rule, lenient=True)
-        case _:
-            raise OSError(errno.EOPNOTSUPP, f"{operation} is no kernel operation")
-
-
-def _address(interface: str, address: kf.Address) -> inputs.Address:
-    return inputs.Address(
-        interface=interface,
-        address=address.address,
-        prefix_length=address.prefix_length,
-        flags=address.flags,
-    )
-
-
-def _place(address: kf.Address) -> tuple[int, bytes, int]:
-    return address.index, address.address, address.prefix_length
+def _is_of_filter(operation: effects.Operation) -> bool:
+    return isinstance(operation, effects.DropTraffic | effects.AllowTraffic)
 
 
 def _additions(events: Sequence[kf.Event]) -> Iterable[tuple[int, kf.AddressAdded]]:

@@ -1,7 +1,7 @@
 """One VRRP instance: its state, its timer, its faults, its priority, and what is done when the state changes.
 
 What a received advert means is election.py; what a MASTER owns is estate.py; sync groups are group.py; where faults
-come from is track.py.
+come from is track.py; another configuration for it is renewal.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pykeepalived.vrrp.counters import Counters
 from pykeepalived.vrrp.effects import NotifyInstance, SyncDaemon
 from pykeepalived.vrrp.election import Rogue
 from pykeepalived.vrrp.estate import Estate
-from pykeepalived.vrrp.holdings import Change, InterfaceOf
+from pykeepalived.vrrp.holdings import InterfaceOf
 from pykeepalived.vrrp.packet import VrrpPacketError
 from pykeepalived.vrrp.receive import Datagram, Heard, Receiver
 from pykeepalived.vrrp.table import Event, State, follow
@@ -104,8 +104,8 @@ class Instance:
         self.total = self.effective = config.priority
         self.counters = Counters()
         self.ah = AhSequence()
-        self.receiver = Receiver(config, self.counters, self.ah, self._group4)
-        self.advertiser = Advertiser(config, self.ah, self._group4)
+        self.receiver = Receiver(config, self.counters, self.ah, self.group4)
+        self.advertiser = Advertiser(config, self.ah, self.group4)
         self.estate = Estate(config, context, interface, interface_of)
         self.timer = Timer(context.timers, self._expired, self._rehearse)
         self.master_source: Ip | None = None
@@ -131,7 +131,7 @@ class Instance:
         return self.config.name
 
     @property
-    def _group4(self) -> Ip:
+    def group4(self) -> Ip:
         return self.context.globals.vrrp_defaults.mcast_group4
 
     @property
@@ -448,44 +448,6 @@ class Instance:
         if self.config.notify_priority_changes and self.state is not State.INIT:
             state = "MASTER_PRIORITY" if self.state is State.MASTER else "BACKUP_PRIORITY"
             self._notify(state, cause)
-
-    # reload
-
-    def reconfigure(self, config: VrrpInstance, interface: str, interface_of: InterfaceOf, change: Change) -> None:
-        """Take over another configuration of the same virtual router; the state stays. What a MASTER owns goes into
-        `change`. The caller then sets source and trackers, and calls `resume`."""
-        self.forget_repeat()
-        own_interval = self.master_interval_us == self.config.advert_int_us
-        self.config = config
-        self.interface = interface
-        receiver, advertiser = self.receiver, self.advertiser
-        self.receiver = Receiver(config, self.counters, self.ah, self._group4)
-        if self.receiver.verifier is not None and receiver.verifier is not None:
-            self.receiver.verifier.inherit(receiver.verifier)
-        self.advertiser = Advertiser(config, self.ah, self._group4)
-        self.advertiser.inherit(advertiser)
-        self.estate.reconfigure(config, interface, interface_of, change)
-        if own_interval or self.state is State.MASTER or config.version == 2:
-            self.master_interval_us = config.advert_int_us
-        self.total = config.priority + sum(self.contributions.values())
-        former_down = self.down_ns
-        self.compute_down()
-        if self.state is State.BACKUP and self.timer.when is not None:
-            self.timer.set(max(self.timer.when + self.down_ns - former_down, 0))
-
-    def resume(self, now: int) -> None:
-        """After a reload that changed it: a MASTER says at once what is new, and announces new addresses."""
-        self.update_priority(Cause("reload", "", "", now, self.config.at), now)
-        if self.state is State.MASTER:
-            self.send_extra_advert(now)
-            self.estate.reloaded(now)
-        elif self.state is State.BACKUP and self.timer.when is not None:
-            self.timer.set(max(self.timer.when, now))
-
-    def repeat_notice(self) -> None:
-        """Write the present state to the FIFOs once more (fifo_write_vrrp_states_on_reload)."""
-        state = self.state.name
-        self.context.outbox.later(NotifyInstance(self.config, state, self.effective, self.cause, fifo_only=True))
 
     # telling
 
