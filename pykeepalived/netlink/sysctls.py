@@ -1,13 +1,14 @@
 """Kernel parameters below /proc/sys: reading, writing, and giving back what was there before.
 
-What was there before also goes to a file, so that it is given back after the process that changed it was killed.
+What was there before also goes to a journal, so that it is given back after the process that changed it was killed.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable
+
+from pykeepalived.netlink.journal import Journal
 
 ROOT = "/proc/sys/"
 _LONGEST = 4096
@@ -37,29 +38,20 @@ def write_sysctl(path: str, value: str) -> None:
 
 
 class SysctlJournal:
-    """A file with a line for each parameter changed (its value before, the value set) and each given back.
-
-    It is valid in one network namespace until the machine boots again. One that cannot be written is done without:
-    `error` then says why.
-    """
+    """A journal with a line for each parameter changed (its value before, the value set) and each given back."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
-        self._fd = -1
-        self._head = f"{read_sysctl('kernel/random/boot_id')} {os.stat('/proc/self/ns/net').st_ino}"
-        self.error = ""
+        self._journal = Journal(path)
+
+    @property
+    def error(self) -> str:
+        """Why it could not be written, or ""."""
+        return self._journal.error
 
     def load(self) -> dict[str, tuple[str, str]]:
         """Path -> (value before, value set) of all that a predecessor changed and did not give back."""
-        try:
-            with open(self._path, encoding="utf-8", errors="replace") as file:
-                head, *lines = file.read().split("\n")
-        except OSError:
-            return {}
-        if head != self._head:
-            return {}
         changed: dict[str, tuple[str, str]] = {}
-        for line in lines:
+        for line in self._journal.read():
             match line.split("\t"):
                 case [path, before, value]:
                     changed[path] = (before, value)
@@ -68,36 +60,20 @@ class SysctlJournal:
         return changed
 
     def start(self, changed: dict[str, tuple[str, str]]) -> None:
-        """Begin anew with what is changed now; without anything there is no file until something is."""
-        self.remove()
-        for path, (before, value) in changed.items():
-            self.changed(path, before, value)
+        """Begin anew with what is changed now."""
+        self._journal.replace([f"{path}\t{before}\t{value}" for path, (before, value) in changed.items()])
 
     def changed(self, path: str, before: str, value: str) -> None:
         """To be called before the parameter is written."""
-        self._append(f"{path}\t{before}\t{value}\n")
+        self._journal.append(f"{path}\t{before}\t{value}")
 
     def restored(self, path: str) -> None:
         """To be called after the parameter was given back."""
-        self._append(f"{path}\n")
-
-    def _append(self, line: str) -> None:
-        try:
-            if self._fd < 0:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-                self._fd = os.open(self._path, flags, 0o600)
-                line = f"{self._head}\n{line}"
-            os.write(self._fd, line.encode())
-        except OSError as error:
-            self.error = f"{self._path}: {error.strerror}"
+        self._journal.append(path)
 
     def remove(self) -> None:
         """Everything has been given back."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-        with contextlib.suppress(OSError):
-            os.unlink(self._path)
+        self._journal.remove()
 
 
 class SavedSysctls:

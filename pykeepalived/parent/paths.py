@@ -22,6 +22,7 @@ class RunPaths:
     reload_file: str
     control_socket: str
     sysctl_file: str
+    link_file: str
     needs_directory: bool
 
 
@@ -52,6 +53,7 @@ def run_paths(
         reload_file=reload_file,
         control_socket=socket,
         sysctl_file=f"{socket.removesuffix('.sock')}.sysctls",
+        link_file=f"{socket.removesuffix('.sock')}.links",
         needs_directory=own_directory,
     )
 

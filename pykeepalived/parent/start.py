@@ -321,5 +321,6 @@ def _child_options(options: Options, paths: RunPaths) -> DaemonOptions:
         config_file=options.config_file or DEFAULT_CONFIG_FILE,
         pid_file=paths.parent,
         sysctl_file=paths.sysctl_file,
+        link_file=paths.link_file,
         command_line=options.command_line,
     )

@@ -36,6 +36,8 @@ class DaemonOptions:
     pid_file: str = ""
     sysctl_file: str = ""
     """Where the VRRP child notes the kernel parameters it changes, for a successor; "" = nowhere."""
+    link_file: str = ""
+    """Likewise the links it makes."""
     command_line: tuple[str, ...] = ()
 
 

@@ -84,13 +84,14 @@ class Filtering:
         self.told(self._perform(self._means.prepare(families, expected)))
         self.settle()
 
-    def tidy(self, has_table: Callable[[int, str], bool]) -> None:
+    def tidy(self, has_table: Callable[[int, str], bool], surely: bool = False) -> None:
         """Remove tables of our name that we have not made: a predecessor's.
 
-        A configuration that filters nothing leaves them alone: they may be somebody's.
+        A configuration that filters nothing leaves them alone, they may be somebody's, unless they are `surely` of a
+        predecessor.
         """
         means = self._means
-        if isinstance(means, Firewall) and self._filters:
+        if isinstance(means, Firewall) and (self._filters or surely):
             left = [family for family in (4, 6) if has_table(family, means.settings.table)]
             self._perform(means.unused(left))
 
