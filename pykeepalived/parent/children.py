@@ -168,8 +168,12 @@ class Children:
         part = part_for(child.kind, self.config)
         base = max(child.sent, default=child.generation)
         before = child.sent.get(base, child.config)
-        child.sent[self.generation] = part
-        child.channel.send(make_delta(before, part, base, self.generation))
+        try:
+            child.channel.send(make_delta(before, part, base, self.generation))
+        except (OSError, MemoryError) as error:
+            self._events.on_reload_failed(child.kind, f"it cannot be sent - {error}")
+        else:
+            child.sent[self.generation] = part
 
     # messages
 

@@ -259,8 +259,14 @@ class _Worker:
         self._reply = reply
         self._data = bytearray()
         self._fd, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._pid = fork_worker(lambda: _write_all(write_end, work()))
-        os.close(write_end)
+        try:
+            self._pid = fork_worker(lambda: _write_all(write_end, work()))
+        except OSError as error:
+            os.close(self._fd)
+            reply(failure(f"no process for it - {error.strerror}"))
+            return
+        finally:
+            os.close(write_end)
         self._loop.add_reader(self._fd, self._read)
         self._timer = self._loop.call_at(self._loop.now() + self._LIMIT_NS, self._time_out)
 

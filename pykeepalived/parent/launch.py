@@ -20,7 +20,7 @@ from pykeepalived.parent.namespace import in_initial_network_namespace
 from pykeepalived.runtime.channel import Channel, channel_pair
 from pykeepalived.runtime.child import ChildContext, DaemonOptions
 from pykeepalived.runtime.child_loop import EXIT_INTERNAL
-from pykeepalived.runtime.forking import close_all_but, fork, fresh_signals
+from pykeepalived.runtime.forking import close_all_but, fork, fresh_signals, ignore_early_signals
 from pykeepalived.runtime.log import IDENT_BFD, IDENT_CHECKER, IDENT_VRRP, Log
 from pykeepalived.runtime.messages import ChildKind, Leaving
 from pykeepalived.runtime.pidfile import AlreadyRunningError, PidFile
@@ -136,6 +136,7 @@ class ForkLauncher:
         if os.getppid() != parent:
             return 0
         fresh_signals()
+        ignore_early_signals()
         bfd_in = self._pipes[kind][0] if kind in self._pipes else None
         bfd_out = {k: pipe[1] for k, pipe in self._pipes.items()} if kind is ChildKind.BFD else {}
         pid_file = self.pid_files.get(kind)

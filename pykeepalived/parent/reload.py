@@ -135,7 +135,10 @@ class Reloader:
                 self._log.info(f"Cannot change {name} at a reload - please restart keepalived")
             self._refuse(f"Reload refused: {', '.join(fixed)} cannot be changed, the running one stays in force")
             return
-        self._events.on_reload_accepted(loaded.config)
+        try:
+            self._events.on_reload_accepted(loaded.config)
+        except Exception as error:
+            self._refuse(f"Reload failed: internal error {type(error).__name__}: {error}")
 
     def _refuse(self, reason: str) -> None:
         self._log.error(reason)

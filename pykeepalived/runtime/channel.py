@@ -9,6 +9,7 @@ meets no stranger's bytes.
 from __future__ import annotations
 
 import array
+import errno
 import os
 import pickle
 import socket
@@ -61,7 +62,10 @@ class Channel:
         loop.add_reader(self._socket, readable)
 
     def send(self, message: object) -> None:
-        """Send, or keep until there is room. To a process that is gone: nothing happens."""
+        """Send, or keep until there is room. To a process that is gone: nothing happens.
+
+        Raises OSError where there is no memory file to be had for a long message.
+        """
         along = message.descriptor if isinstance(message, ScriptHelper) else None
         if self.closed:
             if along is not None:
@@ -98,7 +102,8 @@ class Channel:
             self._forget_pending()
 
     def receive(self) -> list[Any]:
-        """Everything that has arrived, MessageLost for what did not fit into memory; sets `closed` at the end."""
+        """Everything that has arrived, MessageLost for what there was no memory or descriptor for; sets `closed` at
+        the end."""
         messages: list[Any] = []
         while not self.closed:
             try:
@@ -120,7 +125,7 @@ class Channel:
             else:
                 try:
                     messages.append(pickle.loads(_read_memory_file(along)))
-                except MemoryError:
+                except (MemoryError, OSError):
                     messages.append(MessageLost())
         return messages
 
@@ -141,9 +146,13 @@ class Channel:
 
 def _memory_file(data: bytes) -> int:
     fd = os.memfd_create("pykeepalived", os.MFD_CLOEXEC)
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+    except OSError:
+        os.close(fd)
+        raise
     return fd
 
 
@@ -156,6 +165,9 @@ def _descriptor(ancillary: list[tuple[int, int, bytes]]) -> int:
 
 
 def _read_memory_file(fd: int) -> bytes:
+    """Raises OSError, also for the -1 of a descriptor that this process had no room for."""
+    if fd < 0:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     try:
         return os.pread(fd, os.fstat(fd).st_size, 0)
     finally:

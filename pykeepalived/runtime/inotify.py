@@ -15,7 +15,7 @@ _EVENT = struct.Struct("iIII")
 
 class DirectoryWatch:
     """One inotify descriptor for any number of files. `callback(path)` is called after `path` may have changed:
-    written and closed, created, deleted, moved in or out."""
+    written and closed, created, deleted, moved in or out. Raises OSError where the kernel has no more of them."""
 
     def __init__(self, loop: Loop, callback: Callable[[str], object]) -> None:
         self._loop = loop

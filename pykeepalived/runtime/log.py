@@ -139,10 +139,14 @@ class ConsoleSink:
 
 
 class FileSink:
-    """A log file: appended to, mode 0600, the local time with nanoseconds before each line."""
+    """A log file: appended to, mode 0600, the local time with nanoseconds before each line.
+
+    A FIFO or socket that somebody has put in its place is never waited for. Raises OSError.
+    """
 
     def __init__(self, path: str) -> None:
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._fd = os.open(path, flags, 0o600)
 
     def emit(self, line: LogLine) -> bool:
         now = time.time_ns()

@@ -122,7 +122,7 @@ class ScriptHelper:
 
 @dataclass(frozen=True, slots=True)
 class MessageLost:
-    """What the receiving end makes of a message that there was no memory for."""
+    """What the receiving end makes of a message that there was no memory or no descriptor for."""
 
 
 ToChild = WriteDump | PeerStarted | Query | Ping | MessageLost

@@ -41,7 +41,7 @@ class FileWatcher:
             if self._watch is not None:
                 self._watch.remove(path)
         if self._files and self._watch is None:
-            self._watch = DirectoryWatch(self._loop, self._happened)
+            self._begin()
         for file in self._files.values():
             known = before.get(file.name)
             new = known is None or known.path != file.path
@@ -50,8 +50,16 @@ class FileWatcher:
             if new or tell_all:
                 self._changed(file.name, _read(file.path))
 
+    def _begin(self) -> None:
+        try:
+            self._watch = DirectoryWatch(self._loop, self._happened)
+        except OSError as error:
+            text = f"Unable to monitor any {self._kind} - errno {error.errno} ({error.strerror})"
+            self._log(LogLine(text, Priority.ERROR))
+
     def _add(self, file: TrackFile) -> None:
-        assert self._watch is not None
+        if self._watch is None:
+            return
         try:
             self._watch.add(file.path)
         except OSError as error:

@@ -369,6 +369,25 @@ def test_a_child_that_refuses_keeps_its_base_for_the_next_reload(world):
     assert (delta.base, delta.generation) == (1, 3)
 
 
+def test_a_configuration_that_cannot_be_sent_is_a_failed_reload_and_the_next_one_builds_on_the_old(world, monkeypatch):
+    world.start(VRRP)
+    first = Config(globals=replace(GlobalDefs(), router_id="first"))
+    second = Config(globals=replace(GlobalDefs(), router_id="second"))
+    with monkeypatch.context() as broken:
+        broken.setattr(Channel, "send", _no_descriptor)
+        world.children.adopt(first, [VRRP])
+    assert world.events.seen[-1] == ("failed", VRRP, "it cannot be sent - [Errno 24] Too many open files")
+    assert world.children.settled
+    world.children.adopt(second, [VRRP])
+    (delta,) = [each for each in world.launcher.channels[VRRP].receive() if isinstance(each, ConfigDelta)]
+    assert (delta.base, delta.generation) == (1, 3)
+    assert not world.children.settled
+
+
+def _no_descriptor(_channel, _message):
+    raise OSError(24, "Too many open files")
+
+
 def test_two_reloads_in_flight_build_on_each_other(world):
     world.start(VRRP)
     for name in ("b", "c"):

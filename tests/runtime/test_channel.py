@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
+
+import pytest
 
 from pykeepalived.runtime.channel import INLINE_MAX, Channel, channel_pair
 from pykeepalived.runtime.clock import VirtualClock
 from pykeepalived.runtime.loop import Loop
-from pykeepalived.runtime.messages import Ping, Query
+from pykeepalived.runtime.messages import MessageLost, Ping, Query
 
 
 def pair() -> tuple[Channel, Channel]:
@@ -71,3 +74,34 @@ def test_sending_to_a_dead_process_is_quiet_and_leaks_nothing():
     left.send(Ping(2))
     assert left.closed
     assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+@pytest.fixture
+def no_more_descriptors():
+    """A function after which this process can open nothing more."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def use_up() -> None:
+        lowest_free = os.dup(0)
+        os.close(lowest_free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
+
+    yield use_up
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_a_long_message_that_no_descriptor_is_left_for_is_told_as_lost(no_more_descriptors):
+    left, right = pair()
+    left.send(Query(1, ("x" * (INLINE_MAX * 2),)))
+    left.send(Ping(2))
+    no_more_descriptors()
+    assert right.receive() == [MessageLost(), Ping(2)]
+
+
+def test_a_long_message_that_cannot_be_sent_is_told_and_the_channel_goes_on(no_more_descriptors):
+    left, right = pair()
+    no_more_descriptors()
+    with pytest.raises(OSError, match="Too many open files"):
+        left.send(Query(1, ("x" * (INLINE_MAX * 2),)))
+    left.send(Ping(2))
+    assert right.receive() == [Ping(2)]

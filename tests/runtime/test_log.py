@@ -148,6 +148,12 @@ def test_log_files_are_appended_private_and_have_nanoseconds(tmp_path):
     assert [re.fullmatch(pattern, line)[1] for line in lines] == ["one", "two"]
 
 
+def test_a_fifo_in_place_of_a_log_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(OSError, match="No such device or address"):
+        FileSink(str(tmp_path / "fifo"))
+
+
 def test_log_files_are_never_followed_through_links(tmp_path):
     (tmp_path / "k.log").symlink_to(tmp_path / "target")
     log = open_log(LogOptions(syslog=False, file=str(tmp_path / "k.log")))

@@ -14,6 +14,7 @@ import pytest
 
 from pykeepalived.config.model.vrrp import TrackFile, TrackProcess
 from pykeepalived.observe.cause import LogLine
+from pykeepalived.runtime import tracked_files
 from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.tracked_files import FileWatcher, write_initial
 from pykeepalived.vrrp.processes import ProcessWatcher, matches, open_connector
@@ -74,6 +75,23 @@ def test_directory_that_is_missing_is_logged(loop: Loop, tmp_path: Path) -> None
     watcher = FileWatcher(loop, lines.append, lambda name, content: None, "vrrp track file")
     watcher.watch([TrackFile(name="f", path=str(tmp_path / "no" / "file"))])
     assert "Unable to monitor vrrp track file" in lines[0].text
+    watcher.close()
+
+
+def test_files_that_no_watch_is_left_for_are_read_once_and_it_is_told(
+    loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(*_words: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(tracked_files, "DirectoryWatch", no_more)
+    lines: list[LogLine] = []
+    told: list[bytes | None] = []
+    (tmp_path / "f").write_bytes(b"3")
+    watcher = FileWatcher(loop, lines.append, lambda _name, content: told.append(content), "vrrp track file")
+    watcher.watch([TrackFile(name="f", path=str(tmp_path / "f"))])
+    assert [line.text for line in lines] == ["Unable to monitor any vrrp track file - errno 24 (Too many open files)"]
+    assert told == [b"3"]
     watcher.close()
 
 
