@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 
 from pykeepalived.cli.version import product
 from pykeepalived.parent.daemon import Daemon
@@ -11,6 +12,8 @@ from pykeepalived.parent.loading import make_loader
 from pykeepalived.parent.options import Options
 from pykeepalived.parent.paths import RunPaths
 from pykeepalived.parent.start import Extension, Parts, start
+from pykeepalived.runtime.child import DaemonOptions
+from pykeepalived.runtime.log import Log
 from pykeepalived.runtime.messages import ChildKind
 
 _MODULES = {
@@ -22,13 +25,27 @@ _MODULES = {
 
 def run_daemon(options: Options) -> int:
     """Run the daemon; return its exit status."""
-    return start(options, Parts(product=product(), loader=make_loader, run_child=entry_point, extend=_control))
+    parts = Parts(
+        product=product(),
+        loader=make_loader,
+        run_child=entry_point,
+        extend=_control,
+        clear_leftovers=_clear_leftovers,
+    )
+    return start(options, parts)
 
 
 def _control(daemon: Daemon, paths: RunPaths) -> Extension:
     from pykeepalived.parent.control import ControlExtension
 
     return ControlExtension(daemon, paths)
+
+
+def _clear_leftovers(options: DaemonOptions, log: Log) -> None:
+    if any(os.path.exists(path) for path in (options.sysctl_file, options.link_file)):
+        from pykeepalived.vrrp.process import clear_leftovers
+
+        clear_leftovers(options, log)
 
 
 def entry_point(kind: ChildKind) -> RunChild:

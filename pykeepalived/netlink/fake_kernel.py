@@ -37,6 +37,7 @@ from pykeepalived.netlink.facts import (
     Rule,
     RuleRemoved,
 )
+from pykeepalived.netlink.links import below
 from pykeepalived.netlink.messages import IFAPROT_KEEPALIVED
 from pykeepalived.netlink.operations import (
     AddAddress,
@@ -255,7 +256,8 @@ class FakeKernel:
             return errno.ENODEV
         if self._named(wanted.name) is not None:
             return errno.EEXIST
-        same_mac = (link for link in self._links.values() if link.parent == parent.index and link.mac == wanted.mac)
+        index, elsewhere = below(wanted.kind, parent)
+        same_mac = (link for link in self._links.values() if link.parent == index and link.mac == wanted.mac)
         if wanted.kind == "macvlan" and any(same_mac):
             return errno.EADDRINUSE
         self._index += 1
@@ -268,7 +270,8 @@ class FakeKernel:
                 flags=_ETHERNET,
                 mtu=parent.mtu,
                 kind=wanted.kind,
-                parent=parent.index,
+                parent=index,
+                parent_elsewhere=elsewhere,
                 group=parent.group if wanted.group is None else wanted.group,
                 mode=MACVLAN_MODE_PRIVATE if wanted.kind == "macvlan" else 0,
                 mode_flag=wanted.mode_flag,

@@ -63,6 +63,7 @@ class Daemon:
         make_loader: Callable[[Options], Loader],
         manager: ServiceManager,
         prepare: Callable[[ChildKind], object] = lambda kind: None,
+        clear: Callable[[], object] = lambda: None,
         reload_file: Callable[[Config], str] = lambda config: "",
     ) -> None:
         self.options = options
@@ -77,6 +78,7 @@ class Daemon:
         self.started_ns = loop.now()
         self._launcher = launcher
         self._prepare = prepare
+        self._clear = clear
         self._dumps = DumpWriter(log)
         self._manager = manager
         self._status = 0
@@ -119,11 +121,20 @@ class Daemon:
         wanted = self._wanted(self.config)
         for kind in self.enabled.difference(wanted):
             self._launcher.release(kind)
+            if kind is ChildKind.VRRP:
+                self._clear_leftovers()
         self.children.adopt(self.config, wanted)
         self._watch_reload_time()
         if not wanted:
             self.log.warning("Warning - keepalived has no configuration to run")
             self.on_settled()
+
+    def _clear_leftovers(self) -> None:
+        """No VRRP child runs, but one may have run before, and been killed."""
+        try:
+            self._clear()
+        except Exception as error:
+            self.log.error(f"Unable to remove what a predecessor left - {type(error).__name__}: {error}")
 
     def _wanted(self, config: Config) -> list[ChildKind]:
         """The children that this configuration needs and that can run, with what they need of the kernel loaded."""

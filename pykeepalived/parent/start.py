@@ -49,12 +49,14 @@ class Parts:
     """What the command line front gives the daemon: everything that is not process handling.
 
     `run_child(kind)` imports a child's code and returns its entry point; `extend` plugs services into the parent.
+    `clear_leftovers` removes from the kernel what a killed VRRP child left, for a daemon that starts none.
     """
 
     product: str
     loader: Callable[[Options], Loader]
     run_child: Callable[[ChildKind], RunChild]
     extend: Callable[[Daemon, RunPaths], Extension]
+    clear_leftovers: Callable[[DaemonOptions, Log], None]
 
 
 class _Runs(Mapping[ChildKind, RunChild]):
@@ -203,6 +205,7 @@ def _serve(
         make_loader=parts.loader,
         manager=manager,
         prepare=runs.prepare,
+        clear=lambda: parts.clear_leftovers(_child_options(options, paths), log),
         reload_file=lambda config: _paths(options, config).reload_file,
     )
     extensions: list[Extension] = []

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from pykeepalived.config.model import Config
 from pykeepalived.netlink.iptables_helper import RuleKeeper
+from pykeepalived.netlink.journal import Journal
 from pykeepalived.netlink.kernel import Kernel
+from pykeepalived.netlink.made_links import MadeLinks
 from pykeepalived.netlink.sysctls import SavedSysctls, SysctlJournal
 from pykeepalived.notify.messages import group_event, has_scripts, instance_event
 from pykeepalived.notify.notifier import Notifier
@@ -25,8 +27,9 @@ from pykeepalived.observe.dump.vrrp import vrrp_lines
 from pykeepalived.observe.record_files import RecordWriter
 from pykeepalived.observe.snapshot import Taken, VrrpSnapshot
 from pykeepalived.runtime.bfd_pipe import BfdPipeReader
-from pykeepalived.runtime.child import ChildContext
+from pykeepalived.runtime.child import ChildContext, DaemonOptions
 from pykeepalived.runtime.child_loop import EXIT_FATAL, EXIT_PERMISSION, ChildService
+from pykeepalived.runtime.log import Log
 from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.messages import BfdEvent, ChildKind, Dump
 from pykeepalived.runtime.scheduling import raise_open_files_limit
@@ -77,6 +80,27 @@ def kernel_forecast(before: Config, after: Config) -> list[str]:
         kernel.close()
 
 
+def clear_leftovers(options: DaemonOptions, log: Log) -> None:
+    """Where no VRRP child is to run: remove what a killed one has left and the configuration cannot name.
+
+    For a process that is not the VRRP child. Raises OSError.
+    """
+    kernel = Kernel()
+    try:
+        host = Host(
+            kernel,
+            log.write,
+            time.monotonic_ns,
+            _saved_sysctls(options.sysctl_file),
+            made=_made_links(options.link_file),
+        )
+        host.adopt(Config())
+        host.tidy()
+        host.release(lambda: None)
+    finally:
+        kernel.close()
+
+
 def _start(context: ChildContext, loop: Loop) -> int:
     log = context.log
     settings = context.config.globals
@@ -120,6 +144,7 @@ class VrrpProcess:
             _saved_sysctls(context.options.sysctl_file),
             monitor=context.options.address_monitoring,
             rule_keeper=self._rule_keeper,
+            made=_made_links(context.options.link_file),
         )
         self._runner = ScriptRunner(loop, context.log, self._service.fork_script_helper)
         self._notifier = Notifier(loop, context.log, self._runner, "vrrp")
@@ -470,3 +495,7 @@ class VrrpProcess:
 
 def _saved_sysctls(path: str) -> SavedSysctls:
     return SavedSysctls(journal=SysctlJournal(path) if path else None)
+
+
+def _made_links(path: str) -> MadeLinks:
+    return MadeLinks(Journal(path) if path else None)
