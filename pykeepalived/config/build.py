@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pykeepalived.config.build_lvs import build_bfd, build_lvs, check_lvs_scripts
 from pykeepalived.config.model import Config
 from pykeepalived.config.rules.globals import complete_globals
 from pykeepalived.config.rules.lvs import complete_lvs
 from pykeepalived.config.rules.vrrp import complete_vrrp, sync_daemon
 from pykeepalived.config.schema.base import Reading
+from pykeepalived.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

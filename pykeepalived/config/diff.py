@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -18,6 +17,7 @@ from pykeepalived.config.model.ipvs import RealServer, VirtualServer
 from pykeepalived.config.model.network import IpAddress
 from pykeepalived.config.model.values import Ip, Script, Span
 from pykeepalived.config.model.vrrp import VrrpInstance
+from pykeepalived.records import dataclass
 
 HIDDEN = "(hidden)"
 

@@ -16,7 +16,7 @@ import socket
 import stat
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 
 from pykeepalived.config.files import FileKind, FileStat, FileTable, FileView
@@ -25,6 +25,7 @@ from pykeepalived.config.interfaces import Interface
 from pykeepalived.config.iproute_names import FILES, IprouteNames, build_names
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.values import Accounts, User
+from pykeepalived.records import dataclass
 
 DEFAULT_SCRIPT_USER = "keepalived_script"
 IPROUTE_USR_DIRS = ("/usr/share/iproute2", "/usr/lib/iproute2")

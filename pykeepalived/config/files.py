@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from pykeepalived.records import dataclass
 
 
 class FileKind(StrEnum):

@@ -6,10 +6,10 @@ The exit status of a config test is computed from the classes of the findings (k
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from pykeepalived.config.model.values import Span
+from pykeepalived.records import dataclass
 
 
 class Severity(StrEnum):

@@ -10,8 +10,9 @@ import os
 import re
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from pykeepalived.records import dataclass
 
 INCLUDE_CHECKS = ("read", "match", "wildcard_match", "brace_match")
 """Names of the checks, as include_check spells them."""

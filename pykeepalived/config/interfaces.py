@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pykeepalived.config.model.values import Ip
+from pykeepalived.records import dataclass
 
 IFF_UP, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_RUNNING, IFF_NOARP, IFF_MULTICAST = 0x1, 0x8, 0x10, 0x40, 0x80, 0x1000
 """Interface flags (netdevice(7))."""

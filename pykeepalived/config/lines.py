@@ -6,7 +6,8 @@ config/source.py puts them together; nothing here opens files or remembers anyth
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from pykeepalived.records import dataclass
 
 BLANKS = " \t"
 

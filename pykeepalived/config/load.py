@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from pykeepalived.config.environment import Environment
@@ -24,6 +24,7 @@ from pykeepalived.config.includes import ALL_CHECKS, NO_CHECKS, ConfigFiles, Dis
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.values import Span
 from pykeepalived.config.source import Source, SourceOptions
+from pykeepalived.records import dataclass
 
 if TYPE_CHECKING:
     from pykeepalived.config.memo import BlockMemo
@@ -49,6 +50,9 @@ class LoadOptions:
     memo: BlockMemo | None = None
 
 
+_USUAL = LoadOptions()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadResult:
     """`config` None: a word was missing, an include check was violated, or there is no file.
@@ -72,7 +76,7 @@ class LoadResult:
         return self.config is not None and not self.refused
 
 
-def load(path: str, environment: Environment, options: LoadOptions = LoadOptions()) -> LoadResult:
+def load(path: str, environment: Environment, options: LoadOptions = _USUAL) -> LoadResult:
     """Read, check and complete the configuration at `path` (a shell pattern). Never raises for what a file says."""
     enabled = gc.isenabled()
     gc.disable()

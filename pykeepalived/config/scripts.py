@@ -9,13 +9,13 @@ from __future__ import annotations
 import errno
 import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from pykeepalived.config.files import FileKind, FileStat, FileView
 from pykeepalived.config.findings import FindingClass
 from pykeepalived.config.model.values import Account, Script, Span
 from pykeepalived.config.values import Accounts, Fault, account
+from pykeepalived.records import dataclass
 
 DEFAULT_SCRIPT_USER = "keepalived_script"
 _BLANKS = " \t\n\v\f\r"

@@ -10,7 +10,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pykeepalived.config import lines
 from pykeepalived.config.findings import Finding, FindingClass, Severity
@@ -19,6 +19,7 @@ from pykeepalived.config.grammar import lines as grammar_lines
 from pykeepalived.config.includes import INCLUDE_CHECKS, NO_CHECKS, ConfigFiles, IncludeChecks, matches
 from pykeepalived.config.model.values import Span
 from pykeepalived.config.statement import CLOSE, OPEN, Statement, split_words
+from pykeepalived.records import dataclass
 
 LONGEST_RESULT = 1023
 """Bytes of a line after substitution."""

@@ -12,7 +12,7 @@ import pytest
 import pykeepalived.config.model as model
 from pykeepalived.config.model import Config, bfd, globals, ipvs, network, values, vrrp
 from pykeepalived.config.model.ipvs import LvsMethod
-from pykeepalived.config.model.values import Account, Script, Span, Value
+from pykeepalived.config.model.values import Account, Script, Span
 from tests.config.support import config, instance_text
 
 PARTS = [
@@ -26,9 +26,9 @@ SCRIPT = Script(("/opt/good",), Account(0, 0), at=Span("a", 1))
 
 @pytest.mark.parametrize("kind", PARTS)
 def test_parts_are_frozen_slotted_values(kind: Any) -> None:
-    assert kind.__dataclass_params__.frozen
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(object.__new__(kind), dataclasses.fields(kind)[0].name, 1)
     assert "__dict__" not in dir(kind)
-    assert kind is Span or issubclass(kind, Value)
 
 
 def test_values_are_equal_by_the_fields_that_count() -> None:
@@ -40,8 +40,9 @@ def test_values_are_equal_by_the_fields_that_count() -> None:
 
 
 def test_values_of_different_kinds_are_never_equal() -> None:
-    assert LvsMethod() != SCRIPT
-    assert LvsMethod() != "NAT"
+    method: Any = LvsMethod()
+    assert method != SCRIPT
+    assert method != "NAT"
 
 
 def test_secrets_are_not_in_representations() -> None:

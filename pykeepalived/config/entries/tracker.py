@@ -6,7 +6,7 @@ Which weight is in force when the line gives none, and what weights mean in grou
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from pykeepalived.config import values
@@ -15,6 +15,7 @@ from pykeepalived.config.model.values import Span
 from pykeepalived.config.schema.base import Reading
 from pykeepalived.config.statement import Statement
 from pykeepalived.config.values import Fault
+from pykeepalived.records import dataclass
 
 
 class TrackerKind(Enum):

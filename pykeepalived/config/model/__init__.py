@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pykeepalived.config.model.bfd import BfdInstance
 from pykeepalived.config.model.globals import GlobalDefs
 from pykeepalived.config.model.ipvs import SslContext, VirtualServer, VirtualServerGroup
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
-from pykeepalived.config.model.values import Value
 from pykeepalived.config.model.vrrp import (
     GarpGroup,
     InterfaceDelays,
@@ -23,10 +20,11 @@ from pykeepalived.config.model.vrrp import (
     VrrpScript,
     VrrpSyncGroup,
 )
+from pykeepalived.records import late_dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Config(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
     """A whole configuration, completed and checked.
 
     `wants_vrrp`, `wants_checker` and `wants_bfd` tell whether a keyword that starts the process was seen, even if

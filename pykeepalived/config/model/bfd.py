@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
-from pykeepalived.config.model.values import Ip, Span, Value
+from pykeepalived.config.model.values import Ip, Span
+from pykeepalived.records import late_dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class BfdInstance(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class BfdInstance:
     """One BFD session: intervals in microseconds, `max_hops` 255 = no check of the received TTL."""
 
     name: str

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pykeepalived.config.model.ipvs import Checker, Connection
+from pykeepalived.records import late_dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@late_dataclass(frozen=True, slots=True, kw_only=True)
 class RoleCheck(Checker):
     """A database: `role` is the one it must have, primary or replica; any = it need only answer."""
 
@@ -15,14 +16,14 @@ class RoleCheck(Checker):
     role: str = "any"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@late_dataclass(frozen=True, slots=True, kw_only=True)
 class RedisCheck(RoleCheck):
     """`password` "" = no authentication."""
 
     password: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@late_dataclass(frozen=True, slots=True, kw_only=True)
 class GrpcCheck(Checker):
     """`service` "" = the server as a whole; `authority` "" = address and port."""
 
@@ -32,7 +33,7 @@ class GrpcCheck(Checker):
     tls: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@late_dataclass(frozen=True, slots=True, kw_only=True)
 class PgsqlCheck(RoleCheck):
     """The account must be let in without a password (`trust`)."""
 
@@ -40,7 +41,7 @@ class PgsqlCheck(RoleCheck):
     database: str = "postgres"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@late_dataclass(frozen=True, slots=True, kw_only=True)
 class MysqlCheck(RoleCheck):
     user: str = "keepalived"
     password: str = field(default="", repr=False)

@@ -5,13 +5,14 @@ Times are integers of microseconds and end in `_us`, unless the name says second
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
-from pykeepalived.config.model.values import Account, Fifo, Ip, Script, Span, Value
+from pykeepalived.config.model.values import Account, Fifo, Ip, Script, Span
+from pykeepalived.records import late_dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Scheduling(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduling:
     """How one child is scheduled: nice value, SCHED_RR priority (0 = none), CPU list, memory lock."""
 
     process_name: str = ""
@@ -22,16 +23,16 @@ class Scheduling(Value):
     cpu_affinity: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class ReceiveBuffer(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiveBuffer:
     """Size of a netlink receive buffer in bytes (0 = kernel default) and whether to override the system limit."""
 
     size: int = 0
     force: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Smtp(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class Smtp:
     """The mail server and the sender's identity. `server` None means that no mail is ever sent; what nobody wrote is
     then "" or 0."""
 
@@ -43,8 +44,8 @@ class Smtp(Value):
     recipients: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class LvsSyncDaemon(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class LvsSyncDaemon:
     """lvs_sync_daemon: the IPVS connection synchronisation threads. `instance` "" = run by the checker at start."""
 
     interface: str
@@ -56,8 +57,8 @@ class LvsSyncDaemon(Value):
     group: Ip | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class LvsTimeouts(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class LvsTimeouts:
     """lvs_timeouts in seconds; None leaves the kernel's value."""
 
     tcp_s: int | None = None
@@ -65,8 +66,8 @@ class LvsTimeouts(Value):
     udp_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Garp(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class Garp:
     """Gratuitous ARP and unsolicited NA: seconds between blocks, frames a block. Global, then per instance."""
 
     master_delay_s: int = 5
@@ -79,8 +80,8 @@ class Garp(Value):
     extra_if_all: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Firewall(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class Firewall:
     """Which firewall drops traffic to VIPs that are not accepted: nftables (default) or iptables with ipsets.
 
     `nftables_table` / `iptables_chains` "" or () mean "not configured": nftables with table `keepalived` is then used
@@ -99,8 +100,8 @@ class Firewall(Value):
     nftables_ipvs_start_fwmark: int = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Snmp(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class Snmp:
     """AgentX: which MIBs are served. `socket` "" = the library's default."""
 
     socket: str = ""
@@ -113,8 +114,8 @@ class Snmp(Value):
     rs_stats_update_interval_us: int = 5_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class VrrpDefaults(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class VrrpDefaults:
     """Global VRRP settings: the values instances inherit, and those of the whole VRRP process."""
 
     version: int = 2
@@ -144,8 +145,8 @@ class VrrpDefaults(Value):
     disable_local_igmp: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class GlobalDefs(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class GlobalDefs:
     """Everything of global_defs and of the root keywords of the parent (instance, net_namespace, ...)."""
 
     # identity and processes

@@ -5,10 +5,11 @@ Inheritance (virtual server > real server > checker) has been applied; times are
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
-from pykeepalived.config.model.values import Ip, Script, Span, Value
+from pykeepalived.config.model.values import Ip, Script, Span
+from pykeepalived.records import late_dataclass
 
 
 class Protocol(StrEnum):
@@ -28,8 +29,8 @@ class Forwarding(StrEnum):
     TUN = "TUN"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class LvsMethod(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class LvsMethod:
     """Forwarding with the tunnel words: `tunnel` is ipip, gue or gre; `checksum` nocsum, csum or remcsum."""
 
     forwarding: Forwarding = Forwarding.NAT
@@ -38,8 +39,8 @@ class LvsMethod(Value):
     checksum: str = "nocsum"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class GroupEntry(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class GroupEntry:
     """One line of a virtual_server_group: an address range with a port, or a fwmark.
 
     `first` and `last` are both set for addresses (equal for a single one); `fwmark` otherwise, with `family` 0 when
@@ -54,15 +55,15 @@ class GroupEntry(Value):
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class VirtualServerGroup(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualServerGroup:
     name: str
     entries: tuple[GroupEntry, ...]
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Connection(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
     """Where and from where a checker connects; `port` 0 only for PING_CHECK or a port-less real server."""
 
     address: Ip
@@ -74,8 +75,8 @@ class Connection(Value):
     fwmark: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Checker(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class Checker:
     """What every checker has. Subclasses add the words of their block; the class name tells the kind."""
 
     delay_loop_us: int = 60_000_000
@@ -87,7 +88,7 @@ class Checker(Value):
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@late_dataclass(frozen=True, slots=True, kw_only=True)
 class TcpCheck(Checker):
     """`send` goes out first and `expect` must come back; b"" = no such word."""
 
@@ -96,12 +97,12 @@ class TcpCheck(Checker):
     expect: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@late_dataclass(frozen=True, slots=True, kw_only=True)
 class PingCheck(Checker):
     connection: Connection
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@late_dataclass(frozen=True, slots=True, kw_only=True)
 class UdpCheck(Checker):
     """`payload` None = random data. `reply` None = any; else octets, with `reply_mask` 0 bits as wildcards."""
 
@@ -114,7 +115,7 @@ class UdpCheck(Checker):
     max_reply_length: int = 255
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@late_dataclass(frozen=True, slots=True, kw_only=True)
 class DnsCheck(Checker):
     """`type` is the upper-case name of the record type; `name` "." = the root."""
 
@@ -123,14 +124,14 @@ class DnsCheck(Checker):
     name: str = "."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@late_dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpCheck(Checker):
     connection: Connection
     helo_name: str = "smtpchecker.keepalived.org"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Regex(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class Regex:
     """A PCRE2 pattern with its option names and the window of start offsets; `stack` is (start, maximum) bytes."""
 
     pattern: str
@@ -141,8 +142,8 @@ class Regex(Value):
     stack: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Url(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class Url:
     """One url of HTTP_GET / SSL_GET: `status_codes` are inclusive ranges; `digest` the MD5 of the body."""
 
     path: str
@@ -154,7 +155,7 @@ class Url(Value):
     tls_compliant: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@late_dataclass(frozen=True, slots=True, kw_only=True)
 class HttpCheck(Checker):
     """HTTP_GET, or SSL_GET when `tls`. `sni_name` "" with `sni` = the virtual host or address.
 
@@ -173,7 +174,7 @@ class HttpCheck(Checker):
     cert_min_days: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@late_dataclass(frozen=True, slots=True, kw_only=True)
 class MiscCheck(Checker):
     """`timeout_us` already has its default (delay_loop of the virtual server)."""
 
@@ -182,7 +183,7 @@ class MiscCheck(Checker):
     dynamic: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@late_dataclass(frozen=True, slots=True, kw_only=True)
 class FileCheck(Checker):
     """`track_file` names a TrackFile; weight and reverse are those in force."""
 
@@ -191,13 +192,13 @@ class FileCheck(Checker):
     reverse: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@late_dataclass(frozen=True, slots=True, kw_only=True)
 class BfdCheck(Checker):
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class RealServer(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class RealServer:
     """One real_server. Identity on reload: address, port and family.
 
     Its timing words, inherited from the virtual server, are kept for dumps; checkers have their own.
@@ -225,8 +226,8 @@ class RealServer(Value):
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class SorryServer(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class SorryServer:
     address: Ip
     port: int = 0
     method: LvsMethod = LvsMethod()
@@ -234,8 +235,8 @@ class SorryServer(Value):
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class VirtualServer(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualServer:
     """One virtual_server: exactly one of `address`, `fwmark`, `group` is set.
 
     `flags` are IP_VS_SVC_F_* scheduler bits (0x08 0x10 0x20) and one-packet 0x04. `persistence_timeout_s` 0 = off;
@@ -279,8 +280,8 @@ class VirtualServer(Value):
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class SslContext(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class SslContext:
     """The SSL block: client certificate, key with its password, and CA file."""
 
     password: str = field(default="", repr=False)

@@ -5,16 +5,17 @@ These are wishes; what the kernel has, and the operations that lead from one to 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
-from pykeepalived.config.model.values import Ip, Span, Value
+from pykeepalived.config.model.values import Ip, Span
+from pykeepalived.records import late_dataclass
 
 RTPROT_KEEPALIVED = 18
 """Protocol number of our routes and rules (rtnetlink(7), registered for keepalived)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class IpAddress(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class IpAddress:
     """One line of virtual_ipaddress, virtual_ipaddress_excluded or static_ipaddress.
 
     `interface` is the `dev` word or what stands for it (the instance's interface, default_interface).
@@ -44,8 +45,8 @@ class IpAddress(Value):
         return self.address.family
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Encap(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class Encap:
     """A lightweight tunnel of a route or nexthop: `kind` is ip, ip6, mpls or ila; the rest by iproute2's words."""
 
     kind: str
@@ -59,8 +60,8 @@ class Encap(Value):
     locator: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class NextHop(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class NextHop:
     """One nexthop of a multipath route; `weight` 1..256, `weight_given` when the file says it (for dumps only)."""
 
     via: Ip | None = None
@@ -72,8 +73,8 @@ class NextHop(Value):
     realms: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class IpRoute(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class IpRoute:
     """One line of virtual_routes or static_routes, in the words of ip-route(8).
 
     `destination` None = default. `metrics` maps RTAX_* numbers to values (names of congestion control are str),
@@ -109,8 +110,8 @@ class IpRoute(Value):
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class IpRule(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class IpRule:
     """One line of virtual_rules or static_rules, in the words of ip-rule(8); `action` is an FR_ACT_* number.
 
     `from_given`: the file says `from`, perhaps of any address (for dumps only).

@@ -7,46 +7,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
-from functools import cache, lru_cache
-from operator import attrgetter
-from typing import Any
+from dataclasses import field
+from functools import lru_cache
+
+from pykeepalived.records import dataclass, late_dataclass
 
 MICROSECONDS_PER_SECOND = 1_000_000
-
-
-class Value:
-    """What all parts of the model share: equality, hash and representation by the fields that count for them.
-
-    Written once, because compiling them anew for each of the model's classes would take a tenth of a config test.
-    """
-
-    __slots__ = ()
-
-    def __eq__(self, other: object) -> bool:
-        if other is self:
-            return True
-        if other.__class__ is not self.__class__:
-            return NotImplemented
-        kind: Any = self.__class__
-        values = _compared(kind)
-        return bool(values(self) == values(other))
-
-    def __hash__(self) -> int:
-        kind: Any = self.__class__
-        return hash(_compared(kind)(self))
-
-    def __repr__(self) -> str:
-        kind: Any = self.__class__
-        shown = (f"{one.name}={getattr(self, one.name)!r}" for one in fields(kind) if one.repr)
-        return f"{kind.__qualname__}({', '.join(shown)})"
-
-
-@cache
-def _compared(kind: type[Any]) -> Callable[[Any], Any]:
-    """A function that returns the values which count for equality."""
-    return attrgetter(*(one.name for one in fields(kind) if one.compare))
 
 
 class Ip(bytes):
@@ -101,7 +67,7 @@ def _format_ip(packed: bytes) -> str:
     return f"::ffff:{mapped}" if mapped is not None else address.compressed
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Span:
     """Where a value stands in the configuration: file, line and column from 1, length in characters."""
 
@@ -114,8 +80,8 @@ class Span:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Account(Value):
+@late_dataclass(frozen=True, slots=True)
+class Account:
     """The user and group a script runs as. `supplementary` also sets all other groups of the user."""
 
     uid: int
@@ -124,8 +90,8 @@ class Account(Value):
     user: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Script(Value):
+@late_dataclass(frozen=True, slots=True)
+class Script:
     """A command ready to run: words, the account, and what the security check made of it.
 
     `path` is the file to execute (resolved unless use_symlink_paths). `shell` means that the first word cannot
@@ -146,8 +112,8 @@ class Script(Value):
         return " ".join(self.words)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Fifo(Value):
+@late_dataclass(frozen=True, slots=True)
+class Fifo:
     """A notify FIFO: its path, owner, and the script that reads it (which gets the path as last argument)."""
 
     path: str

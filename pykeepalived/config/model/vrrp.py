@@ -6,12 +6,13 @@ A reader of these classes never asks global_defs for a fallback. Times are micro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from pykeepalived.config.model.globals import Garp
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
-from pykeepalived.config.model.values import Ip, Script, Span, Value
+from pykeepalived.config.model.values import Ip, Script, Span
+from pykeepalived.records import late_dataclass
 
 
 class State(StrEnum):
@@ -37,16 +38,16 @@ class UnicastChecksum(StrEnum):
     OLD = "old"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class HmacKey(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class HmacKey:
     """One key of auth_hmac: id 1..255, secret of 32..64 bytes. The secret never appears in repr."""
 
     id: int
     secret: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class AuthHmac(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class AuthHmac:
     """auth_hmac of an instance; `mode` is enforce, permissive or receive-only; `anti_replay` time or monotonic."""
 
     keys: tuple[HmacKey, ...]
@@ -56,8 +57,8 @@ class AuthHmac(Value):
     mode: str = "enforce"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class UnicastPeer(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class UnicastPeer:
     """One line of unicast_peer; -1 = no limit given."""
 
     address: Ip
@@ -66,8 +67,8 @@ class UnicastPeer(Value):
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Tracker(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class Tracker:
     """One line of a track_* block: the tracked object's name, the weight in force (0 = fault), the sign reversal."""
 
     name: str
@@ -76,8 +77,8 @@ class Tracker(Value):
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Trackers(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class Trackers:
     """All track_* blocks of an instance or a sync group."""
 
     interfaces: tuple[Tracker, ...] = ()
@@ -87,8 +88,8 @@ class Trackers(Value):
     bfds: tuple[Tracker, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Notify(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
     """Notify scripts of an instance or sync group (keepalived.conf(5), notify scripts)."""
 
     backup: Script | None = None
@@ -102,8 +103,8 @@ class Notify(Value):
     """notify_deleted was given: a deleted instance reports DELETED instead of FAULT."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Vmac(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class Vmac:
     """use_vmac: `name` "" = generated; `mac` None = the VRRP virtual MAC; `group` None = the parent's."""
 
     name: str = ""
@@ -113,8 +114,8 @@ class Vmac(Value):
     xmit_base: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Ipvlan(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class Ipvlan:
     """use_ipvlan: `mode_flag` is bridge, private or vepa."""
 
     name: str = ""
@@ -124,8 +125,8 @@ class Ipvlan(Value):
     group: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class VrrpInstance(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class VrrpInstance:
     """One vrrp_instance, completed. Identity on reload: VRID, family, interface, not the name.
 
     `config_fault` names why the instance must stay in FAULT ("" = it need not): unusable interface, no peers, ...
@@ -198,8 +199,8 @@ class VrrpInstance(Value):
         return self.priority == 255
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class VrrpSyncGroup(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class VrrpSyncGroup:
     """One vrrp_sync_group; `members` are names of existing instances in the order of the file."""
 
     name: str
@@ -212,8 +213,8 @@ class VrrpSyncGroup(Value):
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class VrrpScript(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class VrrpScript:
     """One vrrp_script that at least one instance or group tracks."""
 
     name: str
@@ -229,8 +230,8 @@ class VrrpScript(Value):
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class TrackFile(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class TrackFile:
     """One track_file; `init_value` None = not created; `overwrite` writes it even if the file exists."""
 
     name: str
@@ -242,8 +243,8 @@ class TrackFile(Value):
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class TrackProcess(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class TrackProcess:
     """One vrrp_track_process; `param_match` is "" (not compared), exact, partial or initial."""
 
     name: str
@@ -260,8 +261,8 @@ class TrackProcess(Value):
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class TrackGroup(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class TrackGroup:
     """track_group: instances that fault together with the static entries naming the group."""
 
     name: str
@@ -269,8 +270,8 @@ class TrackGroup(Value):
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class GarpGroup(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class GarpGroup:
     """garp_group: interfaces sharing one pace of GARP (`garp_interval_us`) and NA (`gna_interval_us`) frames."""
 
     interfaces: tuple[str, ...]
@@ -279,8 +280,8 @@ class GarpGroup(Value):
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class InterfaceDelays(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class InterfaceDelays:
     """interface_up_down_delays of one interface."""
 
     interface: str
@@ -289,8 +290,8 @@ class InterfaceDelays(Value):
     at: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Linkbeat(Value):
+@late_dataclass(frozen=True, slots=True, kw_only=True)
+class Linkbeat:
     """linkbeat_interfaces of one interface; `method` is "", MII, ETHTOOL or IOCTL."""
 
     interface: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pykeepalived.config.findings import FindingClass, Severity
 from pykeepalived.config.interfaces import Interface
@@ -11,6 +11,7 @@ from pykeepalived.config.model.globals import GlobalDefs
 from pykeepalived.config.schema.base import Reading
 from pykeepalived.config.schema.sync_group import SyncGroupDraft
 from pykeepalived.config.schema.vrrp_draft import InstanceDraft
+from pykeepalived.records import dataclass
 
 
 class RefusedError(Exception):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from pykeepalived.config.entries.tracker import TrackerKind
 from pykeepalived.config.interfaces import Interface
@@ -28,6 +27,7 @@ from pykeepalived.config.schema.sync_group import SyncGroupDraft
 from pykeepalived.config.schema.track import GarpGroupDraft, ProcessDraft, ScriptDraft
 from pykeepalived.config.schema.track_file import TrackFileDraft
 from pykeepalived.config.schema.vrrp_draft import InstanceDraft
+from pykeepalived.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,6 @@ def duplicate_vrids(context: RuleContext) -> None:
             text += f" with IPv{draft.family} {where}"
             if _may_part(other, draft, context):
                 context.note(draft, "vrid-shared", f"{text}: {draft.name} stays in FAULT", "virtual_router_id")
-                draft.fault = draft.fault or f"VRID {draft.virtual_router_id} is used by {other.name}"
                 continue
             context.reading.report(draft.where("virtual_router_id"), "vrid-duplicate", text)
             raise RefusedError(draft.name)

@@ -9,12 +9,13 @@ live in types.py, the sections in files of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from pykeepalived.config.findings import Finding, FindingClass, Severity
 from pykeepalived.config.model.values import Span
 from pykeepalived.config.statement import Statement
+from pykeepalived.records import dataclass
 
 if TYPE_CHECKING:
     from pykeepalived.config.environment import Environment

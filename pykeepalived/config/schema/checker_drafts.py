@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pykeepalived.config.model.values import Account, Ip
 from pykeepalived.config.statement import Statement
+from pykeepalived.records import late_dataclass
 
 if TYPE_CHECKING:
     from pykeepalived.config.schema.lvs_drafts import RealDraft
 
 
-@dataclass(frozen=True, slots=True)
+@late_dataclass(frozen=True, slots=True)
 class CheckerKind:
     """One kind of checker: name of the block, default retries and delay before a retry (None = delay_loop).
 

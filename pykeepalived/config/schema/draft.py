@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
 from pykeepalived.config.model.vrrp import InterfaceDelays, Linkbeat
+from pykeepalived.records import late_dataclass
 
 if TYPE_CHECKING:
     from pykeepalived.config.schema.globals_draft import GlobalsDraft
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pykeepalived.config.schema.vrrp_draft import InstanceDraft
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@late_dataclass(slots=True, eq=False, repr=False)
 class ConfigDraft:
     """Everything read from the files, in the order of the files.
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pykeepalived.config.model.globals import LvsSyncDaemon
 from pykeepalived.config.model.values import Account, Ip, Span
 from pykeepalived.config.schema.script_words import FifoDraft, ScriptWords
+from pykeepalived.records import late_dataclass
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@late_dataclass(slots=True, eq=False, repr=False)
 class ProcessDraft:
     """Scheduling words of one process; None = not given."""
 
@@ -21,7 +22,7 @@ class ProcessDraft:
     cpu_affinity: tuple[int, ...] = ()
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@late_dataclass(slots=True, eq=False, repr=False)
 class GlobalsDraft:
     """What global_defs said; None = nothing. Times as in the model, snmp intervals and delays in microseconds."""
 

@@ -5,16 +5,15 @@ None means "not given". The defaults are class attributes: a file has many serve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pykeepalived.config.model.ipvs import Forwarding, GroupEntry, LvsMethod, Protocol, VirtualServer
 from pykeepalived.config.model.values import Ip, Span
 from pykeepalived.config.schema.checker_drafts import CheckerDraft
 from pykeepalived.config.schema.script_words import ScriptWords
 from pykeepalived.config.statement import Statement
+from pykeepalived.records import late_dataclass
 
 
-@dataclass(slots=True)
+@late_dataclass(slots=True)
 class GroupDraft:
     """One virtual_server_group."""
 

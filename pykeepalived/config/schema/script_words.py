@@ -5,22 +5,22 @@ Whether a script may run is decided when all of global_defs is known (rules/scri
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from pykeepalived.config.schema.base import Reading, Take, duplicate
 from pykeepalived.config.schema.types import report_missing
 from pykeepalived.config.statement import Statement
+from pykeepalived.records import late_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@late_dataclass(frozen=True, slots=True)
 class ScriptWords:
     """A script as written: the statement holds the command text and perhaps a user and a group."""
 
     statement: Statement
 
 
-@dataclass(slots=True)
+@late_dataclass(slots=True)
 class FifoDraft:
     """A notify FIFO as written; the script may come before or after the FIFO."""
 

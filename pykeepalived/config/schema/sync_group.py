@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from pykeepalived.config.findings import FindingClass
@@ -13,9 +13,10 @@ from pykeepalived.config.schema.types import Flag, Switch
 from pykeepalived.config.schema.vrrp_draft import NotifyDraft
 from pykeepalived.config.schema.vrrp_handlers import notify_script
 from pykeepalived.config.statement import Statement
+from pykeepalived.records import late_dataclass
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@late_dataclass(slots=True, eq=False, repr=False)
 class SyncGroupDraft:
     """One vrrp_sync_group; `members` are names with their places, None before the group block."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from pykeepalived.config import values
@@ -16,11 +16,12 @@ from pykeepalived.config.schema.track_file import TRACK_FILE, TrackFileDraft, be
 from pykeepalived.config.schema.types import Decimal, Flag, Integer, Word, seconds
 from pykeepalived.config.statement import Statement
 from pykeepalived.config.values import U31, Fault
+from pykeepalived.records import late_dataclass
 
 __all__ = ["GarpGroupDraft", "ProcessDraft", "ScriptDraft", "TrackFileDraft", "TrackGroupDraft"]
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@late_dataclass(slots=True, eq=False, repr=False)
 class ScriptDraft:
     """One vrrp_script; times in milliseconds as read, `user_failed` when its account is unknown."""
 
@@ -38,7 +39,7 @@ class ScriptDraft:
     init_fail: bool = False
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@late_dataclass(slots=True, eq=False, repr=False)
 class ProcessDraft:
     """One vrrp_track_process."""
 
@@ -56,7 +57,7 @@ class ProcessDraft:
     full_command: bool = False
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@late_dataclass(slots=True, eq=False, repr=False)
 class TrackGroupDraft:
     """One track_group: names of instances with their places."""
 
@@ -65,7 +66,7 @@ class TrackGroupDraft:
     members: dict[str, Span] | None = None
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@late_dataclass(slots=True, eq=False, repr=False)
 class GarpGroupDraft:
     """One garp_group."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from typing import Any
 
 from pykeepalived.config import values
@@ -12,6 +11,7 @@ from pykeepalived.config.schema.base import Keyword, Reading, table
 from pykeepalived.config.schema.types import Word
 from pykeepalived.config.statement import Statement
 from pykeepalived.config.values import I32_MAX, I32_MIN, Fault
+from pykeepalived.records import late_dataclass
 
 LARGEST_WEIGHT = 254
 
@@ -36,7 +36,7 @@ UNWATCHABLE = {
 """File systems without change notification, or that cannot change, by statfs(2) magic number."""
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@late_dataclass(slots=True, eq=False, repr=False)
 class TrackFileDraft:
     """One track_file; `path` is absolute once the block has ended."""
 

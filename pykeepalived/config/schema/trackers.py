@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from pykeepalived.config.entries.tracker import TrackerEntry, TrackerKind, parse_tracker
 from pykeepalived.config.schema.base import Keyword, Reading, ValueBlock
 from pykeepalived.config.statement import Statement
+from pykeepalived.records import late_dataclass
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@late_dataclass(slots=True, eq=False, repr=False)
 class TrackersDraft:
     """Lines of all track_* blocks by kind, in the order of the file; a name occurs once a kind."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
 from pykeepalived.config.model.values import Ip, Span
@@ -10,9 +10,10 @@ from pykeepalived.config.model.vrrp import Ipvlan, UnicastPeer, Vmac
 from pykeepalived.config.schema.script_words import ScriptWords
 from pykeepalived.config.schema.trackers import TrackersDraft
 from pykeepalived.config.statement import Statement
+from pykeepalived.records import late_dataclass
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@late_dataclass(slots=True, eq=False, repr=False)
 class HmacDraft:
     """auth_hmac as written; keys by id, secrets as bytes."""
 
@@ -24,7 +25,7 @@ class HmacDraft:
     mode: str = "enforce"
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@late_dataclass(slots=True, eq=False, repr=False)
 class NotifyDraft:
     """Notify scripts of an instance or a sync group as written."""
 
@@ -39,7 +40,7 @@ class NotifyDraft:
     deleted_given: bool = False
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@late_dataclass(slots=True, eq=False, repr=False)
 class InstanceDraft:
     """One vrrp_instance. None = not given; completion (rules/instance.py) fills everything in, in place.
 
