@@ -309,7 +309,13 @@ class Kernel:
     def _flush(self, batch: list[tuple[Operation, bytes]], errors: list[OperationError]) -> None:
         if not batch:
             return
-        first = self._send([encoded for _, encoded in batch])
+        try:
+            first = self._send([encoded for _, encoded in batch])
+        except OSError as refused:
+            for operation, _ in batch:
+                _note(errors, operation, refused.errno or errno.EIO)
+            batch.clear()
+            return
         waiting = {first + place: operation for place, (operation, _) in enumerate(batch)}
         batch.clear()
         try:

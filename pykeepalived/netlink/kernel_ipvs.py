@@ -107,21 +107,25 @@ class IpvsKernel:
             self._sequence = (base + len(part)) & 0x7FFFFFFF
             self._socket.send(b"".join(messages))
             failures += [
-                OperationFailure(start + ((sequence - base) & 0x7FFFFFFF), error)
-                for sequence, error in self._acknowledgements(len(part))
+                OperationFailure(start + number, error)
+                for number, error in self._acknowledgements(base, len(part))
                 if error
             ]
         return failures
 
-    def _acknowledgements(self, count: int) -> Iterator[tuple[int, int]]:
-        while count > 0:
+    def _acknowledgements(self, base: int, count: int) -> Iterator[tuple[int, int]]:
+        """The numbers (from 0) of the messages sent from the sequence `base` on, and what became of each. Answers to
+        earlier questions, which somebody did not wait for, are passed over."""
+        missing = count
+        while missing > 0:
             data = self._socket.recv(_RECEIVE_SIZE)
             offset = 0
             while offset + 16 <= len(data):
                 length, kind, _flags, sequence, _port = _HEADER.unpack_from(data, offset)
-                if kind == _NLMSG_ERROR:
-                    yield sequence, -struct.unpack_from("=i", data, offset + 16)[0]
-                    count -= 1
+                number = (sequence - base) & 0x7FFFFFFF
+                if kind == _NLMSG_ERROR and number < count:
+                    yield number, -struct.unpack_from("=i", data, offset + 16)[0]
+                    missing -= 1
                 offset += (length + 3) & ~3
 
     def table(self) -> Table:
@@ -189,30 +193,36 @@ class IpvsKernel:
         self._sequence = (self._sequence + 1) & 0x7FFFFFFF
         struct.pack_into("=HHI", message, 4, *struct.unpack_from("=H", message, 4), NLM_F_REQUEST, self._sequence)
         self._socket.send(message)
-        data = self._socket.recv(_RECEIVE_SIZE)
-        kind = _HEADER.unpack_from(data, 0)[1]
+        while True:
+            data = self._socket.recv(_RECEIVE_SIZE)
+            length, kind, _flags, sequence, _port = _HEADER.unpack_from(data, 0)
+            if sequence == self._sequence:
+                break
         if kind == _NLMSG_ERROR:
             code = -struct.unpack_from("=i", data, 16)[0]
             raise OSError(code, os.strerror(code))
-        return data[16 : _HEADER.unpack_from(data, 0)[0]]
+        return data[16:length]
 
     def _dump(self, message: bytearray) -> Iterator[bytes]:
-        self._sequence = (self._sequence + 1) & 0x7FFFFFFF
+        asked = self._sequence = (self._sequence + 1) & 0x7FFFFFFF
         kind = struct.unpack_from("=H", message, 4)[0]
-        struct.pack_into("=HHI", message, 4, kind, NLM_F_REQUEST | NLM_F_DUMP, self._sequence)
+        struct.pack_into("=HHI", message, 4, kind, NLM_F_REQUEST | NLM_F_DUMP, asked)
         self._socket.send(message)
         while True:
             data = self._socket.recv(_RECEIVE_SIZE)
             offset = 0
             while offset + 16 <= len(data):
-                length, kind, _flags, _sequence, _port = _HEADER.unpack_from(data, offset)
+                length, kind, _flags, sequence, _port = _HEADER.unpack_from(data, offset)
+                body = data[offset + 16 : offset + length]
+                offset += (length + 3) & ~3
+                if sequence != asked:
+                    continue
                 if kind == _NLMSG_DONE:
                     return
                 if kind == _NLMSG_ERROR:
-                    code = -struct.unpack_from("=i", data, offset + 16)[0]
+                    code = -struct.unpack_from("=i", body)[0]
                     raise OSError(code, os.strerror(code))
-                yield data[offset + 16 : offset + length]
-                offset += (length + 3) & ~3
+                yield body
 
 
 @contextmanager

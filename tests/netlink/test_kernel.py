@@ -164,6 +164,17 @@ def test_a_failure_stops_none_of_the_others(kernel: Kernel) -> None:
 
 
 @pytest.mark.keyword("vrrp_instance/virtual_routes")
+def test_what_cannot_even_be_sent_is_told_for_each_operation(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(_messages: object) -> int:
+        raise OSError(errno.ENOBUFS, "No buffer space available")
+
+    wanted = [AddAddress(IpAddress(address=ip(f"10.9.9.{n}"), prefix_length=32), "lo") for n in (1, 2)]
+    monkeypatch.setattr(kernel, "_send", no_room)
+    assert [(error.operation, error.errno) for error in kernel.perform(wanted)] == [
+        (operation, errno.ENOBUFS) for operation in wanted
+    ]
+
+
 def test_routes_of_every_kind(kernel: Kernel) -> None:
     wishes = [
         IpRoute(family=4, destination=ip("10.1.0.0"), prefix_length=16, via=ip("192.0.2.254"), interface="eth0"),

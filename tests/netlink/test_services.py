@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
-from typing import Any
+import socket
+import struct
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +17,7 @@ from pykeepalived.netlink.services import (
     DestinationKey,
     DestinationSettings,
     Operation,
+    OperationFailure,
     ServiceKey,
     ServiceSettings,
     SyncDaemon,
@@ -219,3 +222,39 @@ def test_what_is_written_is_read_back_the_same() -> None:
         data = bytes(kernel_ipvs._encode(new_destination(MARK, target, values), 31))
         nest = dict(kernel_ipvs._attributes(data, 20))[2]
         assert kernel_ipvs._decode_destination(nest, 4) == (target, values)
+
+
+class Answers:
+    """A socket on which these messages (type, distance to the sequence asked with, body) wait for whoever asks."""
+
+    def __init__(self, *waiting: tuple[int, int, bytes]) -> None:
+        self.waiting = list(waiting)
+        self.asked = 0
+
+    def getsockname(self) -> tuple[int, int]:
+        return 7, 0
+
+    def send(self, data: bytes) -> None:
+        self.asked = struct.unpack_from("=I", data, 8)[0]
+
+    def recv(self, _size: int) -> bytes:
+        kind, distance, body = self.waiting.pop(0)
+        return struct.pack("=IHHII", 16 + len(body), kind, 0, (self.asked + distance) & 0x7FFFFFFF, 7) + body
+
+
+def kernel_that_answers(*waiting: tuple[int, int, bytes]) -> kernel_ipvs.IpvsKernel:
+    return kernel_ipvs.IpvsKernel(30, cast(socket.socket, Answers(*waiting)))
+
+
+REFUSED, DONE = struct.pack("=i", -errno.EEXIST), struct.pack("=i", 0)
+LATE = -5
+"""The sequence of a question that somebody asked before and did not wait for."""
+
+
+def test_late_answers_to_other_questions_are_no_answers_to_this_one() -> None:
+    operations = [delete_service(ServiceKey(4, 6, bytes(Ip.parse("192.0.2.1")), port)) for port in (80, 81)]
+    kernel = kernel_that_answers((2, LATE, REFUSED), (2, 0, DONE), (2, LATE, REFUSED), (2, 1, REFUSED))
+    assert kernel.perform(operations) == [OperationFailure(1, errno.EEXIST)]
+    version = struct.pack("=BBHHHI", 14, 1, 0, 8, 1, 0x010201)
+    assert kernel_that_answers((2, LATE, REFUSED), (30, 0, version)).version() == "1.2.1"
+    assert kernel_that_answers((3, LATE, DONE), (2, LATE, REFUSED), (3, 0, DONE)).table() == Table({}, {})
