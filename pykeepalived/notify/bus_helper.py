@@ -103,10 +103,14 @@ class _Helper:
         await self._ready.wait()
         complained = False
         while True:
+            bus = None
             try:
-                bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
+                bus = MessageBus(bus_type=BusType.SYSTEM)
+                await bus.connect()
                 await self._take_name(bus)
             except Exception as error:
+                if bus is not None:
+                    bus.disconnect()
                 if not complained:
                     self._tell("log", f"Failed to connect to DBus: {error}")
                 complained = True

@@ -158,6 +158,7 @@ class _Client:
             self._refuse(str(error))
             return
         self._working = True
+        self._timer.cancel()  # it limits the silence of the client, not the work on an answer
         self._loop.remove_reader(self._connection)
         try:
             self._handler(command, arguments, self._answer)

@@ -8,6 +8,7 @@ on after the fork. What the text says is observe/dump/.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import stat
@@ -121,11 +122,15 @@ class DumpWriter:
         waited for by the new copy, not by us.
         """
         before = [end for other, end in self._writers.values() if other == path]
-        ended, running = os.pipe2(os.O_CLOEXEC)
+        try:
+            ended, running = os.pipe2(os.O_CLOEXEC)
+        except OSError as error:
+            self._complain(path, error.strerror)
+            return
         try:
             pid = os.fork()
         except OSError as error:
-            self._log.write(LogLine(f"Can't write dump file {path}: {error.strerror}", Priority.ERROR))
+            self._complain(path, error.strerror)
             os.close(ended)
             os.close(running)
             return
@@ -147,16 +152,19 @@ class DumpWriter:
             os.close(end)
             code = os.waitstatus_to_exitcode(status)
             if code:
-                reason = os.strerror(code) if code > 0 else f"signal {-code}"
-                self._log.write(LogLine(f"Can't write dump file {path}: {reason}", Priority.ERROR))
+                self._complain(path, os.strerror(code) if code > 0 else f"signal {-code}")
 
     @property
     def busy(self) -> bool:
         return bool(self._writers)
 
+    def _complain(self, path: str, reason: str | None) -> None:
+        self._log.write(LogLine(f"Can't write dump file {path}: {reason}", Priority.ERROR))
+
     def _write_and_leave(self, path: str, build: Callable[[], str], before: list[int]) -> NoReturn:
-        """In the forked copy: signals of the original are none of ours."""
-        status = 1
+        """In the forked copy: signals of the original are none of ours. The exit status is an errno, 0 when there is
+        nothing more to tell."""
+        status = 0
         try:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -168,8 +176,9 @@ class DumpWriter:
                 os.read(end, 1)  # returns at the end of that writer, which never writes
             if text:
                 write_dump(path, text)
-            status = 0
         except OSError as error:
-            status = error.errno or 5
+            status = error.errno or errno.EIO
+        except Exception as error:
+            self._complain(path, f"internal error {type(error).__name__}: {error}")
         finally:
             os._exit(status)

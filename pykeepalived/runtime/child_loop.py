@@ -182,8 +182,7 @@ class ChildService:
         if self._context.kind is ChildKind.VRRP:
             for number, kind in _DUMPS.items():
                 loop.on_signal(number, lambda kind=kind: self._handler.on_dump(kind))  # type: ignore[misc]
-        if self._settings(self.config).rt_priority:
-            loop.on_signal(signal.SIGXCPU, self._tell_cpu_time)
+        loop.on_signal(signal.SIGXCPU, self._tell_cpu_time)
 
     def _tell_cpu_time(self) -> None:
         kind = self._context.kind
@@ -194,20 +193,26 @@ class ChildService:
 
     def _receive(self, messages: list[Any]) -> None:
         for message in messages:
-            match message:
-                case Ping(number):
-                    self._channel.send(Pong(number))
-                case ConfigDelta():
-                    self._waiting.append(message)
-                    self._next_reload()
-                case WriteDump(kind):
-                    self._handler.on_dump(kind)
-                case PeerStarted(kind):
-                    self._handler.on_peer_started(kind)
-                case Query(number, words):
-                    self._channel.send(Answer(number, self._handler.on_query(words)))
-                case MessageLost():
-                    self._no_memory()
+            try:
+                self._obey(message)
+            except Exception as error:
+                self._survive(error)  # the messages behind it are not to be lost with it
+
+    def _obey(self, message: Any) -> None:
+        match message:
+            case Ping(number):
+                self._channel.send(Pong(number))
+            case ConfigDelta():
+                self._waiting.append(message)
+                self._next_reload()
+            case WriteDump(kind):
+                self._handler.on_dump(kind)
+            case PeerStarted(kind):
+                self._handler.on_peer_started(kind)
+            case Query(number, words):
+                self._channel.send(Answer(number, self._handler.on_query(words)))
+            case MessageLost():
+                self._no_memory()
 
     def _no_memory(self) -> None:
         """A configuration does not fit beside the old one; a new process has room for it, and adopts what is there."""
@@ -267,7 +272,8 @@ class ChildService:
             self._tell(error)
             self._channel.send(ReloadFailed(kind, generation, f"{type(error).__name__}: {error}"))
             return
-        if self._settings(config) != self._settings(self.config):
+        if self._scheduling_words(config) != self._scheduling_words(self.config):
+            self._scheduling.take_back()
             self._scheduling = self._make_scheduling(config)
             self._scheduling.apply_at_start()
             self._scheduling.apply_real_time()
@@ -289,6 +295,11 @@ class ChildService:
             ChildKind.CHECKER: config.globals.checker,
             ChildKind.BFD: config.globals.bfd,
         }[self._context.kind]
+
+    def _scheduling_words(self, config: Config) -> tuple[object, ...]:
+        """All that the configuration says about it."""
+        wanted = config.globals
+        return self._settings(config), wanted.max_auto_priority, wanted.min_auto_priority_delay_us
 
     def _make_scheduling(self, config: Config) -> ChildScheduling:
         wanted, settings = config.globals, self._settings(config)

@@ -93,12 +93,15 @@ class ChildScheduling:
         self._max_auto = max_auto or 0
         self.min_auto_delay_ns = min_delay_us * 1000
         self._real_time = 0
+        self._undo: list[Callable[[], object]] = []
 
     def apply_at_start(self) -> None:
         """What may be in force while the child starts: nice value, CPUs, memory lock."""
         settings = self._settings
         exact_timers()
         if settings.priority and not settings.rt_priority:
+            nice = os.getpriority(os.PRIO_PROCESS, 0)
+            self._undo.append(lambda: os.setpriority(os.PRIO_PROCESS, 0, nice))
             self._attempt(
                 f"Unable to set priority {settings.priority}",
                 lambda: os.setpriority(os.PRIO_PROCESS, 0, settings.priority),
@@ -106,8 +109,11 @@ class ChildScheduling:
         if self._name != "checker" and not settings.rt_priority:
             short_turns(os.getpriority(os.PRIO_PROCESS, 0))
         if settings.cpu_affinity:
+            processors = os.sched_getaffinity(0)
+            self._undo.append(lambda: os.sched_setaffinity(0, processors))
             self._attempt("Unable to set CPU affinity", lambda: os.sched_setaffinity(0, settings.cpu_affinity))
         if settings.no_swap:
+            self._undo.append(_unlock_memory)
             self._attempt("Unable to lock process in memory", _lock_memory)
 
     def apply_real_time(self) -> None:
@@ -120,12 +126,20 @@ class ChildScheduling:
             self._set_real_time(settings.rt_priority)
             self._limit()
 
+    def take_back(self) -> None:
+        """Undo what is in force: a reload brings other settings."""
+        if self._real_time:
+            self._undo.append(lambda: os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0)))
+            self._real_time = 0
+        while self._undo:
+            self._attempt("Unable to undo scheduling settings", self._undo.pop())
+
     def raise_priority(self, late_ns: int) -> None:
         """A timer was found overdue: log it, and take the next real-time priority if max_auto_priority allows."""
         self._log.info(
             f"A thread timer expired {late_ns // 1_000_000_000}.{late_ns // 1000 % 1_000_000:06d} seconds ago"
         )
-        if 0 <= self._real_time < self._max_auto:
+        if self._real_time < self._max_auto:
             self._log.info(f"Set realtime priority {self._real_time + 1}")
             self._set_real_time(self._real_time + 1)
 
@@ -167,6 +181,10 @@ def _lock_memory() -> None:
     if _c_library().mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
+
+
+def _unlock_memory() -> None:
+    _c_library().munlockall()
 
 
 def remember_limits() -> None:

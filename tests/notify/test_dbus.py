@@ -277,6 +277,47 @@ def test_no_bus_is_told_once(driver, log, service, monkeypatch, tmp_path):
     assert log.texts[0].startswith("Failed to connect to DBus: ")
 
 
+def test_a_bus_that_refuses_the_name_costs_no_connection_each_time(monkeypatch):
+    import asyncio
+    import socket
+
+    from pykeepalived.notify import bus_helper
+
+    class Bus:
+        open = 0
+        asked = 0
+
+        def __init__(self, bus_type):
+            Bus.open += 1
+
+        async def connect(self):
+            return self
+
+        def add_message_handler(self, handler):
+            pass
+
+        async def request_name(self, name):
+            Bus.asked += 1
+            raise PermissionError("not allowed to own the name")
+
+        def disconnect(self):
+            Bus.open -= 1
+
+    async def refused_three_times(helper):
+        helper._ready.set()
+        keeper = asyncio.create_task(helper._keep_connected())
+        while Bus.asked < 3:
+            await asyncio.sleep(0)
+        keeper.cancel()
+
+    monkeypatch.setattr("dbus_fast.aio.MessageBus", Bus)
+    monkeypatch.setattr(bus_helper, "RETRY_S", 0)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        asyncio.run(refused_three_times(bus_helper._Helper(theirs)))
+    assert Bus.open == 0
+
+
 def test_many_instances_are_sent_in_pieces(driver, log, service, monkeypatch, tmp_path):
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/absent")
     service.configure(

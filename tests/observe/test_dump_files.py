@@ -184,6 +184,18 @@ def test_failures_are_told(tmp_path):
     assert log.texts == [f"Can't write dump file {tmp_path}/absent/d: No such file or directory"]
 
 
+def test_an_error_in_the_making_is_told_as_what_it_is(tmp_path):
+    class FileLog:
+        def write(self, line):
+            (tmp_path / "log").write_text(line.text)
+
+    writer = DumpWriter(FileLog())
+    writer.write(str(tmp_path / "d"), lambda: {}["missing"])
+    finish(writer)
+    assert (tmp_path / "log").read_text() == f"Can't write dump file {tmp_path}/d: internal error KeyError: 'missing'"
+    assert not (tmp_path / "d").exists()
+
+
 def test_signals_of_the_writer_do_not_reach_the_process(tmp_path):
     writer = DumpWriter(MemoryLog())
     received = []

@@ -136,6 +136,20 @@ def test_too_many_clients_are_turned_away_and_idle_ones_dropped(served):
     assert served.receive(clients[0]) == b"<end>"
 
 
+def test_work_on_an_answer_may_take_longer_than_a_client_may_be_silent(tmp_path):
+    replies = []
+    served = Served(tmp_path / "sock", lambda command, arguments, reply: replies.append(reply))
+    client = served.connect()
+    client.send(b'{"command":"plan"}\n')
+    served.turn()
+    served.clock.advance(2 * IDLE_NS)
+    served.turn()
+    replies[0](result("done"))
+    assert json.loads(served.receive(client)) == {"ok": True, "result": "done"}
+    served.server.close()
+    served.loop.close()
+
+
 def test_a_client_that_never_reads_blocks_nobody(tmp_path):
     served = Served(tmp_path / "sock", lambda command, arguments, reply: reply(result("x" * 5_000_000)))
     slow = served.connect()

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from pykeepalived.config.model import Config
-from pykeepalived.config.model.globals import GlobalDefs
+from pykeepalived.config.model.globals import GlobalDefs, Scheduling
 from pykeepalived.config.model.values import Span
 from pykeepalived.config.model.vrrp import VrrpSyncGroup
 from pykeepalived.runtime import child_loop
@@ -261,6 +261,15 @@ def test_an_internal_error_is_told_and_survived():
     assert recorded == [1]
 
 
+def test_an_error_over_one_message_does_not_cost_those_that_came_with_it():
+    old, new = config(3, "a"), config(3, "b")
+    world = World(old)
+    world.handler.on_query = lambda words: {}["missing"]
+    world.send(Query(3, ("snapshot",)), Ping(7), make_delta(old, new, 1, 2))
+    assert world.parent.receive() == [Pong(7), Adopted(ChildKind.VRRP, 2, ("done",))]
+    assert any("KeyError: 'missing'" in text for text in world.lines.texts)
+
+
 def test_errors_without_end_lead_to_a_fresh_start():
     world = World()
 
@@ -323,6 +332,28 @@ def test_the_virtual_clock_really_is_one():
 def adopted(world):
     """When the configuration was adopted, None if it was not."""
     return [what for what in world.handler.seen if what[0] == "reload"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"vrrp": Scheduling(priority=-5)},
+        {"max_auto_priority": 10},
+        {"min_auto_priority_delay_us": 5},
+    ],
+)
+def test_a_reload_without_scheduling_settings_takes_them_back(monkeypatch, settings):
+    taken_back = []
+    monkeypatch.setattr(child_loop.ChildScheduling, "take_back", lambda self: taken_back.append(self))
+    old = Config(globals=GlobalDefs(**settings))
+    same = replace(old, globals=replace(old.globals, router_id="x"))
+    world = World(old)
+    first = world.service._scheduling
+    world.send(make_delta(old, same, 1, 2))
+    assert taken_back == []
+    world.send(make_delta(same, Config(), 2, 3))
+    assert taken_back == [first]
+    assert world.service._scheduling is not first
 
 
 def test_a_configuration_is_adopted_between_two_moments_that_count():

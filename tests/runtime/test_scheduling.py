@@ -156,6 +156,26 @@ def test_long_work_runs_in_the_normal_class():
     in_child(work)
 
 
+@needs_root
+def test_what_a_reload_takes_out_of_the_configuration_is_undone():
+    def work():
+        os.setpriority(os.PRIO_PROCESS, 0, 3)
+        processors = os.sched_getaffinity(0)
+        real_time = make(Scheduling(rt_priority=20, no_swap=True, cpu_affinity=(0,)))
+        real_time.apply_at_start()
+        real_time.apply_real_time()
+        real_time.take_back()
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER
+        assert os.sched_getaffinity(0) == processors
+        assert "VmLck:\t       0 kB" in Path("/proc/self/status").read_text()
+        nice = make(Scheduling(priority=7))
+        nice.apply_at_start()
+        nice.take_back()
+        assert os.getpriority(os.PRIO_PROCESS, 0) == 3
+
+    in_child(work)
+
+
 def test_process_names_are_cut_to_what_the_kernel_keeps():
     def work():
         set_process_name("keepalived_vrrp_and_more")
