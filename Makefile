@@ -63,7 +63,7 @@ soak: venv ## random clusters in virtual time: SEEDS=100000 FIRST=0
 
 faults: venv ## kill, starve and flood real daemons: ROUNDS=500, root
 	@.ci/packages $(TEST_PACKAGES)
-	PK_FAULT_ROUNDS=$(ROUNDS) $(BIN)/pytest -q -s tests/netns/test_faults.py
+	PK_FAULT_ROUNDS=$(ROUNDS) PK_FAULT_GUESTS=2 $(BIN)/pytest -q -s tests/netns/test_faults.py tests/vm/test_kills.py
 
 fuzz: venv ## coverage-guided fuzzing: TARGET=vrrp bfd pipe control agentx record config, SECONDS=60 each
 	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet atheris

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
 import ctypes
 import itertools
 import os
 import select
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -30,6 +30,8 @@ class Client:
         self.namespace = lan.net.namespace("client")
         lan.net.attach(self.namespace, "eth0", "lan", ["192.0.2.200/24"], "02:00:00:00:00:cc")
         self._log = log
+        self._read = 0
+        self._answers: list[tuple[float, str]] = []
         with log.open("w") as file:
             self._process = self.namespace.spawn(
                 [sys.executable, "-m", "pykeepalived.lab.probe", "20", "100000", VIP], stdout=file
@@ -42,9 +44,14 @@ class Client:
 
     def answers(self, since: float) -> list[tuple[float, str]]:
         """(monotonic seconds, MAC address) of the replies since then."""
-        whole = self._log.read_text().rpartition("\n")[0]
-        rows = (line.split() for line in whole.splitlines())
-        return [(int(at) / 1e9, mac) for at, _, mac in rows if int(at) / 1e9 >= since]
+        with self._log.open() as file:
+            file.seek(self._read)
+            whole = file.read().rpartition("\n")[0]
+        self._read += len(whole) + 1 if whole else 0
+        for line in whole.splitlines():
+            at, _, mac = line.split()
+            self._answers.append((int(at) / 1e9, mac))
+        return self._answers[bisect.bisect_left(self._answers, (since, "")) :]
 
     def longest_silence(self, since: float, until: float) -> float:
         times = [since, *(at for at, _ in self.answers(since) if at <= until), until]
@@ -52,10 +59,14 @@ class Client:
 
 
 class Adverts:
-    """The moments at which adverts of one sender passed; the kernel drops everything else before it costs us."""
+    """The moments at which adverts of one sender passed; the kernel drops everything else before it costs us.
+
+    `priority` is that of the last one.
+    """
 
     def __init__(self, lan: Lan, namespace: Namespace, source: str) -> None:
         self.times: list[float] = []
+        self.priority = 0
         self._source = source
         self._stop, self._ready = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, args=(namespace.name,), daemon=True)
@@ -85,8 +96,9 @@ class Adverts:
         self._ready.set()
         while not self._stop.is_set():
             if select.select([listener], [], [], 0.05)[0]:
-                listener.recv(2048)
+                frame = listener.recv(2048)
                 self.times.append(time.monotonic())
+                self.priority = frame[36]
         listener.close()
 
     def close(self) -> None:
@@ -121,20 +133,21 @@ class Traces:
 
 
 def processes(node: Node) -> list[int]:
-    """Every process of the daemon that is not a zombie."""
-    found = subprocess.run(["ip", "netns", "pids", node.namespace.name], capture_output=True, text=True, check=False)
-    return [int(word) for word in found.stdout.split() if _state(int(word)) not in ("Z", "")]
+    """Every process in the daemon's namespace that is not a zombie."""
+    here = os.stat(f"/run/netns/{node.namespace.name}").st_ino
+    return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _namespace(pid) == here]
+
+
+def _namespace(pid: int) -> int:
+    """The network namespace of a process; 0 for a zombie."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/net").st_ino
+    except OSError:
+        return 0
 
 
 def descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
-
-
-def _state(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
 
 
 def service_returns(lan: Lan, client: Client, master: Node, others: list[Node]) -> None:
