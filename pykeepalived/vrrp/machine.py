@@ -99,8 +99,10 @@ class Machine:
             link.seen_up = link.seen_up or link.up
 
     def update(self, interface: Interface, now: int) -> None:
-        """An interface appeared or changed."""
+        """An interface appeared or changed. One that has another index is another interface."""
         link = self.link(interface.name)
+        if link.facts is not None and link.facts.index != interface.index:
+            self.remove(interface.name, now)
         appeared = link.facts is None
         link.facts = interface
         self._settle(link, now, appeared)

@@ -71,6 +71,7 @@ RULE_GONE_AT_RELOAD = "(%s) ip rule from %s removed"
 
 # kernel
 NETLINK_LINK = "Netlink reports %s %s"
+VRID_CONFLICT = "VRID conflict between %s and %s IPv%d vrid %d"
 LINKBEAT = "Linkbeat reports %s %s"
 IP_REMOVED = "Netlink reflector reports IP %s removed from %s"
 IP_ADDED = "Netlink reflector reports IP %s added"

@@ -95,6 +95,7 @@ def _instance(assembly: Assembly, instance: Instance) -> VrrpInstanceSnapshot:
         faults=tuple(instance.faults.values()),
         troubles=holdings.troubles,
         fault_flags=tuple(words),
+        duplicate_vrid="vrid" in kinds,
         config_faults=kinds.count("config"),
         tracker_faults=sum(1 for kind in kinds if kind not in _FAULT_WORDS),
         scripts_init=len(instance.waiting),

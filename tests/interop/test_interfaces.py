@@ -1,4 +1,5 @@
-"""dynamic_interfaces: an interface vanishes and comes back as another kind of interface, with and without a VMAC on it.
+"""dynamic_interfaces: an interface vanishes and comes back as another kind of interface, with and without a VMAC on it,
+or where another instance of the same VRID is already.
 
 The same steps with ours and with the C daemon, and the same outcome at each; with a VMAC ours alone, because
 keepalived 2.2.7 does not always find its way back then."""
@@ -73,3 +74,56 @@ def test_interface_comes_back_as_another_kind(make_pair: MakePair, program: tupl
         for port in ("port", "far1"):
             host.ip("link", "del", port, check=False)
         settles("FAULT", [])
+
+
+def macvlan(host: Namespace, number: int, base: str) -> None:
+    """The interface mN, made anew above `base`."""
+    host.ip("link", "del", f"m{number}", check=False)
+    host.ip("link", "add", f"m{number}", "link", base, "type", "macvlan", "mode", "bridge")
+    host.ip("link", "set", f"m{number}", "up")
+    host.ip("address", "add", f"203.0.{113 + number}.1/24", "dev", f"m{number}")
+
+
+@pytest.mark.parametrize("program", [OURS, C_DAEMON], ids=["ours", "c"])
+@pytest.mark.keyword("vrrp_instance/virtual_router_id")
+@pytest.mark.keyword("global_defs/dynamic_interfaces")
+def test_instances_that_come_to_meet(make_pair: MakePair, program: tuple[str, ...]) -> None:
+    """The newcomer is in FAULT until it stands elsewhere again. keepalived 2.2.7 leaves it there when the other one
+    goes; ours takes its place."""
+    config = "global_defs {\n  dynamic_interfaces allow_if_changes\n}\n" + "".join(
+        f"vrrp_instance VI_{number} {{\n  interface m{number}\n  virtual_router_id 51\n  priority 150\n  version 3\n"
+        f"  advert_int 0.1\n  virtual_ipaddress {{\n    203.0.{113 + number}.100\n  }}\n}}\n"
+        for number in (0, 1)
+    )
+    pair: Pair = make_pair(config, "", program, C_DAEMON)
+    host = pair.a.namespace
+    pair.net.attach(host, "eth1", "other")
+
+    def settles(*states: str) -> None:
+        held = [number for number, state in enumerate(states) if state == "MASTER"]
+
+        def settled() -> bool:
+            lines = host.ip("-o", "-4", "address", "show")
+            present = [number for number in (0, 1) if f"203.0.{113 + number}.100/" in lines]
+            return [pair.a.states.get(f"VI_{number}") for number in (0, 1)] == list(states) and present == held
+
+        assert pair.wait(settled), f"{host.ip('address')}\n{pair.log()}"
+
+    macvlan(host, 0, "eth0")
+    macvlan(host, 1, "eth1")
+    pair.a.start()
+    settles("MASTER", "MASTER")
+    macvlan(host, 1, "eth0")
+    settles("MASTER", "FAULT")
+    assert pair.wait(lambda: pair.a.said("VRID conflict between VI_1 and VI_0 IPv4 vrid 51")), pair.log()
+    pair.pause(1.5)
+    settles("MASTER", "FAULT")
+    macvlan(host, 1, "eth1")
+    settles("MASTER", "MASTER")
+    if program == OURS:
+        macvlan(host, 1, "eth0")
+        settles("MASTER", "FAULT")
+        host.ip("link", "del", "m0")
+        settles("FAULT", "MASTER")
+        macvlan(host, 0, "eth0")
+        settles("FAULT", "MASTER")
