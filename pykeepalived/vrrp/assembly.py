@@ -15,6 +15,7 @@ from pykeepalived.config.model.vrrp import VrrpInstance
 from pykeepalived.observe.cause import Cause
 from pykeepalived.vrrp import messages, renewal
 from pykeepalived.vrrp.attachments import wants_own_vmac
+from pykeepalived.vrrp.conflicts import Conflicts
 from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
 from pykeepalived.vrrp.effects import NotifyGroup, NotifyInstance, RemoveLink
 from pykeepalived.vrrp.group import Group
@@ -55,6 +56,7 @@ class Assembly:
         self.pools = Pools(context)
         self.tracking = Tracking(context)
         self.statics = Statics(context)
+        self.conflicts = Conflicts(context)
         self.places: dict[Hashable, list[tuple[Instance, PlacedAddress]]] = {}
         self.by_interface: dict[str, list[Instance]] = {}
         self.by_interface_or_address: dict[str, list[Instance]] = {}
@@ -106,8 +108,10 @@ class Assembly:
         return found
 
     def refresh_sources(self, instances: Iterable[Instance], now: int) -> None:
-        """Source addresses, pools and the faults of both, after something about interfaces or addresses changed."""
+        """Source addresses, pools and the faults of both, after something about interfaces or addresses changed; but
+        first of all who must not be there."""
         concerned = list(instances)
+        self.conflicts.judge(concerned, now)
         sources = {instance: self.source_of(instance) for instance in concerned}
         for instance in concerned:
             if sources[instance] is None and instance.state is State.MASTER:
@@ -153,6 +157,7 @@ class Assembly:
                 self.places.setdefault(placed.place, []).append((instance, placed))
             for name in {instance.interface, instance.config.interface} - {""}:
                 self.by_interface.setdefault(name, []).append(instance)
+        self.conflicts.configure(self.instances.values())
 
     def _virtual_ips(self, config: Config) -> frozenset[Ip]:
         return frozenset(
