@@ -48,7 +48,7 @@ class FileWatcher:
             if new:
                 self._add(file)
             if new or tell_all:
-                self._changed(file.name, _read(file.path))
+                self._changed(file.name, read_tracked(file.path))
 
     def _begin(self) -> None:
         try:
@@ -67,7 +67,7 @@ class FileWatcher:
             self._log(LogLine(text, Priority.ERROR))
 
     def _happened(self, path: str) -> None:
-        content = _read(path)
+        content = read_tracked(path)
         for file in self._files.values():
             if file.path == path:
                 self._changed(file.name, content)
@@ -99,7 +99,7 @@ def write_initial(file: TrackFile, log: Log) -> None:
         log(LogLine(text, Priority.ERROR))
 
 
-def _read(path: str) -> bytes | None:
+def read_tracked(path: str) -> bytes | None:
     """The start of a file, None if it is missing. Never waits: a FIFO or device counts as empty."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from pykeepalived.config.model import Config
@@ -102,7 +102,8 @@ class Machine:
     def start(self, now: int, adopt: bool = False) -> None:
         """The VRRP child starts; `adopt` = in place of one that died a moment ago."""
         self.pools.clear()
-        self.router = Router(self.config, self._adopt(), now, self._host.wall, adopt=adopt, log_detail=1)
+        view = replace(self._adopt(), files=self._files(), processes=self._processes())
+        self.router = Router(self.config, view, now, self._host.wall, adopt=adopt, log_detail=1)
         self.settle(now)
 
     def die(self) -> None:
@@ -268,15 +269,21 @@ class Machine:
 
     def _tracked(self, wanted: effects.WatchTrackers) -> list[inputs.Input]:
         """The present state of what is watched from now on."""
-        quorums = {process.name: process.quorum for process in self.config.track_processes}
-        seen = self.surroundings
-        told: list[inputs.Input] = [inputs.FileChanged(name, seen.files.get(name, b"0")) for name in wanted.files]
-        for name in wanted.processes:
-            told.append(inputs.ProcessCount(name, seen.processes.get(name, quorums.get(name, 1))))
+        files, processes = self._files(), self._processes()
+        told: list[inputs.Input] = [inputs.FileChanged(name, files[name]) for name in wanted.files]
+        told += [inputs.ProcessCount(name, processes[name]) for name in wanted.processes]
         for name in wanted.polled_interfaces:
             link = self.kernel.link(name)
             told.append(inputs.LinkbeatChanged(name, link is not None and link.is_up))
         return told
+
+    def _files(self) -> dict[str, bytes | None]:
+        return {file.name: self.surroundings.files.get(file.name, b"0") for file in self.config.track_files}
+
+    def _processes(self) -> dict[str, int]:
+        """As many as the quorum wants, unless told otherwise."""
+        seen = self.surroundings.processes
+        return {process.name: seen.get(process.name, process.quorum) for process in self.config.track_processes}
 
     # the machine as the core sees it
 

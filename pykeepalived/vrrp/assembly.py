@@ -188,6 +188,7 @@ class Assembly:
         self.refresh_sources(instances, now)
         self._judge_configurations(now)
         self.tracking.configure(config, instances, now, unknown=adopt)
+        self.tracking.begin(view, now)
         for instance in instances:
             self._tell_faults(instance)
         for instance in adopted:

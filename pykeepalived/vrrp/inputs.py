@@ -54,7 +54,8 @@ class View:
     `attachments` names the VMAC or ipvlan interface made for (instance name, parent interface, family 4 or 6); the
     shell creates or adopts them before it builds the Router and before it hands over a Reload. `leftover_routes` and
     `leftover_rules` are the configured ones that the kernel has already (left by a killed predecessor). `uptime_ns` is
-    the age of the machine (vrrp_delay_after_boot).
+    the age of the machine (vrrp_delay_after_boot). `files` and `processes` tell at the start what tracked files hold
+    and how many processes match, so that the first decisions know them; later this comes as messages.
     """
 
     interfaces: tuple[Interface, ...] = ()
@@ -63,6 +64,8 @@ class View:
     leftover_routes: tuple[IpRoute, ...] = ()
     leftover_rules: tuple[IpRule, ...] = ()
     uptime_ns: int = 0
+    files: Mapping[str, bytes | None] = field(default_factory=dict)
+    processes: Mapping[str, int] = field(default_factory=dict)
 
 
 # kernel events

@@ -33,7 +33,7 @@ from pykeepalived.runtime.log import Log
 from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.messages import BfdEvent, ChildKind, Dump
 from pykeepalived.runtime.scheduling import raise_open_files_limit
-from pykeepalived.runtime.tracked_files import FileWatcher, write_initial
+from pykeepalived.runtime.tracked_files import FileWatcher, read_tracked, write_initial
 from pykeepalived.vrrp import effects, inputs
 from pykeepalived.vrrp.agent import VrrpAgent
 from pykeepalived.vrrp.bus import VrrpBus
@@ -167,7 +167,7 @@ class VrrpProcess:
         for file in context.config.track_files:
             write_initial(file, self._log.write)
         self._configure_sync(context.config)
-        view = self._host.adopt(context.config)
+        view = self._first_view()
         now, adopt = self._now(), context.respawned
         self._recorder = Recorder(context.config, view, now, time.time_ns(), adopt=adopt)
         self._router = Router(
@@ -200,6 +200,15 @@ class VrrpProcess:
         }
 
     def run(self) -> int:
+    def _first_view(self) -> inputs.View:
+        """The machine at the start, with what is tracked."""
+        config = self._config
+        return replace(
+            self._host.adopt(config),
+            files={file.name: read_tracked(file.path) for file in config.track_files},
+            processes=self._processes.begin(config.track_processes, config.globals.process_monitor_rcv_bufs),
+        )
+
         """Take over the addresses and run until told to stop."""
         self._settle()
         self._host.tidy()

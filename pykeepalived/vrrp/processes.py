@@ -119,6 +119,15 @@ class ProcessWatcher:
         self._members: dict[str, set[int]] = {}
         self._told: dict[str, int] = {}
 
+    def begin(self, processes: Iterable[TrackProcess], buffer: ReceiveBuffer | None = None) -> dict[str, int]:
+        """Watch exactly these, and return their counts instead of telling them."""
+        self._wanted = tuple(processes)
+        if self._wanted:
+            self._subscribe(buffer or ReceiveBuffer())
+            self._scan()
+            self._told = {name: len(members) for name, members in self._members.items()}
+        return dict(self._told)
+
     def watch(self, processes: Iterable[TrackProcess], buffer: ReceiveBuffer | None = None) -> None:
         """Watch exactly these."""
         wanted = tuple(processes)
@@ -151,12 +160,15 @@ class ProcessWatcher:
         self._loop.add_reader(self._socket, self._read)
 
     def rescan(self) -> None:
-        """Read all of /proc again: at start, and when events were lost."""
+        """Read all of /proc again, and tell: for new entries, and when events were lost."""
+        self._scan()
+        self._tell()
+
+    def _scan(self) -> None:
         self._members = {entry.name: set() for entry in self._wanted}
         for name in os.listdir(self._proc):
             if name.isdigit():
                 self._judge(int(name))
-        self._tell()
 
     def _judge(self, pid: int) -> None:
         """Look at one process and note which entries it counts for."""

@@ -15,6 +15,7 @@ from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
 from pykeepalived.vrrp.effects import StartScript, StopScript
 from pykeepalived.vrrp.inputs import ScriptFinished
 from pykeepalived.vrrp.instance import FaultKey, Instance
+from pykeepalived.vrrp.table import State
 from pykeepalived.vrrp.timers import Timer
 
 WEIGHT_FAULT = -254
@@ -251,7 +252,7 @@ class TrackedFile:
             fault = amount <= WEIGHT_FAULT
             amount = 0 if fault else min(amount, 253)
         name, is_fault = use.instance.name, use.key in use.instance.faults
-        if fault != is_fault:
+        if fault != is_fault and use.instance.state is not State.INIT:
             text = messages.FILE_FAULT if fault else messages.FILE_LEAVES
             self.context.outbox.log(text % (name, self.name), detail=messages.DETAIL, INSTANCE=name)
         if fault:

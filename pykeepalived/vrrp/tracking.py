@@ -13,6 +13,7 @@ from pykeepalived.config.model.vrrp import Tracker, Trackers
 from pykeepalived.vrrp.context import Context
 from pykeepalived.vrrp.effects import WatchTrackers
 from pykeepalived.vrrp.group import Group
+from pykeepalived.vrrp.inputs import View
 from pykeepalived.vrrp.instance import FaultKey, Instance
 from pykeepalived.vrrp.machine import Link
 from pykeepalived.vrrp.table import State
@@ -57,6 +58,15 @@ class Tracking:
             for use in script.uses:
                 if use.weight == 0 and script.waits and use.instance.state is State.INIT:
                     use.instance.waiting.add(script.name)
+
+    def begin(self, view: View, now: int) -> None:
+        """Take the state of files and processes at the start, before the instances decide."""
+        for name, content in view.files.items():
+            if name in self.files:
+                self.files[name].receive(content, now)
+        for name, count in view.processes.items():
+            if name in self.processes:
+                self.processes[name].receive(count, now)
 
     def tell(self, now: int) -> None:
         """Tell all users the present state of everything."""

@@ -532,6 +532,38 @@ def test_file_faults(weight: int, reverse: bool, content: bytes, fault: bool) ->
         assert "(VI_1): tracked file f leaving FAULT state" in node.log()
 
 
+@pytest.mark.parametrize("kind", ["file", "process"])
+@pytest.mark.keyword("vrrp_instance/track_file")
+@pytest.mark.keyword("vrrp_instance/track_process")
+def test_an_owner_that_starts_with_a_fault_says_nothing(kind: str) -> None:
+    """Files and processes count from the first decision on: no advert, no address, no wrong notification."""
+    lan = Lan()
+    files, processes = (TrackFile(name="t", path="/f"),), (TrackProcess(name="t", process="sleep"),)
+    track = Trackers(files=(tracker("t"),)) if kind == "file" else Trackers(processes=(tracker("t"),))
+    machine = view(address("192.0.2.1/24"), files={"t": b"1"}, processes={"t": 0})
+    owner = instance(track=track, priority=255, state=State.MASTER)
+    node = lan.node("A", config(owner, track_files=files, track_processes=processes), machine)
+    assert node.state() == "FAULT"
+    assert node.effects(fx.SendAdverts) == node.effects(fx.ChangeNetwork) == []
+    assert [effect.state for _, effect in node.effects(fx.NotifyInstance)] == ["FAULT"]  # type: ignore[attr-defined]
+    reason = "tracked file t has status 1" if kind == "file" else "tracked process t quorum not achieved"
+    assert [
+        line for line in node.log() if reason in line
+    ] and "(VI_1): tracked file t now FAULT state" not in node.log()
+    node.receive(inputs.FileChanged("t", b"0") if kind == "file" else inputs.ProcessCount("t", 1))
+    assert node.state() == "MASTER"
+
+
+def test_the_first_notification_has_the_priority_of_a_file() -> None:
+    lan = Lan()
+    machine = view(address("192.0.2.1/24"), files={"f": b"3"})
+    configuration = config(
+        instance(track=Trackers(files=(tracker("f", -1),))), track_files=(TrackFile(name="f", path="/f"),)
+    )
+    node = lan.node("A", configuration, machine)
+    assert [(e.state, e.priority) for _, e in node.effects(fx.NotifyInstance)] == [("BACKUP", 97)]  # type: ignore[attr-defined]
+
+
 def test_file_number_too_big() -> None:
     lan = Lan()
     more: dict[str, object] = {"track_files": (TrackFile(name="f", path="/f"),)}
