@@ -158,17 +158,14 @@ class Dialler:
         call = _Call(checker, attempt, sock)
         fd = sock.fileno()
         code = sock.connect_ex(attempt.endpoint)  # type: ignore[arg-type]
-        if code == errno.EINPROGRESS:
-            self._calls[fd] = call
-            self._epoll.register(fd, _CONNECTING)
-            self._arm(call)
-        elif code == 0:
-            self._calls[fd] = call
-            self._epoll.register(fd, _READING)
-            self._arm(call)
-            self._connected(call)
-        else:
+        if code not in (0, errno.EINPROGRESS):
             self._refuse(call, code)
+            return
+        self._epoll.register(fd, _READING if code == 0 else _CONNECTING)
+        self._calls[fd] = call
+        self._arm(call)
+        if code == 0:
+            self._connected(call)
 
     def _refuse(self, call: _Call, code: int) -> None:
         text = os.strerror(code)
@@ -202,7 +199,7 @@ class Dialler:
                 calls.popleft()
             elif deadline <= now:
                 calls.popleft()
-                self._time_out(call)
+                self._guarded(call, self._time_out)
             else:
                 queue.timer.move(deadline)
                 break
@@ -225,20 +222,35 @@ class Dialler:
             if call is None or call.sock is None:
                 continue
             if not call.connected and call.tls is None:
-                code = call.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                if code:
-                    self._refuse_late(call, code)
-                elif call.exchange is None:
-                    self._end(call, SUCCESS)
-                else:
-                    self._epoll.modify(fd, _READING)
-                    self._connected(call)
+                self._guarded(call, self._answered)
                 continue
             if mask & select.EPOLLOUT:
                 self._flush(call)
             if mask & ~select.EPOLLOUT and call.sock is not None:
-                self._read(call)
+                self._guarded(call, self._read)
         self._settle()
+
+    def _answered(self, call: _Call) -> None:
+        """The server has taken the connection, or not."""
+        assert call.sock is not None
+        code = call.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self._refuse_late(call, code)
+        elif call.exchange is None:
+            self._end(call, SUCCESS)
+        else:
+            self._epoll.modify(call.sock.fileno(), _READING)
+            self._connected(call)
+
+    def _guarded(self, call: _Call, step: Callable[[_Call], object]) -> None:
+        """What one server has us stumble over must not cost the others their events: end this attempt as no verdict."""
+        try:
+            step(call)
+        except Exception as error:
+            self._end(call, Outcome(False, Reason.SKIPPED, f"internal error {type(error).__name__}: {error}"))
+            if self._loop.on_error is None:
+                raise
+            self._loop.on_error(error)
 
     def _refuse_late(self, call: _Call, code: int) -> None:
         reason = Reason.CONNECT_TIMEOUT if code == errno.ETIMEDOUT else Reason.CONNECT_FAILED

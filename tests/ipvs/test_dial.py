@@ -294,3 +294,41 @@ def test_dropped_attempts_are_not_answered(phone: Phone) -> None:
         while phone.loop.now() < end:
             phone.loop.run_once(until=end)
     assert phone.outcomes == {}
+
+
+class Stumbling:
+    """An exchange that cannot bear to be spoken to."""
+
+    rearm = False
+
+    def opened(self) -> bytes:
+        return b""
+
+    def received(self, data: bytes) -> bytes:
+        raise KeyError(data)
+
+    def ended(self) -> Outcome:
+        raise KeyError("end")
+
+    def failed(self, reason: Reason, code: int, text: str) -> Outcome:
+        raise KeyError("failed")
+
+
+def test_an_error_over_one_server_is_no_verdict_and_costs_no_other_server_its_own(phone: Phone) -> None:
+    told: list[Exception] = []
+    phone.loop.on_error = told.append
+
+    def speak(peer: socket.socket) -> None:
+        peer.sendall(b"220 here\r\n")
+        peer.recv(100)
+
+    with listener(speak) as talking, listener(lambda peer: peer.recv(1)) as silent:
+        connections = [where(silent, timeout_us=200_000), *[where(talking)] * 20]
+        outcomes = phone.call(
+            *(tcp(connection, Stumbling()) for connection in connections), *(tcp(where(talking)) for _ in range(20))
+        )
+    assert [outcome.ok for outcome in outcomes] == [False] * 21 + [True] * 20
+    assert {outcome.reason for outcome in outcomes[:21]} == {Reason.SKIPPED}
+    assert outcomes[1].text == "internal error KeyError: b'220 here\\r\\n'"
+    assert len(told) == 21
+    assert phone.dialler.open == 0
