@@ -109,6 +109,15 @@ class GuardPool:
     guests: Guests | None
 
 
+@dataclass(frozen=True, slots=True)
+class SortPool:
+    """Let adverts with these fingerprints (sieve.py) wait unread until a timer is due: they only say again what is
+    known. None of them: hear everything at once, first of all what waits."""
+
+    pool: Pool
+    fingerprints: tuple[int, ...]
+
+
 # kernel objects
 
 
@@ -324,6 +333,7 @@ Effect = (
     | SendAdverts
     | RehearseAdvert
     | GuardPool
+    | SortPool
     | ChangeNetwork
     | SendFrames
     | ClosePool

@@ -25,6 +25,7 @@ from pykeepalived.vrrp.estate import Estate
 from pykeepalived.vrrp.holdings import InterfaceOf
 from pykeepalived.vrrp.packet import VrrpPacketError
 from pykeepalived.vrrp.receive import Datagram, Heard, Receiver
+from pykeepalived.vrrp.repeats import Key, Repeats
 from pykeepalived.vrrp.table import Event, State, follow
 from pykeepalived.vrrp.timers import Timer
 
@@ -118,8 +119,8 @@ class Instance:
         self.last_source: Ip | None = None
         self.answered_batch = -1
         self.limits: set[str] = set()
-        self.repeats: dict[object, Instance] | None = None
-        self.repeat_key: object = None
+        self.repeats: Repeats | None = None
+        self.repeat_key: Key = b""
         self.repeat_ttl = 0
         self.resigned = False
         self.paced = False
@@ -260,7 +261,7 @@ class Instance:
     def forget_repeat(self) -> None:
         """The next advert must be looked at, even if it is the same as the last one."""
         if self.repeats is not None:
-            self.repeats.pop(self.repeat_key, None)
+            self.repeats.remove(self.repeat_key)
             self.repeats = None
 
     # transitions

@@ -5,6 +5,7 @@ What the sockets do with bytes is in sockets.py; which pools there are is decide
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -78,6 +79,11 @@ class Listening:
         if sockets is not None:
             sockets.guard(effect.guests)
 
+    def sort(self, effect: effects.SortPool) -> None:
+        """Let these adverts wait until something is decided. A kernel that refuses only costs more wake-ups."""
+        with contextlib.suppress(OSError):
+            self._sockets.sort(effect.pool, effect.fingerprints)
+
     def _try_open(self, pool: effects.Pool) -> bool:
         link = self._link(pool.interface) if pool.interface else None
         parent = self._link(pool.join_parent) if pool.join_parent else None
@@ -110,6 +116,7 @@ class Listening:
     def _read(self, sockets: PoolSockets) -> None:
         rest = self._rest
         begin = self._now() if rest.needed else 0
+        self._sockets.read_quiet()
         if self._sockets.read(sockets) == MOST_READS:
             self._behind.add(sockets)
         self._after_reading()
@@ -117,7 +124,9 @@ class Listening:
             rest.after(begin)
 
     def catch_up(self) -> None:
-        """Before anything is decided: hear what still waits in sockets that had more than one turn can read."""
+        """Before anything is decided: hear what waits in quiet sockets, and in those that had more than one turn can
+        read."""
+        self._sockets.read_quiet()
         while self._behind:
             sockets = self._behind.pop()
             rounds = 0
@@ -126,6 +135,7 @@ class Listening:
 
     def read_all(self) -> None:
         """One turn for each pool, with nothing after it: for the midst of long work."""
+        self._sockets.read_quiet()
         for sockets in self._sockets.pools():
             self._sockets.read(sockets)
 

@@ -11,21 +11,22 @@ from pykeepalived.vrrp.context import Context
 from pykeepalived.vrrp.effects import ClosePool, Pool
 from pykeepalived.vrrp.guard import Guard
 from pykeepalived.vrrp.instance import Instance
+from pykeepalived.vrrp.repeats import Repeats
 
 _Key = tuple[object, ...]
 
 
 class PoolState:
-    """One pool: who uses it, and the last valid advert of each instance (the repeat fast path)."""
+    """One pool: who uses it, what it refuses, and which adverts only repeat (the fast path)."""
 
     __slots__ = ("by_vrid", "guard", "is_open", "key", "pool", "repeats")
 
-    def __init__(self, key: _Key, pool: Pool, guard: Guard) -> None:
+    def __init__(self, key: _Key, pool: Pool, guard: Guard, repeats: Repeats) -> None:
         self.key = key
         self.pool = pool
         self.guard = guard
         self.by_vrid: dict[int, list[Instance]] = {}
-        self.repeats: dict[object, Instance] = {}
+        self.repeats = repeats
         self.is_open = False
 
     @property
@@ -40,6 +41,7 @@ class Pools:
         self._context = context
         self._by_key: dict[_Key, PoolState] = {}
         self._of: dict[Instance, PoolState] = {}
+        self._changed: dict[Repeats, None] = {}
         self.states: dict[Pool, PoolState] = {}
 
     def assign(self, instances: Iterable[Instance], sources: dict[Instance, Ip | None]) -> None:
@@ -88,6 +90,13 @@ class Pools:
                 del self.states[state.pool]
                 del self._by_key[state.key]
 
+    def settle(self, now: int) -> None:
+        """To be called after adverts may have become known or been forgotten."""
+        if self._changed:
+            for repeats in self._changed:
+                repeats.settle(now)
+            self._changed.clear()
+
     def interface_gone(self, name: str) -> None:
         """Sockets cannot outlive their interface."""
         for state in self.states.values():
@@ -123,7 +132,8 @@ class Pools:
             join_parent=str(key[6]),
             receive_buffer=sum(self._receive_buffer(instance) for instance in sharing),
         )
-        state = PoolState(key, pool, Guard(pool, self._context.timers, self._context.outbox))
+        timers, outbox = self._context.timers, self._context.outbox
+        state = PoolState(key, pool, Guard(pool, timers, outbox), Repeats(pool, timers, outbox, self._changed))
         self._by_key[key] = self.states[pool] = state
         return state
 

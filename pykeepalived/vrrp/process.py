@@ -55,8 +55,8 @@ _SLICE_NS, _PAUSE_NS = 300_000, 5_000_000
 """How long work that can wait goes on at a time, and the pause before it goes on."""
 _MOST_OPERATIONS = 250
 """Changes of the network at once: the kernel needs milliseconds for them, more the more addresses it has."""
-_FILES_BESIDE_SOCKETS = 43
-"""Descriptors needed beside two a pool: logs, netlink, FIFOs, scripts, mail."""
+_FILES_BESIDE_SOCKETS = 44
+"""Descriptors needed beside three a pool: logs, netlink, FIFOs, scripts, mail."""
 
 
 def run(context: ChildContext) -> int:
@@ -133,7 +133,7 @@ class VrrpProcess:
         self._loop = loop
         self._now = loop.now
         self._service = ChildService(context, loop, self)
-        raise_open_files_limit(2 * len(context.config.vrrp_instances) + _FILES_BESIDE_SOCKETS, context.log)
+        raise_open_files_limit(3 * len(context.config.vrrp_instances) + _FILES_BESIDE_SOCKETS, context.log)
         self._kernel = kernel
         self._frames = frames
         self._rule_keeper = RuleKeeper(loop, self._log.write)
@@ -185,6 +185,7 @@ class VrrpProcess:
             effects.SendAdverts: self._send_adverts,
             effects.RehearseAdvert: self._rehearse_advert,
             effects.GuardPool: self._listening.guard,
+            effects.SortPool: self._listening.sort,
             effects.ChangeNetwork: self._change_network,
             effects.SendFrames: self._send_frames,
             effects.ClosePool: self._listening.close,
@@ -199,7 +200,6 @@ class VrrpProcess:
             effects.WatchTrackers: self._watch_trackers,
         }
 
-    def run(self) -> int:
     def _first_view(self) -> inputs.View:
         """The machine at the start, with what is tracked."""
         config = self._config
@@ -209,6 +209,7 @@ class VrrpProcess:
             processes=self._processes.begin(config.track_processes, config.globals.process_monitor_rcv_bufs),
         )
 
+    def run(self) -> int:
         """Take over the addresses and run until told to stop."""
         self._settle()
         self._host.tidy()
@@ -276,7 +277,8 @@ class VrrpProcess:
             self._settle()
 
     def _feed(self, messages: Iterable[inputs.Input]) -> None:
-        """Tell the core, then do what it wants."""
+        """Tell the core what has come until now, then do what it wants."""
+        self._sockets.read_quiet()
         for message in messages:
             now = self._now()
             self._recorder.message(message, now)
@@ -489,6 +491,9 @@ class VrrpProcess:
 
     def snapshot(self) -> VrrpSnapshot:
         """The process as it is now: what the core knows, with descriptors, running scripts and clocks."""
+        self._listening.catch_up()
+        if not self._settling:
+            self._settle()
         states = {name: run.state for name, run in self._runs.items()}
         return replace(
             with_links(with_descriptors(self._router.snapshot(), self._sockets.pools(), states), self._kernel.link),

@@ -24,6 +24,7 @@ from pykeepalived.vrrp.outbox import Outbox
 from pykeepalived.vrrp.packet import VrrpPacketError
 from pykeepalived.vrrp.pools import PoolState
 from pykeepalived.vrrp.receive import Datagram, open_datagram
+from pykeepalived.vrrp.repeats import Key
 from pykeepalived.vrrp.report import snapshot
 from pykeepalived.vrrp.table import Event, State
 from pykeepalived.vrrp.timers import Timer, Timers
@@ -128,6 +129,7 @@ class Router:
             case inputs.ClearCounters():
                 for instance in self._assembly.instances.values():
                     instance.counters.clear()
+        self._assembly.pools.settle(now)
 
     def hear(
         self, pool: Pool, data: bytes, now: int, source: bytes = b"", destination: bytes = b"", hop_limit: int = -1
@@ -141,8 +143,8 @@ class Router:
         if state is None:
             return
         # what must be the same for a repetition: IPv4 TTL and all from the addresses on (identification and sum differ)
-        key: object = (source, destination, hop_limit, data) if source else data[12:]
-        instance = state.repeats.get(key)
+        key: Key = (source, destination, hop_limit, data) if source else data[12:]
+        instance = state.repeats.known.get(key)
         if instance is not None and (source or data[8] == instance.repeat_ttl):
             instance.timer.when = now + instance.down_ns
             instance.last_heard = now
@@ -163,6 +165,7 @@ class Router:
         self._deferred = False
         self._context.finish()
         self._timers.run(now)
+        self._assembly.pools.settle(now)
 
     def deadline(self) -> int | None:
         """When `tick` wants to be called; None = never. May be early for a timer that was moved, never late."""
@@ -197,7 +200,7 @@ class Router:
     def _listen(
         self,
         state: PoolState,
-        key: object,
+        key: Key,
         data: bytes,
         now: int,
         source: bytes,
@@ -228,7 +231,8 @@ class Router:
         elif election.may_repeat(instance, heard):
             instance.forget_repeat()
             instance.repeats, instance.repeat_key, instance.repeat_ttl = state.repeats, key, datagram.ttl
-            state.repeats[key] = instance
+            state.repeats.add(key, instance)
+        self._assembly.pools.settle(now)
 
     def _cast_fits(self, instance: Instance, datagram: Datagram) -> bool:
         multicast = datagram.destination.is_multicast

@@ -1,6 +1,7 @@
 """The raw sockets of VRRP: adverts in and out, announcements out. They carry bytes and know no protocol state.
 
-One receive and one send socket a pool, shared as keepalived shares them, and one AF_PACKET socket for announcements.
+One receive and one send socket a pool, shared as keepalived shares them, a second receive socket for adverts that may
+wait (quiet.py), and one AF_PACKET socket for announcements.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import socket
 import struct
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from pykeepalived.config.model.values import Ip
 from pykeepalived.netlink import bpf
@@ -19,6 +22,7 @@ from pykeepalived.observe.recorder import Ring
 from pykeepalived.vrrp import sieve
 from pykeepalived.vrrp.effects import Flow, Frame, Guests, Pool
 from pykeepalived.vrrp.mmsg import SENDER
+from pykeepalived.vrrp.quiet import LEAST_ROOM, SO_RCVBUFFORCE, QuietSocket
 
 _IP_FREEBIND, _IP_MULTICAST_ALL = 15, 49
 _IPV6_CHECKSUM, _IPV6_JOIN_GROUP, _IPV6_MULTICAST_ALL = 7, 20, 29
@@ -34,8 +38,6 @@ _BURST = 8
 MOST_READS = 64
 """Datagrams read in one turn: a flood of forged adverts cannot keep timers waiting for more than these."""
 _READ_SIZE = 2048
-_SO_RCVBUFFORCE, _ROOM = 33, 512 << 10
-"""Where the configuration does not say how much: a thousand small packets, four times what the kernel gives."""
 _ANCILLARY = socket.CMSG_SPACE(20) + socket.CMSG_SPACE(4)
 _SOCKADDR_LL = struct.Struct("=HHiHBB8s")
 _SOCKADDR_IN = struct.Struct("=HH4s8x")
@@ -46,15 +48,18 @@ Hear = Callable[[Pool, bytes, int, bytes, bytes, int], None]
 
 
 class PoolSockets:
-    """The two sockets of one pool. Raises OSError from the constructor; `index` is the interface's, 0 without one."""
+    """The sockets of one pool. Raises OSError from the constructor; `index` is the interface's, 0 without one."""
 
     def __init__(self, pool: Pool, index: int, parent_index: int = 0) -> None:
         self.pool = pool
         self.index = index
+        self.quiet: QuietSocket | None = None
+        self._fingerprints: tuple[int, ...] = ()
+        self._guests: Guests | None = None
         self._extra: socket.socket | None = None
         self.receive = _raw(pool)
         try:
-            self._set_up_receive()
+            self._set_up_receive(self.receive)
             if parent_index and pool.group is not None:
                 self._extra = _join_hardware(parent_index, pool.group)
             self.send = _raw(pool)
@@ -69,13 +74,13 @@ class PoolSockets:
         self.flags = 0 if pool.unicast else socket.MSG_DONTROUTE
         _empty(self.receive)
 
-    def _set_up_receive(self) -> None:
-        sock, pool, index = self.receive, self.pool, self.index
+    def _set_up_receive(self, sock: socket.socket) -> None:
+        pool, index = self.pool, self.index
         if pool.receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, pool.receive_buffer)
         else:
             with contextlib.suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _ROOM)
+                sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, LEAST_ROOM)
         self._bind_to_device(sock)
         address = pool.source if pool.group is None else pool.group
         assert address is not None
@@ -132,10 +137,48 @@ class PoolSockets:
 
     def guard(self, guests: Guests | None) -> None:
         """Let the kernel drop what is not from such guests. Raises OSError."""
-        bpf.attach(self.receive, tuple(sieve.program(guests)) if guests is not None else (sieve.TAKE,))
+        self._guests = guests
+        self._attach()
+
+    def sort(self, fingerprints: tuple[int, ...], now: Callable[[], int]) -> None:
+        """Let adverts with these fingerprints wait in the quiet socket, which is made when it is needed, and all others
+        come in at once. For a moment both sockets take the same. Raises OSError; then nothing waits."""
+        try:
+            if fingerprints:
+                quiet = self.quiet or self._make_quiet(now)
+                quiet.sort(fingerprints)
+                self._fingerprints = fingerprints
+                self._attach()
+                return
+        except OSError:
+            self._take_all()
+            raise
+        self._take_all()
+
+    def _make_quiet(self, now: Callable[[], int]) -> QuietSocket:
+        sock = _raw(self.pool)
+        try:
+            bpf.attach(sock, bpf.DROP_ALL)
+            self._set_up_receive(sock)
+            self.quiet = QuietSocket(sock, self.pool.family, now)
+        except OSError:
+            sock.close()
+            raise
+        return self.quiet
+
+    def _take_all(self) -> None:
+        self._fingerprints = ()
+        self._attach()
+        if self.quiet is not None:
+            self.quiet.sort(())
+
+    def _attach(self) -> None:
+        bpf.attach(self.receive, tuple(sieve.urgent(self.pool.family, self._fingerprints, self._guests)))
 
     def close(self) -> None:
         self.receive.close()
+        if self.quiet is not None:
+            self.quiet.close()
         if hasattr(self, "send"):
             self.send.close()
         if self._extra is not None:
@@ -190,6 +233,8 @@ class AdvertSockets:
         self._open: dict[Pool, PoolSockets] = {}
         self._ways: dict[Flow, _Way] = {}
         self._sources: dict[str, bytes] = {}
+        self._waiting = select.epoll()
+        self._quiet: dict[int, PoolSockets] = {}
 
     def open(self, pool: Pool, index: int, parent_index: int = 0) -> PoolSockets:
         """Open a pool (again). Raises OSError."""
@@ -203,6 +248,8 @@ class AdvertSockets:
         sockets = self._open.pop(pool, None)
         if sockets is not None:
             self._ways = {flow: way for flow, way in self._ways.items() if way.sockets is not sockets}
+            if sockets.quiet is not None and self._quiet.pop(sockets.quiet.fileno(), None) is not None:
+                self._waiting.unregister(sockets.quiet)
             sockets.close()
         return sockets
 
@@ -310,6 +357,38 @@ class AdvertSockets:
             note((moment, pool, data, source, destination, hop_limit))
             self._hear(pool, data, moment, source, destination, hop_limit)
         return MOST_READS
+
+    # adverts that may wait
+
+    def sort(self, pool: Pool, fingerprints: tuple[int, ...]) -> None:
+        """Let adverts with these fingerprints wait for `read_quiet`; what waits already is read first if there are
+        none. Raises OSError if it cannot be done: then nothing waits."""
+        sockets = self._open.get(pool)
+        if sockets is None:
+            return
+        try:
+            sockets.sort(fingerprints, self._now)
+        finally:
+            quiet = sockets.quiet
+            if quiet is not None and quiet.fileno() not in self._quiet:
+                self._waiting.register(quiet, select.EPOLLIN)
+                self._quiet[quiet.fileno()] = sockets
+        if not fingerprints:
+            self.read_quiet()
+
+    def read_quiet(self) -> None:
+        """Note and hand over all that waits in the quiet sockets."""
+        if not self._quiet:
+            return
+        for fd, _ in self._waiting.poll(0, len(self._quiet)):
+            sockets = self._quiet[fd]
+            assert sockets.quiet is not None
+            sockets.quiet.read(partial(self._take, sockets.pool))
+            self._ring.trim()
+
+    def _take(self, pool: Pool, data: bytes, moment: int, source: bytes, destination: bytes, hop_limit: int) -> None:
+        self._ring.append((moment, pool, data, source, destination, hop_limit))
+        self._hear(pool, data, moment, source, destination, hop_limit)
 
     def _remember_source(self, text: str) -> bytes:
         if len(self._sources) >= 1024:

@@ -6,13 +6,15 @@ Times are monotonic nanoseconds given from outside; nothing here looks at a cloc
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heapreplace
 
 Action = Callable[[int, int], None]
 """Called with (now, due): due is the moment the timer was set to, now is when it was noticed."""
 
 REHEARSAL_NS = 500_000
 """How long before its moment a timer that may rehearse does so."""
+AHEAD_NS = 20_000_000
+"""How far ahead entries are put back that would come up early: one wake-up does for all of them."""
 
 
 class Timer:
@@ -108,3 +110,19 @@ class Timers:
                 timer._armed = None
                 timer.when = None
                 timer.action(now, when)
+        self._look_ahead(now + AHEAD_NS)
+
+    def _look_ahead(self, until: int) -> None:
+        """Put back the next entries as long as they would come up for nothing."""
+        heap = self.heap
+        while heap and heap[0][0] <= until:
+            armed, _, timer = heap[0]
+            when = timer.when
+            if timer._armed != armed:
+                heappop(heap)
+                continue
+            belongs = (when or 0) - (REHEARSAL_NS if timer._rehearse is not None else 0)
+            if belongs <= armed:
+                return
+            timer._armed = belongs
+            heapreplace(heap, (belongs, self.next_number(), timer))

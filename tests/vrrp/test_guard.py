@@ -48,7 +48,7 @@ def passes() -> Callable[[fx.Guests, bytes], bool]:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         with ours, theirs:
             ours.setblocking(False)
-            bpf.attach(ours, tuple(sieve.program(guests)))
+            bpf.attach(ours, tuple(sieve.guarded(guests)))
             theirs.send(data)
             try:
                 return ours.recv(4096) == data
@@ -113,8 +113,8 @@ def test_words_of_ones_and_zeros_do_not_confuse_the_sum(passes: Callable[[fx.Gue
 
 def test_a_program_too_long_leaves_the_sums_out() -> None:
     who = guests(lengths=tuple(8 + 4 * count for count in range(1, 256)))
-    assert len(sieve.program(who)) < 100
-    assert len(sieve.program(guests(lengths=(28,)))) > 60
+    assert len(sieve.guarded(who)) < 100
+    assert len(sieve.guarded(guests(lengths=(28,)))) > 60
 
 
 def started(**more: object) -> tuple[Router, fx.Pool]:

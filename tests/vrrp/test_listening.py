@@ -11,7 +11,7 @@ from pykeepalived.netlink.facts import Link
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.runtime.rest import Rest
 from pykeepalived.vrrp import inputs
-from pykeepalived.vrrp.effects import ClosePool, OpenPool, Pool
+from pykeepalived.vrrp.effects import ClosePool, OpenPool, Pool, SortPool
 from pykeepalived.vrrp.listening import Listening
 from pykeepalived.vrrp.sockets import MOST_READS, PoolSockets
 
@@ -39,7 +39,8 @@ class Sockets:
     def __init__(self) -> None:
         self.refuse = False
         self.known: dict[Pool, PoolSockets] = {}
-        self.reads = 0
+        self.reads = self.quiet_reads = 0
+        self.sorted: list[tuple[int, ...]] = []
         self.arrives = 1
 
     def open(self, pool: Pool, index: int, _parent_index: int) -> PoolSockets:
@@ -56,6 +57,14 @@ class Sockets:
 
     def close(self, pool: Pool) -> None:
         del self.known[pool]
+
+    def sort(self, _pool: Pool, fingerprints: tuple[int, ...]) -> None:
+        if self.refuse:
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        self.sorted.append(fingerprints)
+
+    def read_quiet(self) -> None:
+        self.quiet_reads += 1
 
     def read(self, _sockets: PoolSockets) -> int:
         self.reads += 1
@@ -146,16 +155,28 @@ def test_what_is_closed_is_neither_watched_nor_tried_again() -> None:
     assert not world.sockets.known
 
 
+def test_a_kernel_that_will_not_sort_is_no_error() -> None:
+    world = World()
+    world.sockets.refuse = True
+    world.listening.sort(SortPool(POOL, (1,)))
+    world.sockets.refuse = False
+    world.listening.sort(SortPool(POOL, (1, 2)))
+    assert world.sockets.sorted == [(1, 2)]
+
+
 def test_reading_in_turns() -> None:
     world = World()
     world.listening.open(OpenPool(POOL))
     [read] = world.readers.values()
     read()
     assert (world.sockets.reads, world.settled) == (1, 1)
+    assert world.sockets.quiet_reads == 1, "first of all"
     world.listening.catch_up()
     assert world.sockets.reads == 1, "nothing waits"
+    assert world.sockets.quiet_reads == 2, "unless it is in a quiet socket"
     world.listening.read_all()
     assert (world.sockets.reads, world.settled) == (2, 1)
+    assert world.sockets.quiet_reads == 3
     world.sockets.arrives = MOST_READS
     read()
     world.listening.catch_up()

@@ -164,7 +164,10 @@ def test_hears_what_waits_before_it_decides(running: Running) -> None:
     waiting = [MOST_READS, MOST_READS, 5]
 
     class Backlog:
-        """A socket with more than one turn reads."""
+        """A socket with more than one turn reads, and one that is quiet."""
+
+        def read_quiet(self) -> None:
+            told.append("quiet")
 
         def read(self, _sockets: object) -> int:
             told.append("read")
@@ -177,11 +180,12 @@ def test_hears_what_waits_before_it_decides(running: Running) -> None:
     listening._read(pool)
     process._tick()
     process._tick()
-    assert told == ["read", "read", "read", "tick", "tick"], "all of it once, nothing when nothing waits"
+    heard = ["quiet", "read", "quiet", "read", "read", "tick"]
+    assert told == [*heard, "quiet", "tick"], "all of it once; the quiet socket whenever something is decided"
     told.clear()
     listening._read(pool)
     process._tick()
-    assert told == ["read"] * 17 + ["tick"], "a flood does not put decisions off for ever"
+    assert told == ["quiet", "read", "quiet"] + ["read"] * 16 + ["tick"], "a flood does not put decisions off for ever"
     listening._sockets, process._router = sockets, router
     assert running.run() == 0
 
@@ -206,12 +210,11 @@ def test_an_error_while_catching_up_does_not_stop_the_clock(running: Running) ->
     process = running.process
 
     class Broken:
-        def read(self, _sockets: object) -> int:
+        def read_quiet(self) -> None:
             raise ValueError("a packet nobody thought of")
 
     listening = process._listening
     sockets, listening._sockets = listening._sockets, cast(Any, Broken())
-    listening._behind.add(cast(Any, object()))
     process._timer.cancel()
     with pytest.raises(ValueError, match="nobody thought of"):
         process._tick()

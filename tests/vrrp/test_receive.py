@@ -485,7 +485,7 @@ def test_repetition_is_heard_without_a_look() -> None:
         hear(host, bytes(data))
     assert item.counters.advert_rcvd == 6
     assert item.timer.when == lan.now + 3_609_375_000
-    assert len(host.router._assembly.pools.states[host.pools[0]].repeats) == 1
+    assert len(host.router._assembly.pools.states[host.pools[0]].repeats.known) == 1
 
 
 @pytest.mark.parametrize("place", [8, *range(20, 40)])

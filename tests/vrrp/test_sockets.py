@@ -9,6 +9,7 @@ import select
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -17,8 +18,10 @@ import pytest
 from pykeepalived.config.model.values import Ip
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.observe.recorder import Ring
-from pykeepalived.vrrp.effects import Flow, Frame, Pool
+from pykeepalived.vrrp import sieve
+from pykeepalived.vrrp.effects import Flow, Frame, Guests, Pool
 from pykeepalived.vrrp.mmsg import SLOTS, BatchSender
+from pykeepalived.vrrp.quiet import LEAST_ROOM
 from pykeepalived.vrrp.sockets import AdvertSockets, FrameSocket
 
 ip = Ip.parse
@@ -157,6 +160,179 @@ def test_ipv6_multicast_has_source_hop_limit_and_checksum(cable: dict[str, int],
     assert data[:6] == body[:6]
     assert data[6:8] != b"\0\0"
     assert heard.lines == []
+
+
+# adverts that may wait
+
+
+@dataclass
+class Two:
+    """A cabled pair of pools: what one sends the other hears."""
+
+    sockets: AdvertSockets
+    out: Pool
+    back: Pool
+    flow: Flow
+    heard: list[tuple[int, bytes, bytes, bytes, int]]
+
+    def send(self, *numbers: int) -> None:
+        self.sockets.send([(self.flow, self.message(number)) for number in numbers])
+
+    def message(self, number: int) -> bytes:
+        if self.out.family == 4:
+            return ipv4_packet(number)
+        return bytes((0x31, 51, number, 1, 0, 100, 0, 0)) + ip("fe80::100")
+
+    def is_woken(self, seconds: float) -> bool:
+        opened = self.sockets.get(self.back)
+        assert opened is not None
+        return bool(select.select([opened.receive], [], [], seconds)[0])
+
+    def read(self) -> None:
+        opened = self.sockets.get(self.back)
+        assert opened is not None
+        self.sockets.read(opened)
+
+    def fingerprint(self, number: int) -> int:
+        """Of the advert as it came in just now."""
+        self.heard.clear()
+        self.send(number)
+        assert self.is_woken(5)
+        self.read()
+        ((_, data, source, destination, hop_limit),) = self.heard
+        self.heard.clear()
+        return sieve.fingerprint((source, destination, hop_limit, data) if source else data[12:])
+
+
+@pytest.fixture(params=[4, 6])
+def two(cable: dict[str, int], request: pytest.FixtureRequest) -> Two:
+    heard: list[tuple[int, bytes, bytes, bytes, int]] = []
+
+    def hear(_pool: Pool, data: bytes, now: int, source: bytes, destination: bytes, hop_limit: int) -> None:
+        heard.append((now, data, source, destination, hop_limit))
+
+    sockets = AdvertSockets(time.monotonic_ns, hear, lambda line: None, Ring(len))
+    family, group = request.param, GROUP4 if request.param == 4 else GROUP6
+    out = Pool(family=family, protocol=112, interface="eth0", group=group)
+    back = Pool(family=family, protocol=112, interface="eth1", group=group)
+    sockets.open(out, cable["eth0"])
+    sockets.open(back, cable["eth1"])
+    source = ip("192.0.2.1") if family == 4 else ip("fe80::1")
+    return Two(sockets, out, back, Flow(pool=out, instance="VI_1", source=source, destination=group), heard)
+
+
+@pytest.mark.netns
+def test_known_adverts_wake_nobody_and_come_with_their_moments(two: Two) -> None:
+    one, seven = two.fingerprint(1), two.fingerprint(7)
+    two.sockets.sort(two.back, (one, seven))
+    moments = []
+    for number in (1, 7, 7, 1):
+        moments.append(time.monotonic_ns())
+        two.send(number)
+        time.sleep(0.02)
+    assert not two.is_woken(0.1)
+    two.send(8)
+    assert two.is_woken(5), "another priority"
+    assert two.heard == []
+    two.sockets.read_quiet()
+    place = 22 if two.out.family == 4 else 2
+    assert [data[place] for _, data, *_ in two.heard] == [1, 7, 7, 1]
+    for (moment, *_), sent in zip(two.heard, moments, strict=True):
+        assert 0 <= moment - sent < 15_000_000, "when it came, not when it was read"
+    waited = two.heard[0][1:]
+    two.read()
+    assert [data[place] for _, data, *_ in two.heard] == [1, 7, 7, 1, 8]
+    assert waited[1:] == two.heard[-1][2:], "source, destination and hop limit like those of the other socket"
+    two.sockets.read_quiet()
+    assert len(two.heard) == 5
+
+
+@pytest.mark.netns
+def test_what_waits_is_heard_when_waiting_ends(two: Two) -> None:
+    mark = two.fingerprint(1)
+    two.sockets.sort(two.back, (mark,))
+    two.send(1, 1)
+    two.sockets.sort(two.back, ())
+    assert len(two.heard) == 2
+    two.send(1)
+    assert two.is_woken(5)
+    two.sockets.read_quiet()
+    assert len(two.heard) == 2
+    two.read()
+    two.sockets.sort(two.back, (mark,))
+    two.send(1)
+    assert not two.is_woken(0.1)
+    two.sockets.read_quiet()
+    assert len(two.heard) == 4
+
+
+@pytest.mark.netns
+def test_guard_and_waiting_go_together(two: Two) -> None:
+    two.sockets.sort(two.back, (two.fingerprint(1),))
+    opened = two.sockets.get(two.back)
+    assert opened is not None
+    opened.guard(Guests(two.back.family, 112, vrids=(77,), versions=(3,), full_ttl=False))
+    two.send(1, 2)
+    assert not two.is_woken(0.1)
+    two.sockets.read_quiet()
+    assert len(two.heard) == 1
+    opened.guard(None)
+    two.send(1, 2)
+    assert two.is_woken(5)
+
+
+@pytest.mark.netns
+def test_hundreds_wait_in_order(two: Two) -> None:
+    numbers = range(1, 201)
+    two.sockets.sort(two.back, tuple(two.fingerprint(number) for number in numbers))
+    for _ in range(4):
+        two.send(*numbers)
+    assert not two.is_woken(0.1)
+    two.sockets.read_quiet()
+    place = 22 if two.out.family == 4 else 2
+    assert [data[place] for _, data, *_ in two.heard] == [*numbers] * 4
+    moments = [moment for moment, *_ in two.heard]
+    assert moments == sorted(moments)
+    assert len(set(moments)) > 400
+
+
+@pytest.mark.netns
+def test_moments_are_not_believed_when_there_was_no_room(two: Two) -> None:
+    two.sockets.sort(two.back, (two.fingerprint(1),))
+    sent = 0
+    while not is_full(two.out.family):
+        two.send(*[1] * 64)
+        sent += 64
+    two.send(*[1] * 64)
+    time.sleep(0.05)
+    begin = time.monotonic_ns()
+    two.sockets.read_quiet()
+    assert 64 < len(two.heard) < sent + 64
+    assert all(moment >= begin for moment, *_ in two.heard), "the last ones may be among the lost"
+    two.heard.clear()
+    begin = time.monotonic_ns()
+    two.send(1)
+    time.sleep(0.05)
+    two.sockets.read_quiet()
+    assert two.heard[0][0] - begin < 40_000_000, "but now again"
+
+
+def is_full(family: int) -> bool:
+    """Whether a socket of this namespace holds about as much as it may."""
+    with open("/proc/net/raw" if family == 4 else "/proc/net/raw6") as table:
+        waiting = [int(line.split()[4].partition(":")[2], 16) for line in table.readlines()[1:]]
+    return max(waiting) > 2 * LEAST_ROOM - 4096
+
+
+@pytest.mark.netns
+def test_a_pool_that_is_closed_leaves_nothing_behind(two: Two) -> None:
+    two.sockets.sort(two.back, (two.fingerprint(1),))
+    two.send(1)
+    two.sockets.close(two.back)
+    two.sockets.read_quiet()
+    assert two.heard == []
+    two.sockets.sort(two.back, (1,))
+    two.sockets.read_quiet()
 
 
 @pytest.mark.netns

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pykeepalived.vrrp.timers import REHEARSAL_NS, Timer, Timers
+from pykeepalived.vrrp.timers import AHEAD_NS, REHEARSAL_NS, Timer, Timers
 
 
 def test_moving_later_leaves_the_heap_alone() -> None:
@@ -145,3 +145,39 @@ def test_no_rehearsal_for_what_is_late_or_was_not_asked_for() -> None:
     assert told[2:] == ["rehearse"]
     timers.run(40_000_000)
     assert told[2:] == ["rehearse", "run 40000000"]
+
+
+def test_one_turn_puts_back_all_that_would_come_up_for_nothing() -> None:
+    timers = Timers()
+    told: list[int] = []
+    made = [Timer(timers, lambda now, due: told.append(due), lambda now: told.append(-now)) for _ in range(5)]
+    for number, timer in enumerate(made):
+        timer.set(100_000_000 + number * 1_000_000)
+    for timer in made[:4]:
+        timer.when = 400_000_000
+    dead = Timer(timers, lambda now, due: None)
+    dead.set(102_500_000)
+    dead.set(101_500_000)
+    timers.run(100_000_000)
+    assert timers.deadline() == 101_500_000, "not behind one that stays"
+    timers.run(101_500_000)
+    assert timers.deadline() == 104_000_000, "the one that was not moved"
+    assert len(timers.heap) == 5
+    timers.run(104_000_000)
+    assert told == [104_000_000]
+    assert timers.deadline() == 400_000_000 - REHEARSAL_NS
+    timers.run(400_000_000 - REHEARSAL_NS)
+    assert told[1:] == [REHEARSAL_NS - 400_000_000] * 4
+    timers.run(400_000_000)
+    assert told[5:] == [400_000_000] * 4
+
+
+def test_does_not_look_further_ahead_than_it_says() -> None:
+    timers = Timers()
+    first, near, far = (Timer(timers, lambda now, due: None) for _ in range(3))
+    first.set(1)
+    near.set(1 + AHEAD_NS)
+    far.set(2 + AHEAD_NS)
+    near.when = far.when = 10 * AHEAD_NS
+    timers.run(1)
+    assert timers.deadline() == 2 + AHEAD_NS
