@@ -27,7 +27,7 @@ from bench.checkers_load import (
 
 WORK = Path("/tmp/bench")
 PROGRAMS = {"ours": [f"{os.getcwd()}/.venv/bin/pykeepalived"], "theirs": ["/usr/sbin/keepalived"]}
-ROUNDS = 2
+ROUNDS = 3
 DEATHS = 10
 LOADS = ((1000, 1.0), (5000, 2.0))
 
@@ -42,7 +42,7 @@ def table() -> list[str]:
 def start(which: str, text: str, servers: int, rest: float) -> Daemon:
     """A daemon whose table is complete and whose first checks are done after `rest` seconds."""
     daemon = Daemon(PROGRAMS[which], WORK, text)
-    until(lambda: len(table()) == servers)
+    daemon.await_many(lambda: len(table()), servers)
     time.sleep(rest)
     return daemon
 
@@ -58,7 +58,7 @@ def checks(which: str, seconds: float, found: Found) -> None:
 def load(which: str, seconds: float, found: Found) -> None:
     for servers, delay in LOADS:
         daemon = start(which, configuration(servers, delay), servers, delay + 1.5)
-        made, _ = rate(daemon, seconds)
+        made, _ = rate(daemon, max(seconds, 3 * delay))
         found[f"checks done of those due, {servers:,} servers every {delay:.0f} s"].append(100 * made * delay / servers)
         daemon.stop()
 
@@ -89,11 +89,10 @@ def main(target: str, seconds: float) -> None:
     for which in PROGRAMS:
         deaths(which, found[which])
     servers = [listener(PORT), listener(WEB_PORT)]
-    for turn in range(ROUNDS):
+    for _ in range(ROUNDS):
         for which in PROGRAMS:
             checks(which, seconds, found[which])
-            if turn == 0:
-                load(which, seconds, found[which])
+            load(which, seconds, found[which])
     for pid in servers:
         os.kill(pid, signal.SIGKILL)
     Path(target).write_text(json.dumps(found))

@@ -29,16 +29,22 @@ def listener(port: int = PORT, host: str = "0.0.0.0") -> int:
     pid = os.fork()
     if pid == 0:
         while True:
-            client = server.accept()[0]
             if port == WEB_PORT:
-                try:
-                    client.recv(4096)
-                    client.send(_ANSWER)
-                except OSError:
-                    pass
-            client.close()
+                _answer(server)
+            else:
+                os.close(server._accept()[0])  # type: ignore[attr-defined]  # half the cost of accept()
     server.close()
     return pid
+
+
+def _answer(server: socket.socket) -> None:
+    client = server.accept()[0]
+    try:
+        client.recv(4096)
+        client.send(_ANSWER)
+    except OSError:
+        pass
+    client.close()
 
 
 def tcp_check(delay: float, retry: int = 3) -> str:
@@ -75,8 +81,10 @@ class Daemon:
         self.config.write_text(text)
         paths = itertools.chain.from_iterable((f"-{letter}", f"{folder}/{letter}.pid") for letter in "pcrb")
         words = [*program, "-n", "-l", "-f", str(self.config), *paths]
+        self.log = folder / "log"
         self.begin = time.monotonic_ns()
-        self.process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(words, stdout=log, stderr=log)
 
     def checkers(self) -> list[int]:
         """The checker process and its workers."""
@@ -88,6 +96,17 @@ class Daemon:
         self.process.terminate()
         self.process.wait(60)
         return (time.monotonic_ns() - begin) / 1e6
+
+    def await_many(self, count: Callable[[], int], enough: int, limit: float = 300) -> None:
+        """Wait until there are so many; asks seldom, as counting costs. Raises TimeoutError, saying how far it got."""
+        end = time.monotonic() + limit
+        while (found := count()) < enough:
+            status = self.process.poll()
+            if status is not None or time.monotonic() > end:
+                tail = self.log.read_text(errors="replace").splitlines()[-10:]
+                state = "runs" if status is None else f"ended with {status}"
+                raise TimeoutError(f"{found} of {enough}; {self.process.args!r} {state}: {tail}")
+            time.sleep(0.1)
 
 
 def until(condition: Callable[[], bool], limit: float = 60) -> int:

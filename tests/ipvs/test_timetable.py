@@ -145,7 +145,7 @@ def test_a_pause_makes_up_for_a_late_start_with_half_of_itself_at_most(late: int
 
 def test_a_processor_that_is_too_slow_is_used_to_the_full() -> None:
     """5,000 checks every 2 s on a processor that can do 1,250 a second: it never rests, and nobody is passed over."""
-    timetable, checks = spread(5000)
+    timetable, _ = spread(5000)
     machine = Machine(timetable, 400_000)
     machine.run(40 * SECOND)
     assert machine.idle <= SECOND // 100
