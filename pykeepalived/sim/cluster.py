@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.values import Ip
 from pykeepalived.runtime.messages import ChildKind
-from pykeepalived.sim.invariants import RETRY_NS, Key, Rivals, check_node, check_settled, key_of
+from pykeepalived.sim.invariants import RETRY_NS, Key, Rivals, Vacancies, check_node, check_settled, key_of
 from pykeepalived.sim.lan import Arrival, Lan, Packet, Quality, RandomSource
 from pykeepalived.sim.machine import NEVER, Machine, Plug
 from pykeepalived.sim.neighbor import Neighbor
@@ -69,6 +69,7 @@ class Cluster:
         self._number = 0
         self._spins: dict[int, int] = {}
         self._rivals = Rivals(self)
+        self._vacancies = Vacancies(self)
         self.lan.on_loss = self._rivals.lost
 
     # building
@@ -201,6 +202,7 @@ class Cluster:
         self.note(node.name, f"{instance} {state} ({why})" if why else f"{instance} {state}")
         if state == "MASTER":
             self._rivals.disturbed(node.name)
+        self._vacancies.look(node.name if state == "BACKUP" else "")
 
     def note(self, node: str, what: str) -> None:
         """A line of the timeline."""
@@ -232,6 +234,7 @@ class Cluster:
             model = next((each for each in node.config.vrrp_instances if each.name == instance), None)
             key = key_of(model) if model is not None else ("", 0, 0)
             self.changes.append(Change(self.elapsed, name, instance, "DEAD", key))
+        self._vacancies.look()
 
     def kill_child(self, name: str, kind: ChildKind = ChildKind.VRRP) -> None:
         """SIGKILL of one child; the parent starts another one at once."""
@@ -240,6 +243,7 @@ class Cluster:
             words = {ChildKind.VRRP: "VRRP", ChildKind.CHECKER: "checker", ChildKind.BFD: "BFD"}
             self.note(name, f"{words[kind]} child killed")
             self._rivals.disturbed(name)
+            self._vacancies.look(name)
 
     def stop(self, name: str) -> None:
         """SIGTERM."""
@@ -264,6 +268,7 @@ class Cluster:
     def _reload(self, node: Node) -> None:
         node.reload()
         self._rivals.disturbed(node.name)
+        self._vacancies.look(node.name)
 
     def stall(self, name: str, duration: int) -> None:
         """The node stands still (SIGSTOP, a frozen virtual machine); what arrives waits."""
@@ -272,6 +277,7 @@ class Cluster:
             return
         self.note(name, f"stalls for {duration / SECOND:g} s")
         node.stalled = True
+        self._vacancies.look()
         machine = node.machine
         self.later(duration, lambda: self._resume(node, machine))
 
@@ -281,6 +287,7 @@ class Cluster:
         self.note(node.name, "goes on")
         node.resume()
         self._rivals.disturbed(node.name)
+        self._vacancies.look(node.name)
 
     def step_clock(self, name: str, nanoseconds: int) -> None:
         """Somebody sets the wall clock."""
@@ -295,6 +302,7 @@ class Cluster:
         node.machine.kernel.set_carrier(interface, up)
         node.kernel_spoke()
         self._rivals.disturbed(name)
+        self._vacancies.look()
 
     def remove_address(self, name: str, interface: str, address: str, length: int) -> None:
         """Somebody deletes an address behind the daemon's back, if it is there."""
@@ -339,11 +347,13 @@ class Cluster:
         self.lan.block(one, other)
         if both:
             self.lan.block(other, one)
+        self._vacancies.look()
 
     def isolate(self, name: str) -> None:
         """Silently cut a node off from all others."""
         self.note(name, "is cut off")
         self.lan.isolate(name)
+        self._vacancies.look()
 
     def heal(self, name: str) -> None:
         """Everything about this node is well again: power, cables, links, scripts, BFD, the kernel."""
@@ -361,6 +371,7 @@ class Cluster:
         node.tell_files()
         self.start(name)
         self._rivals.disturbed(name)
+        self._vacancies.look()
 
     def set_script(self, name: str, script: str, status: int) -> None:
         """From now on this check script ends with this status."""

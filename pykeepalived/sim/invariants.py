@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import combinations
 from typing import Protocol
 
+from pykeepalived.config.model import Config
 from pykeepalived.config.model.vrrp import VrrpInstance
 from pykeepalived.netlink.services import ServiceKey
 from pykeepalived.observe.snapshot import VrrpInstanceSnapshot, VrrpState
@@ -126,6 +127,84 @@ class Rivals:
         if not lan.passes(here, there) or not lan.passes(there, here) or _spoken(one[1]) != _spoken(other[1]):
             return False
         return not one[1].unicast or (_names(one[1], other[0]) and _names(other[1], one[0]))
+
+
+class Vacancies:
+    """A BACKUP that hears no master has become one after its master down time; so have the members of a sync group
+    once none of them hears one. FAULT is an excuse, standing still is, and what begins the time anew: a reload, a new
+    child, each entry into BACKUP.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._since: dict[tuple[str, str], int] = {}
+        self._slowest_us: dict[Key, int] = {}
+
+    def look(self, restarted: str = "") -> None:
+        """Something has happened; the timers of a node may have begun anew with it."""
+        now = self._cluster.now
+        for node in self._cluster.nodes.values():
+            for together in _units(node.config):
+                unit = (node.name, together[0].name)
+                if not node.active or not all(self._is_vacant(node, model) for model in together):
+                    self._since.pop(unit, None)
+                elif unit not in self._since or node.name == restarted:
+                    self._since[unit] = now
+                    limit = max(self._limit(node.config, model) for model in together)
+                    self._cluster.later(limit, lambda unit=unit, node=node: self._judge(unit, node, now))  # type: ignore[misc]
+
+    def _judge(self, unit: tuple[str, str], node: Node, since: int) -> None:
+        if self._since.get(unit) == since:
+            self._cluster.violated(node, f"{unit[1]} has heard no master for too long and is none")
+
+    def _is_vacant(self, node: Node, model: VrrpInstance) -> bool:
+        """Whether this instance is BACKUP with no master of its kind within hearing."""
+        if node.states.get(model.name) != "BACKUP":
+            return False
+        key, lan = key_of(model), self._cluster.lan
+        return not any(
+            other.active
+            and other.states.get(rival.name) == "MASTER"
+            and lan.passes((other.name, key[0]), (node.name, key[0]))
+            for other in self._cluster.nodes.values()
+            if other is not node
+            for rival in other.config.vrrp_instances
+            if key_of(rival) == key
+        )
+
+    def _limit(self, config: Config, model: VrrpInstance) -> int:
+        """The master down interval, with the slowest master there ever was, and vrrp_startup_delay."""
+        key, defaults = key_of(model), config.globals.vrrp_defaults
+        known = [
+            other.advert_int_us
+            for node in self._cluster.nodes.values()
+            for other in node.config.vrrp_instances
+            if key_of(other) == key
+        ]
+        interval = self._slowest_us[key] = max(self._slowest_us.get(key, 0), *known)
+        skew = (256 - _lowest_priority(config, model)) * (1_000_000 if model.version == 2 else interval) // 256
+        quality = self._cluster.lan.quality_of(key[0])
+        delay_us = defaults.startup_delay_us + defaults.delay_after_boot_us
+        down = (model.down_timer_adverts * interval + skew + delay_us) * 1000
+        return down + quality.delay_ns + quality.jitter_ns + SLACK_NS
+
+
+def _units(config: Config) -> list[list[VrrpInstance]]:
+    """The instances that become MASTER together: sync groups, and each other instance by itself."""
+    models = {model.name: model for model in config.vrrp_instances}
+    units = [[models.pop(name) for name in group.members if name in models] for group in config.vrrp_sync_groups]
+    return [*filter(None, units), *([model] for model in models.values())]
+
+
+def _lowest_priority(config: Config, model: VrrpInstance) -> int:
+    """What is left of the priority when all that is tracked counts against it."""
+    groups = [group.track for group in config.vrrp_sync_groups if model.name in group.members]
+    weighed = any(
+        tracker.weight
+        for track in (model.track, *groups)
+        for tracker in (*track.interfaces, *track.scripts, *track.files, *track.processes, *track.bfds)
+    )
+    return 1 if weighed else model.priority
 
 
 def _spoken(model: VrrpInstance) -> tuple[object, ...]:
