@@ -160,8 +160,10 @@ def has(pid: int, address: str) -> bool:
     return re.search(rf"-- {re.escape(address)}\n\s+/32 host LOCAL", read(pid, "net/fib_trie")) is not None
 
 
-def children(pid: int) -> list[int]:
-    return [int(word) for word in read(pid, f"task/{pid}/children").split()]
+def parents(node: Node) -> dict[int, int]:
+    """Every process in the daemon's namespace, and its parent."""
+    stats = {pid: read(pid, "stat").rpartition(")")[2].split() for pid in processes(node)}
+    return {pid: int(words[1]) for pid, words in stats.items() if words}
 
 
 def cast(node: Node) -> dict[str, int]:
@@ -170,10 +172,10 @@ def cast(node: Node) -> dict[str, int]:
     for kind in ("parent", "vrrp", "checkers", "bfd"):
         with contextlib.suppress(OSError, ValueError):
             found[kind] = node.pid_of(kind)
-    for pid in children(found.get("checkers", 0)):
-        found["check worker"] = pid
-    for pid in children(found.get("parent", 0)):
-        if pid not in found.values():
+    for pid, parent in parents(node).items():
+        if parent == found.get("checkers"):
+            found["check worker"] = pid
+        elif parent == found.get("parent") and pid not in found.values():
             owner = read(pid, "comm").strip().removeprefix("keepalived_")
             found[{"lvs": "checkers"}.get(owner, owner) + " helper"] = pid
     return found
@@ -235,9 +237,10 @@ class Pair:
         for address in (VIP, GATEWAY):
             if has(parent, address) is not (name == "a"):
                 return f"{address} {'is not there' if name == 'a' else 'is there'}"
-        scripts = {script for kind in ("vrrp helper", "checkers helper") for script in children(found[kind])}
-        if stray := set(processes(node)) - set(found.values()) - scripts:
-            return f"processes {sorted(stray)} beside {found}"
+        present, helpers = parents(node), (found["vrrp helper"], found["checkers helper"])
+        stray = [pid for pid, above in present.items() if pid not in found.values() and above not in helpers]
+        if stray or not present.keys() >= set(found.values()):
+            return f"processes {present} beside {found}"
         for kind, most in self.descriptors.get(name, {}).items():
             with contextlib.suppress(OSError):
                 if descriptors(found[kind]) > most:
