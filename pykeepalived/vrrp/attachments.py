@@ -196,7 +196,7 @@ def sysctls(attachment: Attachment) -> list[tuple[str, str]]:
         # It must not answer ARP for the host's IPv4 addresses with the virtual MAC.
         return [(f"net/ipv4/conf/{name}/arp_ignore", "1")] if attachment.link.kind == "macvlan" else []
     values = [(f"net/ipv4/conf/{name}/{word}", value) for word, value in _IPV4_SYSCTLS]
-    if not _carries_ipv6(attachment.instance):
+    if not attachment.primary or not _carries_ipv6(attachment.instance):
         values.append((f"net/ipv6/conf/{name}/disable_ipv6", "1"))
     return values
 
@@ -217,16 +217,17 @@ def _carries_ipv6(instance: VrrpInstance) -> bool:
 
 
 def addresses(attachment: Attachment, facts: Facts) -> list[Operation]:
-    """Addresses the link needs for itself: the source address of IPv6 adverts, or the address of an ipvlan."""
+    """Addresses the link needs for itself: the source address of IPv6 adverts and neighbour advertisements, or the
+    address of an ipvlan."""
     instance, name = attachment.instance, attachment.link.name
     ipvlan = instance.ipvlan
     if attachment.primary and ipvlan is not None and ipvlan.address is not None:
         length = ipvlan.prefix_length or ipvlan.address.bits
         return [AddAddress(IpAddress(address=ipvlan.address, prefix_length=length, interface=name), name)]
-    if attachment.family == 4 or not attachment.primary:
+    if attachment.family == 4 or (attachment.primary and instance.vmac is not None and instance.vmac.xmit_base):
         return []
     parent = facts.link(attachment.link.parent)
-    source = instance.source_address
+    source = instance.source_address if attachment.primary else None
     if source is None or not source.is_link_local:
         source = _link_local(parent, facts) if parent is not None else None
     if source is None:

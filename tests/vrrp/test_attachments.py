@@ -178,6 +178,24 @@ def test_ipv6_vmac_of_a_parent_without_one_uses_its_mac(kernel: FakeKernel) -> N
     assert link_local(kernel, replace(IPV6, interface="eth1")) == [("fe80::ff:fe00:2", 64, 0)]
 
 
+@pytest.mark.keyword("vrrp_instance/vmac_xmit_base")
+def test_ipv6_vmac_beside_the_adverts_needs_no_source_address(kernel: FakeKernel) -> None:
+    assert link_local(kernel, replace(IPV6, vmac=Vmac(xmit_base=True))) == []
+
+
+@pytest.mark.keyword("vrrp_instance/use_vmac_addr")
+def test_vmacs_of_addresses_elsewhere(kernel: FakeKernel) -> None:
+    """Each carries addresses of one family: IPv6 is off for the one, the other has a link-local address to speak from."""
+    other = (lan.vip("198.51.100.7", "eth1"), lan.vip("2001:db8::1/64", "eth1"))
+    instance = replace(INSTANCE, excluded_addresses=other, use_vmac_addr=True, source_address=ip("192.0.2.7"))
+    _, four, six = attachments.plan(config(instance), kernel.facts()).attachments
+    assert (four.family, four.link.parent, six.family, six.link.parent) == (4, "eth1", 6, "eth1")
+    assert dict(attachments.sysctls(four))[f"net/ipv6/conf/{four.link.name}/disable_ipv6"] == "1"
+    assert attachments.addresses(four, kernel.facts()) == []
+    made = attachments.addresses(six, kernel.facts())
+    assert [str(operation) for operation in made] == [f"address add fe80::ff:fe00:2/64 dev {six.link.name}"]
+
+
 @pytest.mark.keyword("vrrp_instance/use_vmac")
 @pytest.mark.keyword("vrrp_instance/virtual_ipaddress_excluded")
 def test_master_puts_on_the_vmac_what_is_of_its_interface_and_family() -> None:
