@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,9 +35,10 @@ _counter = itertools.count()
 class Twins:
     """Host a runs ours with VRID 51 and 192.0.2.100, host b the C daemon with VRID 52 and 192.0.2.101."""
 
-    def __init__(self, lan: Lan, lines: str, head: str = "") -> None:
+    def __init__(self, lan: Lan, lines: str, head: str = "", more: Callable[[int], str] = lambda vrid: "") -> None:
+        """`more` gives further blocks for the twin with this VRID."""
         self.lan = lan
-        self.ours, self.theirs = (lan.host(head + self._config(vrid, lines)) for vrid in (51, 52))
+        self.ours, self.theirs = (lan.host(head + self._config(vrid, lines) + more(vrid)) for vrid in (51, 52))
         self.ours.program, self.theirs.program = OURS, C_DAEMON
         self.recorder: Recorder = lan.recorder()
 
@@ -91,18 +92,29 @@ def make_twins(tmp_path: Path) -> Iterator[MakeTwins]:
     with network(f"pktw{os.getpid() % 100000}x{next(_counter)}") as net:
         lan = Lan(net, tmp_path)
         try:
-            yield lambda lines, head="": Twins(lan, lines, head)
+            yield lambda *words: Twins(lan, *words)
         finally:
             lan.stack.close()
             for node in lan.nodes.values():
                 node.kill()
 
 
-def announcements(twins: Twins, vrid: int) -> list[tuple[float, str]]:
-    """(seconds after the first, which address) of the gratuitous ARPs of a virtual router."""
-    own = {f"192.0.2.{vrid + 49}": "first", f"192.0.2.{vrid + 69}": "second"}
-    items = [(at, own[address]) for at, address, _ in list(twins.recorder.announced) if address in own]
+def announcements(twins: Twins, vrid: int, since: float = 0.0) -> list[tuple[float, str]]:
+    """(seconds after the first, which address) of the gratuitous ARPs of a virtual router, and of its companion."""
+    own = {f"192.0.2.{vrid + 49}": "first", f"192.0.2.{vrid + 69}": "second", f"192.0.2.{vrid + 89}": "companion"}
+    items = [(at, own[address]) for at, address, _ in list(twins.recorder.announced) if address in own and at > since]
     return [(at - items[0][0], name) for at, name in items]
+
+
+def blocks_of(seen: list[tuple[float, str]], name: str, moments: Iterable[float]) -> dict[float, int]:
+    """How many announcements of an address there were about each of these moments."""
+    known = list(moments)
+    counts: dict[float, int] = {}
+    for at, each in seen:
+        if each == name:
+            nearest = min(known, key=lambda moment: abs(moment - at))
+            counts[nearest] = counts.get(nearest, 0) + 1
+    return counts
 
 
 @pytest.mark.parametrize(
@@ -142,15 +154,10 @@ def test_announcements(make_twins: MakeTwins, lines: str, blocks: dict[int, int]
     twins.start()
     twins.lan.pause(watch + 0.5)
     for vrid in (51, 52):
-        seen = announcements(twins, vrid)
+        # refreshes go with adverts, up to one interval later
+        seen = [(at, name) for at, name in announcements(twins, vrid) if at < watch]
         for name in ("first", "second"):
-            counts: dict[int, int] = {}
-            for at, each in seen:
-                if each == name and at < watch:
-                    # refreshes go with adverts, up to one interval later
-                    second = min(blocks, key=lambda moment, at=at: abs(moment - at))  # type: ignore[misc]
-                    counts[second] = counts.get(second, 0) + 1
-            assert counts == blocks, (vrid, name, seen)
+            assert blocks_of(seen, name, blocks) == blocks, (vrid, name, seen)
 
 
 @pytest.mark.keyword("global_defs/vrrp_garp_interval")
@@ -168,15 +175,17 @@ def test_interval_of_announcements(make_twins: MakeTwins) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "replies"),
+    ("lines", "head", "replies"),
     [
-        pytest.param("", [100], id="by-default"),
-        pytest.param("lower_prio_no_advert on", [], id="lower_prio_no_advert"),
+        pytest.param("", "", [100], id="by-default"),
+        pytest.param("lower_prio_no_advert on", "", [], id="lower_prio_no_advert"),
+        pytest.param("", "global_defs {\n  vrrp_lower_prio_no_advert\n}\n", [], id="global"),
     ],
 )
 @pytest.mark.keyword("vrrp_instance/lower_prio_no_advert")
-def test_master_hears_a_lower_priority(make_twins: MakeTwins, lines: str, replies: list[int]) -> None:
-    twins = make_twins(lines)
+@pytest.mark.keyword("global_defs/vrrp_lower_prio_no_advert")
+def test_master_hears_a_lower_priority(make_twins: MakeTwins, lines: str, head: str, replies: list[int]) -> None:
+    twins = make_twins(lines, head)
     twins.start()
     twins.lan.pause(0.5)
     found: dict[str, list[list[int]]] = {"ours": [], "theirs": []}
@@ -192,16 +201,119 @@ def test_master_hears_a_lower_priority(make_twins: MakeTwins, lines: str, replie
     assert {node.states["VI_1"] for node in (twins.ours, twins.theirs)} == {"MASTER"}
 
 
+QUIET = "garp_master_repeat 1\n  garp_master_delay 0\n  "
+LOWER = "\n  ".join((QUIET, "garp_lower_prio_repeat 3", "garp_lower_prio_delay 1"))
+
+
 @pytest.mark.parametrize(
-    ("lines", "replies"),
+    ("lines", "head", "pauses", "blocks"),
     [
-        pytest.param("", [], id="by-default"),
-        pytest.param("higher_prio_send_advert on", [100], id="higher_prio_send_advert"),
+        pytest.param(
+            LOWER,
+            "",
+            [],
+            {0.0: 3, 1.0: 3},
+            marks=[
+                pytest.mark.keyword("vrrp_instance/garp_lower_prio_repeat"),
+                pytest.mark.keyword("vrrp_instance/garp_lower_prio_delay"),
+            ],
+            id="instance",
+        ),
+        pytest.param(
+            QUIET + "garp_lower_prio_repeat 2\n  garp_lower_prio_delay 0",
+            "",
+            [],
+            {0.0: 2},
+            marks=pytest.mark.keyword("vrrp_instance/garp_lower_prio_delay"),
+            id="no-delay",
+        ),
+        pytest.param(
+            QUIET + "garp_lower_prio_repeat 0",
+            "",
+            [],
+            {},
+            marks=pytest.mark.keyword("vrrp_instance/garp_lower_prio_repeat"),
+            id="none",
+        ),
+        pytest.param(LOWER, "", [0.4], {0.0: 3, 0.4: 3, 1.0: 3, 1.4: 3}, id="heard-twice"),
+        pytest.param(
+            QUIET,
+            "global_defs {\n  vrrp_garp_lower_prio_repeat 2\n  vrrp_garp_lower_prio_delay 1\n}\n",
+            [],
+            {0.0: 2, 1.0: 2},
+            marks=[
+                pytest.mark.keyword("global_defs/vrrp_garp_lower_prio_repeat"),
+                pytest.mark.keyword("global_defs/vrrp_garp_lower_prio_delay"),
+            ],
+            id="global",
+        ),
+        pytest.param(
+            QUIET,
+            "global_defs {\n  vrrp_garp_master_repeat 2\n  vrrp_garp_master_delay 1\n}\n",
+            [],
+            {0.0: 2, 1.0: 2},
+            marks=[
+                pytest.mark.keyword("global_defs/vrrp_garp_master_repeat"),
+                pytest.mark.keyword("global_defs/vrrp_garp_master_delay"),
+            ],
+            id="as-for-a-new-master",
+        ),
+    ],
+)
+def test_announcements_after_a_lower_priority(
+    make_twins: MakeTwins, lines: str, head: str, pauses: list[float], blocks: dict[float, int]
+) -> None:
+    twins = make_twins(lines, head)
+    twins.start()
+    twins.lan.pause(0.5)
+    since = twins.hear(50)
+    for pause in pauses:
+        twins.lan.pause(pause)
+        twins.hear(50)
+    twins.lan.pause(2)
+    for vrid in (51, 52):
+        seen = announcements(twins, vrid, since)
+        for name in ("first", "second"):
+            assert blocks_of(seen, name, blocks) == blocks, (vrid, name, seen)
+
+
+@pytest.mark.keyword("vrrp_instance/garp_lower_prio_repeat")
+@pytest.mark.keyword("vrrp_sync_group/group")
+def test_announcements_of_the_whole_group(make_twins: MakeTwins) -> None:
+    """The other members announce their addresses too, as their own words have it."""
+
+    def companion(vrid: int) -> str:
+        return (
+            f"vrrp_instance VI_2 {{\n  interface eth0\n  virtual_router_id {vrid + 10}\n  priority 100\n"
+            f"  version 3\n  advert_int 1\n  {QUIET}garp_lower_prio_repeat 2\n  garp_lower_prio_delay 0\n"
+            f"  virtual_ipaddress {{\n    192.0.2.{vrid + 89}/32\n  }}\n}}\n"
+            "vrrp_sync_group G {\n  group {\n    VI_1\n    VI_2\n  }\n}\n"
+        )
+
+    twins = make_twins(LOWER, "", companion)
+    twins.start()
+    twins.lan.wait(lambda: all(node.states.get("VI_2") == "MASTER" for node in (twins.ours, twins.theirs)))
+    twins.lan.pause(0.5)
+    since = twins.hear(50)
+    twins.lan.pause(2)
+    for vrid in (51, 52):
+        seen = announcements(twins, vrid, since)
+        assert blocks_of(seen, "first", (0, 1)) == {0: 3, 1: 3}, (vrid, seen)
+        assert blocks_of(seen, "companion", (0, 1)) == {0: 2}, (vrid, seen)
+
+
+@pytest.mark.parametrize(
+    ("lines", "head", "replies"),
+    [
+        pytest.param("", "", [], id="by-default"),
+        pytest.param("higher_prio_send_advert on", "", [100], id="higher_prio_send_advert"),
+        pytest.param("", "global_defs {\n  vrrp_higher_prio_send_advert\n}\n", [100], id="global"),
     ],
 )
 @pytest.mark.keyword("vrrp_instance/higher_prio_send_advert")
-def test_master_hears_a_higher_priority(make_twins: MakeTwins, lines: str, replies: list[int]) -> None:
-    twins = make_twins(lines)
+@pytest.mark.keyword("global_defs/vrrp_higher_prio_send_advert")
+def test_master_hears_a_higher_priority(make_twins: MakeTwins, lines: str, head: str, replies: list[int]) -> None:
+    twins = make_twins(lines, head)
     twins.start()
     twins.lan.pause(0.5)
     since = twins.hear(200)
