@@ -190,6 +190,8 @@ class Dialler:
         queue.calls.append((deadline, call))
 
     def _expire(self, timeout: int) -> None:
+        """End what is overdue; but first hear what came in time and was not noticed, as after a stall."""
+        self._hear_all()
         queue = self._queues[timeout]
         calls = queue.calls
         now = self._loop.now()
@@ -216,8 +218,20 @@ class Dialler:
     # events
 
     def _ready(self) -> None:
+        self._hear_all()
+        self._settle()
+
+    def _hear_all(self) -> None:
+        """Take what waits at every call: the kernel names them by turns, so each is named in so many portions."""
+        for _ in range(len(self._calls) // _EVENTS + 1):
+            events = self._epoll.poll(0, _EVENTS)
+            self._take(events)
+            if len(events) < _EVENTS:
+                return
+
+    def _take(self, events: list[tuple[int, int]]) -> None:
         calls = self._calls
-        for fd, mask in self._epoll.poll(0, _EVENTS):
+        for fd, mask in events:
             call = calls.get(fd)
             if call is None or call.sock is None:
                 continue

@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 from pykeepalived.config.model.ipvs import Connection, SslContext, Url
 from pykeepalived.config.model.values import Ip
+from pykeepalived.ipvs import dial
 from pykeepalived.ipvs.checks.attempt import Attempt, Outcome, Reason, Tls, Transport
 from pykeepalived.ipvs.checks.dns import DnsExchange, question
 from pykeepalived.ipvs.checks.http import HttpExchange, request
@@ -42,10 +44,14 @@ class Phone:
         self.outcomes.clear()
         for number, attempt in enumerate(attempts):
             self.dialler.start(number, attempt)
+        return self.finish(len(attempts))
+
+    def finish(self, attempts: int) -> list[Outcome]:
+        """Wait for so many outcomes."""
         end = self.loop.now() + 20 * SECOND
-        while len(self.outcomes) < len(attempts) and self.loop.now() < end:
+        while len(self.outcomes) < attempts and self.loop.now() < end:
             self.loop.run_once(until=end)
-        return [self.outcomes[number] for number in range(len(attempts))]
+        return [self.outcomes[number] for number in range(attempts)]
 
     def close(self) -> None:
         self.dialler.close()
@@ -156,6 +162,30 @@ def test_time_limits_of_connecting_and_reading(phone: Phone) -> None:
     with listener() as port:
         reading = phone.call(tcp(where(port, timeout_us=100_000), SmtpExchange("x")))[0]
     assert (reading.reason, reading.text) == (Reason.READ_TIMEOUT, "Read timeout from server")
+
+
+def test_what_came_in_time_counts_however_late_it_is_noticed(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process stands still for longer than the time limit, with more connections waiting than it takes at once."""
+    monkeypatch.setattr(dial, "_EVENTS", 32)
+    with listener(backlog=512) as port:
+        attempt = tcp(where(port, timeout_us=500_000))
+        silent = tcp(where(port, timeout_us=500_000), SmtpExchange("x"))
+        for number in range(300):
+            phone.dialler.start(number, attempt if number else silent)
+        assert phone.outcomes == {}
+        time.sleep(0.8)
+        assert len(phone.finish(300)) == 300
+    assert phone.outcomes[0].reason == Reason.READ_TIMEOUT
+    assert all(outcome.ok for number, outcome in phone.outcomes.items() if number)
+
+
+def test_a_time_limit_that_fires_first_hears_what_is_there(phone: Phone) -> None:
+    """A stall between looking at the sockets and looking at the clock."""
+    with listener() as port:
+        phone.dialler.start(0, tcp(where(port, timeout_us=1000)))
+        time.sleep(0.01)
+        phone.dialler._expire(1_000_000)
+    assert phone.outcomes[0].ok
 
 
 def test_smtp(phone: Phone) -> None:
