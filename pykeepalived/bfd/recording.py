@@ -6,7 +6,7 @@ Pure: the ring of entries and the text are observe/recorder.py, files and clocks
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import pykeepalived.config.model.bfd as model
@@ -34,6 +34,7 @@ from pykeepalived.observe.recorder import (
     replay_of,
     write_lines,
 )
+from pykeepalived.records import dataclass
 from pykeepalived.runtime import messages as processes
 
 CORE = "bfd"

@@ -7,8 +7,9 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
+
+from pykeepalived.records import dataclass
 
 
 class State(IntEnum):

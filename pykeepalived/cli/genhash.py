@@ -11,8 +11,9 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TextIO
+
+from pykeepalived.records import dataclass
 
 _SO_MARK = 36
 _USAGE = """\

@@ -9,10 +9,11 @@ import socket
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 
 from pykeepalived.cli.frames import Sighting, decode, read_capture
+from pykeepalived.records import dataclass
 
 _ETH_P_ALL = 3
 _VRRP_GROUP_MACS = (bytes.fromhex("01005e000012"), bytes.fromhex("333300000012"))

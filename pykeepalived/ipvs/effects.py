@@ -6,7 +6,6 @@ A LogLine (observe/cause.py) is an effect too; effects are to be performed in th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pykeepalived.config.model import Config
@@ -16,6 +15,7 @@ from pykeepalived.ipvs.checks.attempt import Attempt, Outcome
 from pykeepalived.ipvs.checks.framework import Conclusion
 from pykeepalived.netlink.services import Operation, OperationFailure, Table, Timeouts
 from pykeepalived.observe.cause import LogLine
+from pykeepalived.records import dataclass
 
 # messages
 

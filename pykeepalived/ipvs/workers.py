@@ -11,7 +11,7 @@ import select
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from pykeepalived.ipvs.checks.framework import CheckState
@@ -19,6 +19,7 @@ from pykeepalived.ipvs.effects import CheckFigures, CheckReported, Message
 from pykeepalived.ipvs.shard import Assumption, Figures, TellFigures, spread_again
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.observe.snapshot import CheckWorkerSnapshot
+from pykeepalived.records import dataclass
 from pykeepalived.runtime.channel import Channel, channel_pair
 from pykeepalived.runtime.log import Log
 from pykeepalived.runtime.loop import Loop, Timer

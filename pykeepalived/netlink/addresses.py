@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from pykeepalived.config.model.network import IpAddress
 from pykeepalived.netlink.facts import Address, Facts
 from pykeepalived.netlink.operations import AddAddress, DeleteAddress, Operation
+from pykeepalived.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

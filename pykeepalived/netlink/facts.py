@@ -6,9 +6,10 @@ Wishes live in config.model.network, the steps from one to the other in operatio
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pykeepalived.config.model.values import Ip
+from pykeepalived.records import dataclass
 
 IFF_UP = 0x1
 IFF_BROADCAST = 0x2

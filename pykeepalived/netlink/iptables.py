@@ -7,11 +7,11 @@ iptables_helper.py. keepalived.conf(5): vrrp_iptables, vrrp_ipsets.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from pykeepalived.config.model.values import Ip
 from pykeepalived.netlink.firewall import Dropped, State, VmacRule
 from pykeepalived.netlink.operations import AddToSet, CreateSet, DeleteFromSet, DestroySet, Operation
+from pykeepalived.records import dataclass
 
 NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT = 135, 136
 MLD_REPORTS = (143, 131)

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
 from pykeepalived.config.model.values import Ip
+from pykeepalived.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

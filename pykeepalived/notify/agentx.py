@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import IntEnum
+
+from pykeepalived.records import dataclass
 
 Oid = tuple[int, ...]
 

@@ -6,7 +6,9 @@ Interfaces org.keepalived.Vrrp1.Vrrp and .Instance are keepalived's, and so are 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from pykeepalived.records import dataclass
 
 PREFIX = "/org/keepalived/Vrrp1"
 VRRP_INTERFACE = "org.keepalived.Vrrp1.Vrrp"

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable
-from dataclasses import dataclass
 
 from pykeepalived.config.model.values import Script
+from pykeepalived.records import dataclass
 
 NS = 1_000_000_000
 PATIENCE_NS = 10 * NS

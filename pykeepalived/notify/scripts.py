@@ -14,13 +14,13 @@ import signal
 import socket
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from pykeepalived.config.model.values import Script
 from pykeepalived.notify import spawner
 from pykeepalived.notify.contract import Logger
 from pykeepalived.observe.cause import LogLine, Priority
+from pykeepalived.records import dataclass
 from pykeepalived.runtime.loop import Loop, Timer
 from pykeepalived.runtime.scheduling import original_limits
 

@@ -6,10 +6,11 @@ No text is ever read back: whoever wants to know a reason asks the Cause, not th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 
 from pykeepalived.config.model.values import Span
+from pykeepalived.records import dataclass
 
 
 class Priority(IntEnum):

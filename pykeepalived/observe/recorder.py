@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pykeepalived.observe.codec import CodecError
+from pykeepalived.records import dataclass
 
 BaseT = TypeVar("BaseT")
 StepT = TypeVar("StepT")

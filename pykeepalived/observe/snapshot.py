@@ -8,11 +8,12 @@ wall-clock time. Durations are integers of microseconds unless the name says oth
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 
 from pykeepalived.config.model.values import Ip
 from pykeepalived.observe.cause import Cause
+from pykeepalived.records import dataclass
 
 
 class VrrpState(IntEnum):

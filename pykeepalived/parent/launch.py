@@ -10,13 +10,14 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.globals import Scheduling
 from pykeepalived.notify.spawner import fork_helper
 from pykeepalived.parent.namespace import in_initial_network_namespace
+from pykeepalived.records import dataclass
 from pykeepalived.runtime.channel import Channel, channel_pair
 from pykeepalived.runtime.child import ChildContext, DaemonOptions
 from pykeepalived.runtime.child_loop import EXIT_INTERNAL

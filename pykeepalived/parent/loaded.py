@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pykeepalived.config.model import Config
 from pykeepalived.observe.cause import LogLine
+from pykeepalived.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pykeepalived.records import dataclass
 
 DEFAULT_CONFIG_FILE = "/etc/keepalived/keepalived.conf"
 FACILITY_DAEMON = 3

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from pykeepalived.records import dataclass
 from pykeepalived.runtime.messages import ChildKind
 
 RUN = "/run"

@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from pykeepalived.config.model import Config
 from pykeepalived.parent.loaded import Loader
+from pykeepalived.records import dataclass
 from pykeepalived.runtime.log import Log
 
 

@@ -6,9 +6,9 @@ import contextlib
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from pykeepalived.records import dataclass
 from pykeepalived.runtime.inotify import DirectoryWatch
 from pykeepalived.runtime.log import Log
 from pykeepalived.runtime.loop import Loop

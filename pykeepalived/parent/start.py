@@ -7,7 +7,6 @@ import os
 import signal
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from pykeepalived.config.model import Config
@@ -27,6 +26,7 @@ from pykeepalived.parent.options import DEFAULT_CONFIG_FILE, Options
 from pykeepalived.parent.paths import RUN_DIRECTORY, RunPaths, run_paths
 from pykeepalived.parent.process import CoreDumps, announce, detach, open_standard_descriptors
 from pykeepalived.parent.systemd import ServiceManager
+from pykeepalived.records import dataclass
 from pykeepalived.runtime.child import DaemonOptions
 from pykeepalived.runtime.child_loop import EXIT_FATAL
 from pykeepalived.runtime.log import IDENT_PARENT, Log, LogOptions, ident_for, log_file_name, open_log

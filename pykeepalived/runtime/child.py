@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from pykeepalived.config.model import Config
+from pykeepalived.records import dataclass
 from pykeepalived.runtime.messages import ChildKind
 
 if TYPE_CHECKING:

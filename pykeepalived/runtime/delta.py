@@ -8,11 +8,12 @@ that changed, the real servers that did not are not sent either: there may be th
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.ipvs import RealServer, VirtualServer
+from pykeepalived.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ import stat
 import struct
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from pykeepalived.observe.cause import LogLine, Priority
+from pykeepalived.records import dataclass
 
 JOURNAL_SOCKET = "/run/systemd/journal/socket"
 SYSLOG_SOCKET = "/dev/log"

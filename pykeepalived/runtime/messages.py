@@ -5,9 +5,11 @@ The transport (a socketpair carrying one pickled message a datagram, a pipe for 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
+
+from pykeepalived.records import dataclass
 
 
 class ChildKind(StrEnum):

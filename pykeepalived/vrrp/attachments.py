@@ -6,7 +6,7 @@ keepalived.conf(5): use_vmac, use_ipvlan, use_vmac_addr, vmac_prefix, vmac_addr_
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.network import IpAddress
@@ -15,6 +15,7 @@ from pykeepalived.config.model.vrrp import VrrpInstance
 from pykeepalived.netlink import links
 from pykeepalived.netlink.facts import Facts, Link
 from pykeepalived.netlink.operations import AddAddress, AddLink, DeleteLink, Operation, SetLink, VirtualLink
+from pykeepalived.records import dataclass
 
 Key = tuple[str, str, int]
 """Instance name, parent interface, family: as inputs.View.attachments has it."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pykeepalived.config.model.globals import GlobalDefs
+from pykeepalived.records import dataclass
 from pykeepalived.vrrp.announce import Announcer
 from pykeepalived.vrrp.machine import Machine
 from pykeepalived.vrrp.outbox import Outbox

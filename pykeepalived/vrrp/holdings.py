@@ -6,13 +6,14 @@ Holdings know what they have put in place; the operations go to the shell in the
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import VrrpInstance
 from pykeepalived.observe.cause import Cause
+from pykeepalived.records import dataclass
 from pykeepalived.vrrp import messages
 from pykeepalived.vrrp.announce import Announced
 from pykeepalived.vrrp.effects import (

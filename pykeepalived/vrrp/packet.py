@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pykeepalived.config.model.values import Ip
+from pykeepalived.records import dataclass
 
 PROTOCOL_VRRP = 112
 PROTOCOL_AH = 51

@@ -6,7 +6,7 @@ Pure: the ring of entries and the text are observe/recorder.py, files and clocks
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import ModuleType
 from typing import Any
 
@@ -29,6 +29,7 @@ from pykeepalived.observe.recorder import (
     replay_of,
     write_lines,
 )
+from pykeepalived.records import dataclass
 from pykeepalived.vrrp import effects, inputs
 from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND
 from pykeepalived.vrrp.packet import AUTH_DATA_LENGTH, AUTH_PASS, PROTOCOL_VRRP, seal

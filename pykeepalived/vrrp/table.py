@@ -6,8 +6,9 @@ protocol is silent. What is done on the way is instance.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum
+
+from pykeepalived.records import dataclass
 
 
 class State(IntEnum):

@@ -5,12 +5,12 @@ The shell (ipvs/dial.py) opens the socket, carries bytes to and from the exchang
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
 from pykeepalived.config.model.ipvs import Connection
 from pykeepalived.config.model.values import Script
+from pykeepalived.records import dataclass
 
 
 class Transport(IntEnum):
