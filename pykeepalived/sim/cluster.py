@@ -192,8 +192,13 @@ class Cluster:
         elif node.running:
             node.hear(arrival.interface, arrival.packet)
 
-    def state_changed(self, node: Node, instance: str, state: str, why: str) -> None:
-        """An instance enters a state."""
+    def state_entered(self, node: Node, instance: str, state: str, why: str) -> None:
+        """An instance enters a state, perhaps in a new child the one that it had."""
+        if node.states.get(instance) != state:
+            self._state_changed(node, instance, state, why)
+        self._vacancies.look(node.name if state == "BACKUP" else "")
+
+    def _state_changed(self, node: Node, instance: str, state: str, why: str) -> None:
         node.states[instance] = state
         model = next((each for each in node.config.vrrp_instances if each.name == instance), None)
         self.changes.append(
@@ -202,7 +207,6 @@ class Cluster:
         self.note(node.name, f"{instance} {state} ({why})" if why else f"{instance} {state}")
         if state == "MASTER":
             self._rivals.disturbed(node.name)
-        self._vacancies.look(node.name if state == "BACKUP" else "")
 
     def note(self, node: str, what: str) -> None:
         """A line of the timeline."""

@@ -148,7 +148,7 @@ class Vacancies:
                 unit = (node.name, together[0].name)
                 if not node.active or not all(self._is_vacant(node, model) for model in together):
                     self._since.pop(unit, None)
-                elif unit not in self._since or node.name == restarted:
+                elif unit not in self._since or (node.name == restarted and self._since[unit] != now):
                     self._since[unit] = now
                     limit = max(self._limit(node.config, model) for model in together)
                     self._cluster.later(limit, lambda unit=unit, node=node: self._judge(unit, node, now))  # type: ignore[misc]

@@ -62,7 +62,7 @@ class World(Protocol):
 
     def violated(self, node: Node, what: str, /) -> None: ...
 
-    def state_changed(self, node: Node, instance: str, state: str, why: str, /) -> None: ...
+    def state_entered(self, node: Node, instance: str, state: str, why: str, /) -> None: ...
 
 
 class Node:
@@ -241,10 +241,9 @@ class Node:
                 self.changed = True
                 if state != "MASTER":
                     self.announced -= {address.address for address in instance.virtual_addresses}
-                if self.states.get(instance.name) != state:
-                    extra = f", priority {priority}" if priority else ""
-                    why = f"{cause.fact} {cause.subject}".rstrip() + extra
-                    self.world.state_changed(self, instance.name, state, why)
+                extra = f", priority {priority}" if priority else ""
+                why = f"{cause.fact} {cause.subject}".rstrip() + extra
+                self.world.state_entered(self, instance.name, state, why)
             case effects.ChangeNetwork():
                 self.changed = True
             case effects.SendFrames(frames):
