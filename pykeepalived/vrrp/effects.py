@@ -8,12 +8,13 @@ in the next one, so drain until nothing comes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
 from pykeepalived.config.model.values import Ip, Script
 from pykeepalived.config.model.vrrp import VrrpInstance, VrrpSyncGroup
 from pykeepalived.observe.cause import Cause, LogLine
+from pykeepalived.records import dataclass
 
 # sockets
 

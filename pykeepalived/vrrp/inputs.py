@@ -6,11 +6,12 @@ Adverts do not come this way: they go through `Router.hear`, the door of the hot
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.network import IpRoute, IpRule
 from pykeepalived.config.model.values import Ip
+from pykeepalived.records import dataclass
 from pykeepalived.vrrp.effects import Operation, Pool
 
 # the machine

@@ -5,11 +5,10 @@ A tracked object has a state; a Use says what that state does to one instance: a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pykeepalived.config.model.values import Span, leading_number
 from pykeepalived.config.model.vrrp import TrackFile, TrackProcess, VrrpScript
 from pykeepalived.observe.cause import Cause
+from pykeepalived.records import dataclass
 from pykeepalived.vrrp import messages
 from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
 from pykeepalived.vrrp.effects import StartScript, StopScript
