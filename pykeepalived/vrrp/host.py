@@ -80,7 +80,8 @@ class Host:
             kernel.link, kernel.perform, lambda text: self._tell(text, Priority.ERROR), rule_keeper
         )
         self._plan = Plan()
-        self._ours: set[str] = set()
+        self._ours: dict[str, str] = {}
+        """Links we made or took over, and the instance each was made for."""
         self._made = made or MadeLinks()
         self._made_before = False
         self._pushed_down = False
@@ -232,7 +233,7 @@ class Host:
                 Priority.INFO,
                 attachment.instance.name,
             )
-        self._ours.add(name)
+        self._ours[name] = attachment.instance.name
         if attachment.family == 4 and attachment.link.kind == "macvlan" and not self._pushed_down:
             self._pushed_down = True
             self._push_down_rp_filter()
@@ -282,15 +283,13 @@ class Host:
         """Remove a link if it is one of ours."""
         if name not in self._ours:
             return
-        self._ours.discard(name)
-        attachment = next((item for item in self._plan.attachments if item.link.name == name), None)
+        owner = self._ours.pop(name)
         self._plan = Plan(tuple(item for item in self._plan.attachments if item.link.name != name))
         self._sysctls.release_user(f"link {name}")
         self._filtering.redirect(frozenset(rule for rule in self._filtering.state.vmacs if rule.name != name))
         errors = self.kernel.perform([ko.DeleteLink(name)])
         if not errors:
             self._made.gone(name)
-        owner = attachment.instance.name if attachment is not None else ""
         for error in errors:
             self._tell(f"({owner}): {error}", Priority.ERROR, owner)
         if not errors:

@@ -95,6 +95,13 @@ def test_vmac_is_made_and_made_ready(machine: Machine) -> None:
     assert machine.log[-1] == "(VI_1) Success removing VMAC interface vrrp.51"
 
 
+def test_removal_after_a_reload_names_the_former_instance(machine: Machine) -> None:
+    machine.adopt(VrrpInstance(name="VI_1", interface="eth0", virtual_router_id=51, vmac=Vmac()))
+    machine.adopt(VrrpInstance(name="VI_2", interface="eth0", virtual_router_id=51))
+    machine.host.remove_link("vrrp.51")
+    assert machine.log[-1] == "(VI_1) Success removing VMAC interface vrrp.51"
+
+
 def test_links_of_others_are_never_removed(machine: Machine) -> None:
     machine.adopt(INSTANCE)
     machine.host.remove_link("eth0")
