@@ -40,7 +40,11 @@ def table() -> list[str]:
 
 
 def start(which: str, text: str, servers: int, rest: float) -> Daemon:
-    """A daemon whose table is complete and whose first checks are done after `rest` seconds."""
+    """A daemon whose table is complete and whose first checks are done after `rest` seconds.
+
+    A keepalived that takes more than five seconds to stop kills its checker, which leaves its table behind.
+    """
+    subprocess.run(["ipvsadm", "-C"], check=True)
     daemon = Daemon(PROGRAMS[which], WORK, text)
     daemon.await_many(lambda: len(table()), servers)
     time.sleep(rest)
