@@ -119,9 +119,7 @@ class Router:
                 if process is not None:
                     process.receive(count, now)
             case inputs.BfdChanged(name, up, sent_ns):
-                bfd = self._assembly.tracking.bfds.get(name)
-                if bfd is not None:
-                    bfd.receive(up, sent_ns, now)
+                self._assembly.tracking.bfd_changed(name, up, sent_ns, now)
             case inputs.Reload(config, view):
                 self._assembly.reload(config, view, now)
             case inputs.SendGarp(name):

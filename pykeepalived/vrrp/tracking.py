@@ -33,6 +33,8 @@ class Tracking:
         self.files: dict[str, TrackedFile] = {}
         self.processes: dict[str, TrackedProcess] = {}
         self.bfds: dict[str, TrackedBfd] = {}
+        self._told_early: dict[str, bool] = {}
+        """Sessions of no interest yet: the BFD child may take over a configuration before we do."""
 
     def configure(
         self, config: Config, instances: list[Instance], now: int, *, reload: bool = False, unknown: bool = False
@@ -94,6 +96,13 @@ class Tracking:
         if tracked is not None:
             tracked.set_up(link.up, now)
 
+    def bfd_changed(self, name: str, up: bool, sent_ns: int, now: int) -> None:
+        bfd = self.bfds.get(name)
+        if bfd is None:
+            self._told_early[name] = up
+        else:
+            bfd.receive(up, sent_ns, now)
+
     # objects
 
     def _make_objects(self, config: Config, reload: bool) -> None:
@@ -134,6 +143,10 @@ class Tracking:
                 bfd = self.bfds[bfd_config.name] = TrackedBfd(bfd_config.name, self._context)
                 if bfd_config.name in bfds:
                     bfd.up = bfds[bfd_config.name].up
+                elif reload:
+                    # the BFD child tells every session of a new configuration, before us or after
+                    bfd.up = self._told_early.get(bfd_config.name)
+        self._told_early.clear()
 
     def _polled(self, config: Config) -> tuple[str, ...]:
         """Tracked interfaces whose link beat is polled; never VMACs."""

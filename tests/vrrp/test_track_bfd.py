@@ -7,7 +7,7 @@ import pytest
 from pykeepalived.config.model.bfd import BfdInstance
 from pykeepalived.config.model.vrrp import Tracker, Trackers, VrrpSyncGroup
 from pykeepalived.vrrp import inputs
-from tests.vrrp.lan import Lan, Node, address, config, instance, interface, ip, view, vip
+from tests.vrrp.lan import Lan, Node, address, config, instance, interface, ip, replace, view, vip
 
 SESSIONS = (BfdInstance(name="b", neighbor=ip("192.0.2.2")),)
 
@@ -41,6 +41,38 @@ def test_reverse_without_weight_is_at_fault_while_the_session_is_up() -> None:
     node.receive(inputs.BfdChanged("b", True, lan.now))
     assert node.state() == "FAULT"
     node.receive(inputs.BfdChanged("b", False, lan.now))
+    assert node.state() == "BACKUP"
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["told-before-the-reload", "told-after-it"])
+@pytest.mark.parametrize("up", [True, False])
+def test_a_reload_that_begins_to_track_a_session(early: bool, up: bool) -> None:
+    """The BFD child tells every session when it takes over a configuration, no matter who is first. Nothing changes
+    before it has."""
+    lan = Lan()
+    machine = view(address("192.0.2.1/24"))
+    node = lan.node("A", config(instance(), bfd_instances=(replace(SESSIONS[0], to_vrrp=False),)), machine)
+    lan.run(5)
+    assert node.state() == "MASTER"
+    tracking = config(instance(track=Trackers(bfds=(Tracker(name="b"),))), bfd_instances=SESSIONS)
+    told, reload = inputs.BfdChanged("b", up, lan.now), inputs.Reload(tracking, machine)
+    for message in (told, reload) if early else (reload, told):
+        assert node.state() == "MASTER"
+        node.receive(message)
+    assert node.state() == ("MASTER" if up else "FAULT")
+    node.receive(inputs.BfdChanged("b", not up, lan.now))
+    assert node.state() == ("FAULT" if up else "BACKUP")
+
+
+def test_what_was_told_long_ago_says_nothing() -> None:
+    lan = Lan()
+    machine = view(address("192.0.2.1/24"))
+    without = config(instance(), bfd_instances=(replace(SESSIONS[0], to_vrrp=False),))
+    node = lan.node("A", without, machine)
+    node.receive(inputs.BfdChanged("b", False, lan.now))
+    node.receive(inputs.Reload(without, machine))
+    tracking = config(instance(track=Trackers(bfds=(Tracker(name="b"),))), bfd_instances=SESSIONS)
+    node.receive(inputs.Reload(tracking, machine))
     assert node.state() == "BACKUP"
 
 
