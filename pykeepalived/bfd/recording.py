@@ -78,6 +78,9 @@ class Base:
                 self.heard[entry[2], entry[6]] = entry
             elif len(entry) == 2:
                 self._fold(entry[1])
+        # strangers are not kept: there is no end of them in a flood
+        wanted = {(each.neighbor, each.multihop) for each in self.instances}
+        self.heard = {way: entry for way, entry in self.heard.items() if way in wanted}
 
     def _fold(self, message: object) -> None:
         match message:

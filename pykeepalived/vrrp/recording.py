@@ -72,9 +72,13 @@ class Base:
 
     def before(self) -> list[Entry]:
         """What a Router is told before the first entry, in this order. Masters that fell silent are not heard of."""
+        return [*self.told.values(), *self._lately().values()]
+
+    def _lately(self) -> dict[object, Entry]:
+        """Of what was heard, that which may come from a master that is still there."""
         longest_us = max((instance.advert_int_us for instance in self.config.vrrp_instances), default=0)
         since = self.at - _MISSED * longest_us * NANOSECONDS_PER_MICROSECOND
-        return [*self.told.values(), *(entry for entry in self.heard.values() if entry[0] >= since)]
+        return {origin: entry for origin, entry in self.heard.items() if entry[0] >= since}
 
     def fold(self, entries: list[Entry]) -> None:
         """Take in what is no longer kept one by one."""
@@ -96,6 +100,7 @@ class Base:
         self.at = entries[-1][0]
         for entry in heard.values():
             self.heard[_pool_key(entry[1]), _origin(entry)] = entry
+        self.heard = self._lately()
         self.view = replace(self.view, interfaces=tuple(links.values()), addresses=tuple(addresses.values()))
 
     def _fold(self, entry: Entry, links: dict[str, inputs.Interface], addresses: dict[object, inputs.Address]) -> None:

@@ -87,6 +87,15 @@ def test_last_part_of_a_life_comes_about_again(seed: int) -> None:
         assert done.same, (done.missing, done.extra)
 
 
+def test_of_datagrams_that_fall_out_of_the_ring_only_those_of_neighbors_are_kept() -> None:
+    recorder = Recorder((instance("b1", B),), START, lambda: START, Random(1))
+    strangers = [(START, bytes(24), Ip(bytes((10, 0, 0, number))), 49152, A, 255, False) for number in range(100)]
+    recorder.base.fold([*strangers, (START, bytes(24), B, 49152, A, 255, False)])
+    assert list(recorder.base.heard) == [(B, False)]
+    recorder.base.fold([(START + SECOND, Reconfigure(()))])
+    assert not recorder.base.heard
+
+
 def test_text_is_the_same_after_reading_and_writing() -> None:
     text = lived(1, 150)[0].recorder.text()
     assert encode(*decode(text)) == text

@@ -16,9 +16,10 @@ from pykeepalived.observe.codec import CodecError
 from pykeepalived.observe.recorder import Entry, Ring, Shown
 from pykeepalived.sim import machine
 from pykeepalived.vrrp import effects, inputs
-from pykeepalived.vrrp.recording import Recorder, decode, encode, replay
+from pykeepalived.vrrp.recording import Base, Recorder, decode, encode, replay
 from pykeepalived.vrrp.router import Router
 from tests.sim.lives import SECOND, life, play
+from tests.vrrp.lan import address, config, instance, ip, view
 
 SAMPLE = Path(__file__).resolve().parents[1] / "scenarios" / "takeover.record"
 
@@ -138,6 +139,19 @@ def test_damaged_records_are_refused_or_read(data: st.DataObject) -> None:
         decode("\n".join(lines))
     except CodecError:
         pass
+
+
+def test_strangers_are_forgotten_when_they_fall_silent() -> None:
+    base = Base(config(instance()), view(address("192.0.2.1/24")), 0, 0)
+    pool = effects.Pool(family=4, protocol=112, interface="eth0", group=ip("224.0.0.18"))
+    for second in range(20):
+        strangers = (
+            ((second * SECOND, pool, bytes((0x45, *bytes(11), 10, 0, second, number, *bytes(12))), b"", b"", -1))
+            for number in range(100)
+        )
+        base.fold(list(strangers))
+    assert len(base.heard) == 500
+    assert {entry[0] // SECOND for entry in base.before()} == {15, 16, 17, 18, 19}
 
 
 def test_ring_keeps_between_one_and_two_lengths_and_gives_the_rest_away() -> None:
