@@ -8,8 +8,11 @@ that changed, the real servers that did not are not sent either: there may be th
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from functools import cache
+from operator import attrgetter
+from typing import Any, get_args, get_type_hints
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.ipvs import RealServer, VirtualServer
@@ -159,5 +162,45 @@ def _key(item: Any) -> object:
 
 
 def _same(before: object, after: object) -> bool:
-    """Equal including the source position, which plain equality leaves out."""
-    return before is after or (before == after and getattr(before, "at", None) == getattr(after, "at", None))
+    """Equal including what plain equality leaves out, such as positions in the file, at any depth."""
+    return before is after or (before == after and _told_alike(before, after))
+
+
+def _told_alike(before: Any, after: Any) -> bool:
+    """The same for two objects that are equal."""
+    if before is after:
+        return True
+    if isinstance(before, tuple):
+        return all(map(_told_alike, before, after))
+    kind: Any = type(before)
+    hidden, inner = _looks(kind)
+    return bool(hidden(before) == hidden(after)) and all(map(_told_alike, inner(before), inner(after)))
+
+
+@cache
+def _looks(kind: type) -> tuple[Callable[[Any], Any], Callable[[Any], tuple[Any, ...]]]:
+    """What gives the values of an object that equality leaves out, and those that may have such inside."""
+    if not is_dataclass(kind):
+        return _nothing, _nothing
+    hints = get_type_hints(kind)
+    hidden = [one.name for one in fields(kind) if not one.compare]
+    inner = [one.name for one in fields(kind) if one.compare and _holds_records(hints[one.name])]
+    return _values(hidden), _values(inner)
+
+
+def _values(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    match names:
+        case []:
+            return _nothing
+        case [name]:
+            return lambda item: (getattr(item, name),)
+        case _:
+            return attrgetter(*names)
+
+
+def _nothing(item: Any) -> tuple[Any, ...]:
+    return ()
+
+
+def _holds_records(hint: Any) -> bool:
+    return is_dataclass(hint) or any(map(_holds_records, get_args(hint)))

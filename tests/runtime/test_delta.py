@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+from typing import get_args, get_type_hints
+from unittest.mock import Mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,14 +14,25 @@ from hypothesis import strategies as st
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.bfd import BfdInstance
 from pykeepalived.config.model.globals import GlobalDefs
-from pykeepalived.config.model.ipvs import RealServer, VirtualServer
+from pykeepalived.config.model.ipvs import BfdCheck, RealServer, VirtualServer
+from pykeepalived.config.model.network import IpAddress
 from pykeepalived.config.model.values import Ip, Span
-from pykeepalived.config.model.vrrp import VrrpSyncGroup
-from pykeepalived.runtime.delta import DeltaReader, make_delta
+from pykeepalived.config.model.vrrp import VrrpInstance, VrrpSyncGroup
+from pykeepalived.runtime.delta import DeltaReader, _looks, make_delta
 
 
 def group(name: str, *members: str, line: int = 1) -> VrrpSyncGroup:
     return VrrpSyncGroup(name=name, members=members, at=Span("f", line))
+
+
+def walked(hint: object) -> Iterator[type]:
+    """All dataclasses inside a type."""
+    if isinstance(hint, type) and is_dataclass(hint):
+        yield hint
+        for inner in get_type_hints(hint).values():
+            yield from walked(inner)
+    for inner in get_args(hint):
+        yield from walked(inner)
 
 
 def apply(old: Config, new: Config) -> tuple[Config, int]:
@@ -40,6 +54,54 @@ def test_an_equal_configuration_sends_nothing_and_keeps_every_object():
     assert parts == 0
     assert result.vrrp_sync_groups is old.vrrp_sync_groups
     assert result.globals is old.globals
+
+
+def test_lines_that_moved_inside_a_block_are_sent():
+    """A blank line before the second real server: equal in all but its position, and that of its checker."""
+
+    def server(line: int) -> RealServer:
+        check = BfdCheck(name="b", at=Span("f", line + 1))
+        return RealServer(address=Ip.parse("10.0.0.2"), port=80, checkers=(check,), at=Span("f", line))
+
+    first = RealServer(address=Ip.parse("10.0.0.1"), port=80, at=Span("f", 2))
+    one, two = (
+        Config(
+            virtual_servers=(VirtualServer(address=Ip.parse("10.9.9.9"), real_servers=(first, last), at=Span("f", 1)),)
+        )
+        for last in (server(5), server(6))
+    )
+    result, parts = apply(one, two)
+    assert parts == 1
+    kept, moved = result.virtual_servers[0].real_servers
+    assert kept is first
+    assert (moved.at, moved.checkers[0].at) == (Span("f", 6), Span("f", 7))
+
+
+def test_lines_that_moved_inside_an_instance_are_sent():
+    def instance(line: int, priority_line: int) -> VrrpInstance:
+        vip = IpAddress(address=Ip.parse("10.0.0.9"), prefix_length=32, at=Span("f", line))
+        where = {"priority": Span("f", priority_line)}
+        return VrrpInstance(name="a", virtual_router_id=51, virtual_addresses=(vip,), positions=where, at=Span("f", 1))
+
+    before = Config(vrrp_instances=(instance(5, 2),))
+    assert apply(before, Config(vrrp_instances=(instance(5, 2),))) == (before, 0)
+    for line, priority_line in ((6, 2), (5, 3)):
+        result, parts = apply(before, Config(vrrp_instances=(instance(line, priority_line),)))
+        assert parts == 1
+        [told] = result.vrrp_instances
+        assert told.virtual_addresses[0].at == Span("f", line)
+        assert told.positions["priority"] == Span("f", priority_line)
+
+
+def test_every_part_of_a_configuration_can_be_looked_into():
+    """No class of the model hides a position from the comparison."""
+    blind = {
+        kind.__name__: field.name
+        for kind in set(walked(Config))
+        for field in fields(kind)
+        if field.compare and set(walked(get_type_hints(kind)[field.name])) and not _looks(kind)[1](Mock(kind))
+    }
+    assert blind == {}
 
 
 def test_only_the_changed_element_is_sent():
