@@ -6,7 +6,7 @@ real servers. At the end all is healed, every node has the same generation of fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from pykeepalived.cli import simulate
@@ -178,6 +178,7 @@ def life(seed: int) -> Scenario:
     }
     actions = [Action("start", name, random.randrange(3000) * MS) for name in nodes]
     faults = [_fault(kind, generations, nodes, random) for _ in range(random.randrange(1, 12))]
+    faults += [_meanwhile(action, kind, generations, nodes, random) for action in faults if action.kind == "refuse"]
     actions += sorted(faults, key=lambda action: action.at)
     actions.append(Action("heal-all", "", HEALED))
     if len(generations) > 1:
@@ -234,6 +235,13 @@ def _fault(kind: Kind, generations: list[Generation], nodes: tuple[str, ...], ra
     if len(generations) > 1:
         choices += [Action("reload", name, at, 0, f"{name}{random.randrange(len(generations))}")] * 4
     return random.choice(choices)
+
+
+def _meanwhile(
+    refusal: Action, kind: Kind, generations: list[Generation], nodes: tuple[str, ...], random: Random
+) -> Action:
+    """Something that makes a kernel change happen while changes are refused."""
+    return replace(_fault(kind, generations, nodes, random), at=refusal.at + random.randrange(refusal.amount))
 
 
 def _deletion(kind: Kind, generations: list[Generation], where: str, number: int, at: int, random: Random) -> Action:
