@@ -1,4 +1,5 @@
-"""static_ipaddress, static_routes, static_rules: put in place at start, put back when somebody removes them."""
+"""static_ipaddress, static_routes, static_rules: put in place at start, put back when somebody removes them, unless
+they have no_track."""
 
 from __future__ import annotations
 
@@ -49,34 +50,39 @@ class Statics:
     def address_removed(self, gone: Address) -> None:
         for address in self._config.static_addresses:
             same = address.address == gone.address and address.prefix_length == gone.prefix_length
-            if same and address.interface == gone.interface:
-                self._log("address", str(address.address))
+            if same and address.interface == gone.interface and not address.no_track:
+                self._log("address", f"{address.address}/{address.prefix_length} dev {address.interface}")
                 self._context.outbox.operation(AddAddress(address, address.interface))
 
     def route_removed(self, message: RouteRemoved) -> bool:
         """Put a route back; False if it is none of ours."""
-        if message.route not in self._config.static_routes:
+        route = message.route
+        if route not in self._config.static_routes:
             return False
-        self._log("route", str(message.route.destination or "default"))
-        self._context.outbox.operation(AddRoute(message.route))
+        if not route.no_track:
+            self._log("route", f"{route.destination}/{route.prefix_length}" if route.destination else "default")
+            self._context.outbox.operation(AddRoute(route))
         return True
 
     def rule_removed(self, message: RuleRemoved) -> bool:
         """Put a rule back; False if it is none of ours."""
-        if message.rule not in self._config.static_rules:
+        rule = message.rule
+        if rule not in self._config.static_rules:
             return False
-        self._log("rule", str(message.rule.from_address or "all"))
-        self._context.outbox.operation(AddRule(message.rule))
+        if not rule.no_track:
+            self._log("rule", f"{rule.from_address}/{rule.from_length}" if rule.from_address else "all")
+            self._context.outbox.operation(AddRule(rule))
         return True
 
     def link_returned(self, name: str) -> None:
         """The interface is back, without what was on it."""
         outbox = self._context.outbox
         for address in self._config.static_addresses:
-            if address.interface == name:
+            if address.interface == name and not address.no_track:
                 outbox.operation(AddAddress(address, name))
         for route in self._config.static_routes:
-            if route.interface == name or any(hop.interface == name for hop in route.nexthops):
+            used = route.interface == name or any(hop.interface == name for hop in route.nexthops)
+            if used and not route.no_track:
                 outbox.operation(AddRoute(route, replace=True))
 
     def _log(self, what: str, which: str) -> None:

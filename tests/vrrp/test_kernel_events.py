@@ -138,13 +138,34 @@ def test_static_entries() -> None:
     node.receive(inputs.RouteRemoved(ROUTE))
     node.receive(inputs.RuleRemoved(RULE))
     assert names(node)[3:] == ["AddAddress", "AddRoute", "AddRule"]
-    assert "Restoring deleted static address 203.0.113.1" in node.log()
-    assert "Restoring deleted static route 203.0.113.0" in node.log()
+    assert "Restoring deleted static address 203.0.113.1/24 dev eth0" in node.log()
+    assert "Restoring deleted static route 203.0.113.0/24" in node.log()
     node.receive(inputs.InterfaceChanged(interface(up=False)))
     node.receive(inputs.InterfaceChanged(interface()))
     assert names(node)[6:] == ["AddAddress"]
     node.receive(inputs.Stop())
     assert names(node)[7:] == ["RemoveRule", "RemoveRoute", "RemoveAddress"]
+
+
+@pytest.mark.keyword("static_ipaddress")
+@pytest.mark.keyword("static_routes")
+@pytest.mark.keyword("static_rules")
+def test_static_entries_with_no_track_stay_away() -> None:
+    """keepalived.conf(5): an entry with no_track is not reinstated when it is deleted."""
+    lan = Lan()
+    static = dataclasses.replace(vip("203.0.113.1/24"), no_track=True)
+    route, rule = dataclasses.replace(ROUTE, no_track=True), dataclasses.replace(RULE, no_track=True)
+    settings = config(instance(), static_addresses=(static,), static_routes=(route,), static_rules=(rule,))
+    node = lan.node("A", settings, view(address("192.0.2.1/24")))
+    node.receive(inputs.AddressRemoved(address("203.0.113.1/24")))
+    node.receive(inputs.RouteRemoved(route))
+    node.receive(inputs.RuleRemoved(rule))
+    node.receive(inputs.InterfaceChanged(interface(up=False)))
+    node.receive(inputs.InterfaceChanged(interface()))
+    assert names(node) == ["AddAddress", "AddRoute", "AddRule"]
+    assert not [line for line in node.log() if "Restoring" in line]
+    node.receive(inputs.Stop())
+    assert names(node)[3:] == ["RemoveRule", "RemoveRoute", "RemoveAddress"]
 
 
 # the address adverts are sent from
