@@ -7,12 +7,14 @@ what a crashed daemon left behind never hinders the next start.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import struct
 
 _FLOCK = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 _RETRIES = 5
+_REPLACED = "pid file %s is being replaced all the time"
 
 
 class AlreadyRunningError(Exception):
@@ -20,10 +22,11 @@ class AlreadyRunningError(Exception):
 
 
 class PidFile:
-    """One locked pid file. The content is written by the process it is about."""
+    """One locked pid file. The content is written by the process it is about; nobody ever reads an empty file."""
 
     def __init__(self, path: str) -> None:
-        """Open and lock `path`. Raises AlreadyRunningError, also when it cannot be opened (as keepalived does)."""
+        """Lock the file, or prepare one that takes its place when it is written. Raises AlreadyRunningError, also when
+        neither can be done (as keepalived does)."""
         self.path = path
         self._fd = _open_locked(path)
 
@@ -33,11 +36,25 @@ class PidFile:
 
     def write(self, pid: int) -> None:
         """Put `pid` into the file, making it anew if somebody removed it. Raises OSError or AlreadyRunningError."""
-        if not _is_same_file(self._fd, self.path):
+        text = b"%d\n" % pid
+        for _ in range(_RETRIES):
+            if self._fd < 0:
+                self._fd = _open_locked(self.path)
+            os.pwrite(self._fd, text, 0)
+            os.ftruncate(self._fd, len(text))
+            if _is_same_file(self._fd, self.path) or self._appear():
+                return
             self.close()
-            self._fd = _open_locked(self.path)
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, b"%d\n" % pid, 0)
+        raise AlreadyRunningError(_REPLACED % self.path)
+
+    def _appear(self) -> bool:
+        """Give a file without a name its own, which works once. False when there is another one of that name."""
+        try:
+            # given a directory, even one that does not matter, Python calls linkat(2), which can follow this link
+            os.link(f"/proc/self/fd/{self._fd}", self.path, src_dir_fd=self._fd, follow_symlinks=True)
+        except (FileExistsError, FileNotFoundError):
+            return False
+        return True
 
     def remove(self) -> None:
         """Unlink the file if it is still ours, and let go of it."""
@@ -48,7 +65,7 @@ class PidFile:
             self.close()
 
     def abandon(self) -> None:
-        """Let go of a file that turned out to be somebody's; one that we have just created is removed."""
+        """Let go of a file that turned out to be somebody's; one that is empty is removed."""
         if self._fd >= 0 and os.fstat(self._fd).st_size == 0:
             self.remove()
         self.close()
@@ -73,10 +90,9 @@ def running_pid(path: str) -> int | None:
 
 
 def _open_locked(path: str) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     for _ in range(_RETRIES):
         try:
-            fd = os.open(path, flags, 0o644)
+            fd, nameless = _open(path)
         except OSError as error:
             raise AlreadyRunningError(f"Unable to open pid file {path} - {error.strerror}") from None
         try:
@@ -84,11 +100,24 @@ def _open_locked(path: str) -> int:
         except OSError:
             os.close(fd)
             raise AlreadyRunningError(f"Another process has pid file {path} locked") from None
-        if _is_same_file(fd, path):
+        if nameless or _is_same_file(fd, path):
             os.fchmod(fd, 0o644)
             return fd
         os.close(fd)
-    raise AlreadyRunningError(f"pid file {path} is being replaced all the time")
+    raise AlreadyRunningError(_REPLACED % path)
+
+
+def _open(path: str) -> tuple[int, bool]:
+    """The file, or a new one without a name, which is what the second value tells. Raises OSError."""
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with contextlib.suppress(FileNotFoundError):
+        return os.open(path, flags), False
+    try:
+        return os.open(os.path.dirname(path) or ".", os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o644), True
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR):
+            raise
+    return os.open(path, flags | os.O_CREAT, 0o644), False
 
 
 def _is_same_file(fd: int, path: str) -> bool:

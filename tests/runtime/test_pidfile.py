@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -35,10 +36,94 @@ def test_content_mode_and_removal(path):
 
 def test_only_one_holder(path):
     first = PidFile(path)
+    first.write(1)
     with pytest.raises(AlreadyRunningError, match=f"Another process has pid file {path} locked"):
         PidFile(path)
     first.close()
     PidFile(path).remove()
+
+
+def test_of_two_at_the_same_moment_the_first_to_write_wins(path):
+    first, second = PidFile(path), PidFile(path)
+    first.write(1)
+    with pytest.raises(AlreadyRunningError, match="locked"):
+        second.write(2)
+    with open(path) as file:
+        assert file.read() == "1\n"
+
+
+def test_the_file_appears_when_it_is_written(path):
+    pid_file = PidFile(path)
+    assert not os.path.exists(path)
+    pid_file.write(1)
+    assert os.path.exists(path)
+
+
+def test_one_that_a_child_wrote_is_the_parents_too(path):
+    """The lock is that of both; a second child goes on with the same file."""
+    pid_file = PidFile(path)
+    for pid in (11, 12):
+        child = os.fork()
+        if child == 0:
+            pid_file.write(pid)
+            os._exit(0)
+        os.waitpid(child, 0)
+        with open(path) as file:
+            assert file.read() == f"{pid}\n"
+        with pytest.raises(AlreadyRunningError):
+            PidFile(path)
+    pid_file.remove()
+    assert not os.path.exists(path)
+
+
+def test_nobody_ever_reads_an_empty_file(path):
+    """A reader that looks all the time, and pids of all lengths written one after the other."""
+    ready, go = os.pipe()
+    child = os.fork()
+    if child == 0:
+        bad = 0
+        os.write(go, b"x")
+        while True:
+            try:
+                with open(path) as file:
+                    text = file.read()
+            except FileNotFoundError:
+                continue
+            bad += not text.split("\n")[0].isdigit()
+            if text == "0\n":
+                os._exit(min(bad, 100))
+    os.read(ready, 1)
+    pid_file = PidFile(path)
+    for pid in (*range(1, 3000), 0):
+        pid_file.write(pid * 7919 % 4194304)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_where_files_need_names(path, monkeypatch):
+    """A file system that has no files without names."""
+    usual = os.open
+
+    def refuse(name, flags, *mode, **more):
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+        return usual(name, flags, *mode, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    pid_file = PidFile(path)
+    pid_file.write(5)
+    os.unlink(path)
+    pid_file.write(6)
+    with open(path) as file:
+        assert file.read() == "6\n"
+
+
+def test_written_again_after_it_was_given_up(path):
+    """A child that is not wanted now may be after a reload."""
+    pid_file = PidFile(path)
+    pid_file.remove()
+    pid_file.write(8)
+    with open(path) as file:
+        assert file.read() == "8\n"
 
 
 def test_stale_content_does_not_matter(path):
@@ -52,6 +137,7 @@ def test_stale_content_does_not_matter(path):
 
 def test_a_child_holds_the_lock_on(path):
     pid_file = PidFile(path)
+    pid_file.write(1)
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
@@ -76,6 +162,7 @@ def test_links_are_not_followed(path, tmp_path):
 
 def test_a_removed_file_is_made_anew_and_a_strangers_is_left(path):
     pid_file = PidFile(path)
+    pid_file.write(8)
     os.unlink(path)
     pid_file.write(9)
     with open(path) as file:
