@@ -55,11 +55,11 @@ READ_AT_ONCE = 64
 finds the socket empty costs more than coming back for a rare second datagram."""
 
 QUIET_EVERY_NS = 1_000_000
-"""The quiet sockets are read once in so long, when the process is awake to send."""
+"""The quiet sockets are read at most once in so long, when the process is awake to send."""
 
 LATE_NS = 2_000_000
-"""A process that is later than this was kept from the processor, as perhaps its neighbors were: what waits then is
-taken to have come now, as if time had stood still."""
+"""A process that is later than this was kept from the processor, as perhaps its neighbors were: for what waits then,
+time has stood still for the rest of the delay."""
 
 CALM_NS = 1_000_000_000
 """How long all sessions must be settled until nobody wakes up for the quiet sockets any more."""
@@ -95,6 +95,9 @@ class BfdProcess:
         self._calm = loop.idle_timer(self._leave_quiet)
         self._watching_quiet = False
         self._quiet_read = 0
+        self._quiet_every = QUIET_EVERY_NS
+        self._apart = 0
+        self._stall = 0
         self._retry = loop.idle_timer(self._open_missing)
         self._config = context.config
         self._generation = context.generation
@@ -124,13 +127,13 @@ class BfdProcess:
 
     def _read(self, receiver: Receiver) -> None:
         begin = self._loop.now()
-        receiver.read_quiet(self._hear, self._latest, READ_AT_ONCE)
-        receiver.read(self._hear, begin, min(READ_AT_ONCE, len(self.speaker.sessions) or 1))
+        receiver.read_quiet(self._hear, self._latest, READ_AT_ONCE, max(0, begin - self._due - LATE_NS))
+        receiver.read(self._hear, begin - LATE_NS, min(READ_AT_ONCE, len(self.speaker.sessions) or 1))
         self._heard(begin)
 
     def _read_quiet(self, receiver: Receiver) -> None:
         begin = self._loop.now()
-        receiver.read_quiet(self._hear, begin, min(READ_AT_ONCE, len(self.speaker.sessions) or 1))
+        receiver.read_quiet(self._hear, begin - LATE_NS, min(READ_AT_ONCE, len(self.speaker.sessions) or 1))
         self._heard(begin)
 
     def _heard(self, begin: int) -> None:
@@ -157,6 +160,8 @@ class BfdProcess:
             self._calm.move(self._loop.now() + CALM_NS)
             return
         self._watching_quiet = False
+        self._apart = self.speaker.apart_ns
+        self._quiet_every = max(QUIET_EVERY_NS, self.speaker.patience_ns)
         for receiver in self._receivers.values():
             self._loop.remove_reader(receiver.quiet_fileno())
 
@@ -171,11 +176,12 @@ class BfdProcess:
 
     def _tick(self) -> None:
         now = self._loop.now()
-        self._since = now if now - self._due > LATE_NS else self._latest
-        if not self._watching_quiet and now - self._quiet_read >= QUIET_EVERY_NS:
+        self._since = self._latest
+        self._stall = max(0, now - self._due - LATE_NS)
+        if not self._watching_quiet and now - self._quiet_read >= self._quiet_every:
             begin = self._quiet_read = now
             for receiver in self._receivers.values():
-                if not receiver.read_quiet(self._hear, self._since, READ_AT_ONCE):
+                if not receiver.read_quiet(self._hear, self._since, READ_AT_ONCE, self._stall, self._apart):
                     # more than there should be: do not wait for the next packet of ours
                     self._begin_watching()
             self._service.rest.after(begin)
@@ -258,8 +264,8 @@ class BfdProcess:
     def _drain_sockets(self) -> None:
         for receiver in self._receivers.values():
             begin = self._loop.now()
-            receiver.read_quiet(self._hear, self._since, READ_BEFORE_GIVING_UP)
-            receiver.read(self._hear, self._since, READ_BEFORE_GIVING_UP)
+            receiver.read_quiet(self._hear, self._since, READ_BEFORE_GIVING_UP, self._stall)
+            receiver.read(self._hear, self._since, READ_BEFORE_GIVING_UP, self._stall)
             self._service.rest.after(begin)
         self._receive(SocketsDrained())
 

@@ -6,7 +6,6 @@ table.py. `_enter` is the only place that assigns `state`, and it does so from a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from pykeepalived.bfd import messages
@@ -15,6 +14,7 @@ from pykeepalived.bfd.packet import ControlPacket, encode
 from pykeepalived.bfd.table import HEARD, TABLE, Event, State, Transition
 from pykeepalived.config.model.bfd import BfdInstance
 from pykeepalived.observe.cause import Cause
+from pykeepalived.records import dataclass
 from pykeepalived.runtime.contract import NANOSECONDS_PER_MICROSECOND, NANOSECONDS_PER_SECOND
 from pykeepalived.runtime.messages import BfdEvent, ChildKind
 
@@ -178,7 +178,7 @@ class Session:
         if self.reset_at is not None and now >= self.reset_at:
             self._forget_neighbor(now)
         if self.expire_at is not None and now >= self.expire_at:
-            if not self.wants_check(now):
+            if self.checked_for == self.expire_at and now - self.checked_at <= CHECK_FRESH_NS:
                 self.expire(now)
             return
         if self.send_at is not None and now >= self.send_at - self.early_ns:
@@ -188,13 +188,6 @@ class Session:
             self._next_packet(min(due, now))
             self.send_at = max(self.send_at, now + int(self.tx_us * NANOSECONDS_PER_MICROSECOND * _SHORTEST))
 
-    def is_due(self, now: int) -> bool:
-        """Whether `tick` has anything to do: a packet may leave a little sooner than at the deadline."""
-        due = self.deadline()
-        if due is None:
-            return False
-        return due <= now or (self.send_at is not None and self.send_at - self.early_ns <= now)
-
     @property
     def settled(self) -> bool:
         """Whether packets that say "still up" may wait until the next packet of ours: they change nothing but
@@ -203,12 +196,6 @@ class Session:
             often = self.tx_us <= MOST_UNREAD * self.remote_tx_us
             return self.repeat is not None and self.send_at is not None and often
         return self.state is not State.INIT
-
-    def wants_check(self, now: int) -> bool:
-        """Whether the sockets must be read before this session may be given up."""
-        if self.expire_at is None or now < self.expire_at - CHECK_LEAD_NS:
-            return False
-        return self.checked_for != self.expire_at or now - self.checked_at > CHECK_FRESH_NS
 
     def checked(self, now: int) -> None:
         """All that waited in the sockets has been heard."""

@@ -40,7 +40,7 @@ _READ_SIZE = 64
 """More than a control packet may have, so that a longer one is seen to be longer."""
 _ANCILLARY_SIZE = socket.CMSG_SPACE(16) + socket.CMSG_SPACE(4) + socket.CMSG_SPACE(20)
 _INTEGER = struct.Struct("=i")
-_TIMESPEC = struct.Struct("=qq")
+_TIMESPEC = struct.Struct("@ll")
 _SOCK_FPROG = struct.Struct("@HP")
 _MEMINFO = struct.Struct("=9I")
 """The last number are the drops (SK_MEMINFO_DROPS)."""
@@ -96,19 +96,22 @@ class Receiver:
             if each is not None:
                 each.close()
 
-    def read(self, hear: Sink, since: int, limit: int) -> bool:
+    def read(self, hear: Sink, since: int, limit: int, stall: int = 0) -> bool:
         """Give at most `limit` waiting datagrams to `hear`, with the moments (monotonic ns) at which they came, in
-        order and none before `since`. Returns whether all that waited have been read."""
-        return self._read(self._socket, hear, since, limit)
+        order, `stall` later but none before `since` or after now. Returns whether all that waited have been read."""
+        return self._read(self._socket, hear, since, limit, stall)
 
-    def read_quiet(self, hear: Sink, since: int, limit: int) -> bool:
+    def read_quiet(self, hear: Sink, since: int, limit: int, stall: int = 0, apart: int = 0) -> bool:
         """The same for the quiet socket. What waits there came before what waits in the other, or does not depend on
-        it, so it is to be read first."""
-        return self._quiet is None or self._read(self._quiet, hear, since, limit)
+        it, so it is to be read first. Nothing is expected to follow within `apart` ns of a datagram."""
+        return self._quiet is None or self._read(self._quiet, hear, since, limit, stall, apart)
 
-    def _read(self, listening: socket.socket, hear: Sink, since: int, limit: int) -> bool:
+    def _read(
+        self, listening: socket.socket, hear: Sink, since: int, limit: int, stall: int = 0, apart: int = 0
+    ) -> bool:
         receive = listening.recvmsg
         ways = self._ways
+        behind = time.time_ns() - time.monotonic_ns()
         for _ in range(limit):
             try:
                 data, ancillary, _flags, address = receive(_READ_SIZE, _ANCILLARY_SIZE)
@@ -118,11 +121,17 @@ class Receiver:
                 # an error queued on the socket is reported once and is not a datagram
                 self.errors += 1
                 continue
-            stamp = ancillary.pop(0)[2] if ancillary and ancillary[0][1] == _SO_TIMESTAMPNS else b""
-            since = _moment(stamp, since)
+            arrived = now = time.monotonic_ns()
+            if ancillary and ancillary[0][1] == _SO_TIMESTAMPNS:
+                seconds, nanoseconds = _TIMESPEC.unpack(ancillary.pop(0)[2])
+                # the wall clock may have been set meanwhile
+                arrived = min(now, max(since, seconds * 1_000_000_000 + nanoseconds - behind + stall))
+            since = arrived
             key = address[0], tuple(ancillary)
             source, destination, ttl = ways.get(key) or self._remember(key)
-            hear(data, source, address[1], destination, ttl, self.multihop, since)
+            hear(data, source, address[1], destination, ttl, self.multihop, arrived)
+            if now - arrived < apart:
+                return True
         return False
 
     def _remember(self, key: tuple[str, tuple[tuple[int, int, bytes], ...]]) -> tuple[Ip, Ip, int]:
@@ -177,17 +186,6 @@ def _drops(of: socket.socket) -> int:
     except OSError:
         return 0
     return int(_MEMINFO.unpack(numbers)[-1]) if len(numbers) == _MEMINFO.size else 0
-
-
-def _moment(stamp: bytes, since: int) -> int:
-    """The monotonic ns of a kernel's time stamp; now if there is none. However the wall clock was set meanwhile, it
-    lies between `since` and now."""
-    now = time.monotonic_ns()
-    if len(stamp) != _TIMESPEC.size:
-        return now
-    seconds, nanoseconds = _TIMESPEC.unpack(stamp)
-    ago = time.time_ns() - seconds * 1_000_000_000 - nanoseconds
-    return now if ago <= 0 else max(now - ago, since)
 
 
 def _listen(family: int, port: int, shared: bool = False) -> socket.socket:

@@ -32,7 +32,7 @@ from pykeepalived.bfd.sieve import Guests
 from pykeepalived.bfd.table import State
 from pykeepalived.config.model.bfd import BfdInstance
 from pykeepalived.config.model.values import Ip
-from pykeepalived.runtime.contract import NANOSECONDS_PER_SECOND
+from pykeepalived.runtime.contract import NANOSECONDS_PER_MICROSECOND, NANOSECONDS_PER_SECOND
 
 ANY_HOPS = 255
 """max_hops with this value (or -1 in the file): the received TTL is not looked at."""
@@ -103,25 +103,22 @@ class Speaker:
             if session.queued_number != number:
                 heappop(heap)
                 continue
-            if session.is_due(now):
-                session.tick(now)
-                if session.wants_check(now):
-                    heappop(heap)
-                    session.queued_at = session.queued_number = None
-                    self._silent.append(session)
-                    continue
-            elif when > now:
-                break
+            session.tick(now)
             due = session.deadline()
-            session.queued_at = due
-            if due is None:
+            if due is None or due <= now:
                 heappop(heap)
-                session.queued_number = None
+                session.queued_at = session.queued_number = None
+                if due is not None:
+                    self._silent.append(session)
+            elif due == when:
+                # it is early, and nothing could be done
+                break
             else:
+                session.queued_at = due
                 heapreplace(heap, (due, number, session))
         if self._silent:
             self.emit(DrainSockets())
-        if self._flood.over(now):
+        if self._flood.until is not None and self._flood.over(now):
             self.emit(Admit(None))
 
     def deadline(self) -> int | None:
@@ -134,6 +131,20 @@ class Speaker:
     def settled(self) -> bool:
         """Whether packets that only say "still up" may wait until `tick`."""
         return all(session.settled for session in self.sessions.values())
+
+    @property
+    def patience_ns(self) -> int:
+        """How long packets that only say "still up" may wait unread: a third of the shortest detection time, less with
+        many neighbors, so that reading them takes no time."""
+        shortest = min((each.detect_ns for each in self.sessions.values() if each.state is State.UP), default=0)
+        return shortest // (3 * (len(self.sessions) or 1))
+
+    @property
+    def apart_ns(self) -> int:
+        """How soon two packets never follow each other: 0 if there are several neighbors."""
+        if len(self.sessions) != 1:
+            return 0
+        return min(session.remote_tx_us for session in self.sessions.values()) * NANOSECONDS_PER_MICROSECOND // 2
 
     def drain(self) -> list[Effect]:
         """The effects decided since the last call, in order."""

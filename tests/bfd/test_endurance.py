@@ -2,7 +2,7 @@
 
 Virtual time. What a process does between two sleeps follows runtime/loop.py: it hears what is readable, then looks at
 its timers; packets that arrive during a stall wait in the socket. Quiet, it sleeps through the packets of settled
-sessions and hears them, with the moments of their arrival, before it looks at its timers.
+sessions and hears them now and then, with the moments of their arrival, before it looks at its timers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from random import Random
 import pytest
 
 from pykeepalived.bfd.effects import DrainSockets, Effect, SendPacket
-from pykeepalived.bfd.process import LATE_NS
+from pykeepalived.bfd.process import LATE_NS, QUIET_EVERY_NS
 from pykeepalived.bfd.speaker import Speaker
 from pykeepalived.bfd.table import State
 from pykeepalived.config.model.values import Ip
@@ -41,7 +41,8 @@ class Process(Node):
     socket: deque[tuple[int, bytes]] = field(default_factory=deque)
     stalls: int = 0
     _latest: int = START
-    _since: int = START
+    _stall: int = 0
+    _read: int = START
     _step: int = 0
     _awake_from: int = START
     _next_stall: int = START + SECOND
@@ -57,24 +58,25 @@ class Process(Node):
         """What it sends now: nothing as long as it has to wait for the processor."""
         self._step += 1
         if self._step == 1:
-            self._awake_from = now + int(self.random.random() * LATENESS) + self._stall(now)
+            self._awake_from = now + int(self.random.random() * LATENESS) + self._kept(now)
             return []
         if self._step == 2:
-            if self.socket and self.socket[0][0] <= now:
-                self._hear(now)
-            self._awake_from = now + PACKET_COST + self._stall(now)
+            if self.socket and self.socket[0][0] <= now and not (self.quiet and self.speaker.settled):
+                self._hear(now, now - LATE_NS, 0)
+            self._awake_from = now + PACKET_COST + self._kept(now)
             return []
         self._step = 0
         due = self.speaker.deadline()
         if due is not None and due <= now:
-            self._since = now if now - due > LATE_NS else self._latest
-            while self.quiet and self.socket and self.socket[0][0] <= now:
-                self._hear(now)
+            self._stall = max(0, now - due - LATE_NS)
+            if self.quiet and now - self._read >= max(QUIET_EVERY_NS, self.speaker.patience_ns):
+                self._read = now
+                self._hear_all(now)
             self.speaker.tick(now)
             self._latest = now
         return self.perform(now)
 
-    def _stall(self, now: int) -> int:
+    def _kept(self, now: int) -> int:
         """How long nothing happens now: mostly not at all. It may strike before as well as after hearing."""
         if now < self._next_stall or self.random.random() < 0.5:
             return 0
@@ -83,16 +85,19 @@ class Process(Node):
         self.stalls += 1
         return stall
 
-    def _hear(self, now: int) -> None:
+    def _hear_all(self, now: int) -> None:
+        while self.socket and self.socket[0][0] <= now:
+            self._hear(now, self._latest, self._stall)
+
+    def _hear(self, now: int, since: int, stall: int) -> None:
         neighbor = B if self.address == A else A
         arrived, data = self.socket.popleft()
-        at = max(arrived, self._since) if self.quiet else now
+        at = min(now, max(arrived + stall, since))
         self.speaker.hear(data, neighbor, 50_000, self.address, 255, False, at)
 
     def _do(self, effect: Effect, now: int, out: list[SendPacket]) -> None:
         if isinstance(effect, DrainSockets) and self.drains:
-            while self.socket and self.socket[0][0] <= now:
-                self._hear(now)
+            self._hear_all(now)
         super()._do(effect, now, out)
 
 

@@ -112,6 +112,38 @@ def test_no_datagram_came_before_the_last_look(ear: Ear) -> None:
     assert ear.heard[0][-1] == since
 
 
+def test_a_stall_moves_the_moments_but_not_beyond_now(ear: Ear) -> None:
+    def moments(stall: int) -> list[int]:
+        ear.send(encode(UP))
+        time.sleep(0.03)
+        found: list[int] = []
+        ear.receiver.read_quiet(lambda *heard: found.append(heard[-1]), 0, 9, stall)
+        return found
+
+    begin = time.monotonic_ns()
+    (moved,) = moments(1_000_000_000)
+    assert begin + 30_000_000 <= moved <= time.monotonic_ns()
+    begin = time.monotonic_ns()
+    (moved,) = moments(10_000_000)
+    # the offset of the wall clock is known to some microseconds
+    assert begin + 9_000_000 <= moved
+
+
+def test_nothing_is_looked_for_behind_a_young_datagram(ear: Ear) -> None:
+    """Who knows that two never follow each other so soon saves a system call."""
+    ear.send(encode(UP), encode(UP))
+    time.sleep(0.02)
+    found: list[int] = []
+
+    def read(apart: int) -> bool:
+        return ear.receiver.read_quiet(lambda *heard: found.append(heard[-1]), 0, 9, 0, apart)
+
+    assert read(10_000_000_000) and len(found) == 1
+    assert read(10_000_000) and len(found) == 2
+    ear.send(encode(UP), encode(UP))
+    assert read(0) and len(found) == 4
+
+
 def test_the_wall_clock_may_be_set_meanwhile(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
     ear.send(encode(UP))
     begin = time.monotonic_ns()

@@ -469,3 +469,13 @@ def test_a_neighbor_that_sends_much_more_often_than_we_do_is_not_left_waiting() 
     assert a.session().state is State.UP
     assert not a.speaker.settled
     assert b.speaker.settled
+
+
+def test_how_long_packets_may_wait_and_how_far_apart_they_are() -> None:
+    line, a, _ = pair()
+    assert a.speaker.patience_ns == 0
+    line.run(5 * SECOND)
+    assert a.session().detect_ns == 150 * MS
+    assert (a.speaker.patience_ns, a.speaker.apart_ns) == (50 * MS, 25 * MS)
+    a.speaker.receive(Reconfigure((instance("b1"), instance("b2", C))), line.now)
+    assert (a.speaker.patience_ns, a.speaker.apart_ns) == (25 * MS, 0)
