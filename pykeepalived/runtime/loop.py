@@ -14,9 +14,9 @@ from the heap. Cost: bench/loop.py.
 
 from __future__ import annotations
 
-import os
 import select
 import signal
+import socket
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import Protocol
@@ -78,7 +78,8 @@ class Loop:
         self._pushed = 0
         self._superseded = 0
         self._running = False
-        self._signal_pipe: tuple[int, int] | None = None
+        self._edges: set[int] = set()
+        self._signal_pipe: tuple[socket.socket, socket.socket] | None = None
         self._signal_callbacks: dict[int, Callback] = {}
         self._sleeping = False
         self.lateness_ns = 0
@@ -88,8 +89,11 @@ class Loop:
 
     # descriptors
 
-    def add_reader(self, fd: Descriptor, callback: Callback) -> None:
-        """Call `callback` whenever `fd` is readable, at its end, or in error. Replaces an earlier reader."""
+    def add_reader(self, fd: Descriptor, callback: Callback, *, edge: bool = False) -> None:
+        """Call `callback` whenever `fd` is readable, at its end, or in error. Replaces an earlier reader. With `edge`
+        only when something has come in: for a descriptor that another process reads."""
+        if edge:
+            self._edges.add(_number(fd))
         self._register(_number(fd), self._readers, callback)
 
     def add_writer(self, fd: Descriptor, callback: Callback) -> None:
@@ -118,6 +122,8 @@ class Loop:
     def _unregister(self, fd: int, table: dict[int, Callback]) -> None:
         if table.pop(fd, None) is None:
             return
+        if table is self._readers:
+            self._edges.discard(fd)
         mask = self._mask(fd)
         try:
             if mask:
@@ -128,7 +134,8 @@ class Loop:
             pass  # closed already: the kernel has forgotten it
 
     def _mask(self, fd: int) -> int:
-        return (select.EPOLLIN if fd in self._readers else 0) | (select.EPOLLOUT if fd in self._writers else 0)
+        edge = select.EPOLLET if fd in self._edges else 0
+        return edge | (select.EPOLLIN if fd in self._readers else 0) | (select.EPOLLOUT if fd in self._writers else 0)
 
     # timers
 
@@ -174,12 +181,20 @@ class Loop:
         `urgent` saves the way through the readers when the loop sleeps; the callback must not mind another call.
         """
         if self._signal_pipe is None:
-            self._signal_pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-            signal.set_wakeup_fd(self._signal_pipe[1], warn_on_full_buffer=False)
+            self._signal_pipe = socket.socketpair()
+            for end in self._signal_pipe:
+                end.setblocking(False)
+            signal.set_wakeup_fd(self._signal_pipe[1].fileno(), warn_on_full_buffer=False)
             self.add_reader(self._signal_pipe[0], self._read_signals)
         self._signal_callbacks[signum] = callback
         signal.signal(signum, self._interrupted if urgent else _noted)
         signal.siginterrupt(signum, False)
+
+    @property
+    def signal_fd(self) -> int:
+        """Where the numbers of signals come in, a byte each, before any code of ours runs; -1 without `on_signal`. For
+        a child that wants to know at once: it may look at them (MSG_PEEK), reading them is the loop's business."""
+        return self._signal_pipe[0].fileno() if self._signal_pipe is not None else -1
 
     def _interrupted(self, signum: int, _frame: object) -> None:
         """No callback runs while the loop sleeps: this one may at once."""
@@ -190,7 +205,7 @@ class Loop:
     def _read_signals(self) -> None:
         assert self._signal_pipe is not None
         try:
-            numbers = os.read(self._signal_pipe[0], 4096)
+            numbers = self._signal_pipe[0].recv(4096)
         except BlockingIOError:
             return
         for signum in dict.fromkeys(numbers):
@@ -257,7 +272,8 @@ class Loop:
             timer._queued = timer.when = None
             if not measured:
                 measured = True
-                self._measure(now - due)
+                if now - due > self.lateness_ns or self._late_threshold is not None:
+                    self._measure(now - due)
             self._call(timer._callback)
             now = self.now()
 
@@ -281,10 +297,10 @@ class Loop:
         """Give back the descriptors. In a forked child this leaves the parent's loop untouched."""
         if self._signal_pipe is not None:
             current = signal.set_wakeup_fd(-1)
-            if current != self._signal_pipe[1]:
+            if current != self._signal_pipe[1].fileno():
                 signal.set_wakeup_fd(current, warn_on_full_buffer=False)
-            for fd in self._signal_pipe:
-                os.close(fd)
+            for end in self._signal_pipe:
+                end.close()
             self._signal_pipe = None
         self._epoll.close()
         self._clock.close()
