@@ -9,6 +9,7 @@ import os
 import select
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -148,6 +149,28 @@ def _namespace(pid: int) -> int:
 
 def descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+FLOOD_RATE = 120_000
+"""Packets a second that a flood is to have, if the machine can send as many."""
+
+
+def start_flood(lan: Lan, frames: list[bytes], seconds: float) -> subprocess.Popen[str]:
+    """A hostile neighbour sends these frames to everybody on the segment."""
+    program = [sys.executable, str(Path(__file__).with_name("flood.py")), "br0", str(seconds), str(FLOOD_RATE)]
+    words = ["ip", "netns", "exec", lan.net.lan, *program]
+    flood = subprocess.Popen(words, stdin=subprocess.PIPE, text=True)
+    lan.stack.callback(flood.wait)
+    lan.stack.callback(flood.kill)
+    assert flood.stdin is not None
+    with flood.stdin as sink:
+        sink.writelines(f"{frame.hex()}\n" for frame in frames)
+    return flood
+
+
+def received(node: Node) -> int:
+    """Packets that came in on eth0."""
+    return int(node.namespace.run("cat", "/sys/class/net/eth0/statistics/rx_packets"))
 
 
 def service_returns(lan: Lan, client: Client, master: Node, others: list[Node]) -> None:

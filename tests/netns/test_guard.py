@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import socket
 import struct
-import subprocess
-import sys
 
 import pytest
 
 from pykeepalived.lab.node import Node
 from tests.netns.conftest import Lan, advert, instance
-from tests.netns.test_faults import FLOOD
+from tests.netns.faults import received, start_flood
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
@@ -38,11 +36,6 @@ def overflows(node: Node, family: int) -> int:
     return sum(int(line.split()[-1]) for line in table)
 
 
-def received(node: Node) -> int:
-    """Packets that came in on eth0."""
-    return int(node.namespace.run("cat", "/sys/class/net/eth0/statistics/rx_packets"))
-
-
 @pytest.mark.parametrize("family", [4, 6])
 def test_junk_is_dropped_by_the_kernel_and_the_farewell_is_heard(lan: Lan, family: int) -> None:
     lines = "version 3\n  advert_int 0.3\n  native_ipv6\n" if family == 6 else "version 3\n  advert_int 0.3\n"
@@ -55,8 +48,7 @@ def test_junk_is_dropped_by_the_kernel_and_the_farewell_is_heard(lan: Lan, famil
     lan.net.segment("lan")
     before = {node.name: received(node) for node in (a, b)}
     frame = junk6() if family == 6 else junk4()
-    words = ["ip", "netns", "exec", lan.net.lan, sys.executable, "-c", FLOOD, "2"]
-    subprocess.run(words, input=f"{frame.hex()}\n" * 64, stdout=subprocess.DEVNULL, text=True, check=True, timeout=60)
+    assert start_flood(lan, [frame], 2).wait(60) == 0
     for node in (a, b):
         lan.wait(lambda node=node: node.said("unusable packets in less than 100 ms"))  # type: ignore[misc]
         told = sum("unusable packets" in line for _, line in node.lines)
