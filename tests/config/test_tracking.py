@@ -394,6 +394,15 @@ def test_static_addresses_default_to_eth0() -> None:
     assert other.static_addresses[0].interface == "eth1"
 
 
+@pytest.mark.keyword("vrrp_script")
+@pytest.mark.keyword("vrrp_sync_group")
+@pytest.mark.parametrize(
+    "text", ["vrrp_script s {\n script /bin/true\n}\n", "vrrp_sync_group G {\n group {\n  A\n }\n}\n"]
+)
+def test_scripts_and_groups_alone_start_nothing(text: str) -> None:
+    assert not config(text).wants_vrrp
+
+
 @pytest.mark.keyword("static_ipaddress")
 def test_static_address_without_any_interface_is_status_4() -> None:
     result = run("global_defs {\n default_interface gone\n}\nstatic_ipaddress {\n 10.5.0.1/24\n}\n")

@@ -122,8 +122,4 @@ SYNC_GROUP = table(
     ]
 )
 
-KEYWORDS = (
-    Keyword(
-        name="vrrp_sync_group", process="vrrp", starts="vrrp", block=Block(SYNC_GROUP, _begin, _end), since="~0.6.1"
-    ),
-)
+KEYWORDS = (Keyword(name="vrrp_sync_group", process="vrrp", block=Block(SYNC_GROUP, _begin, _end), since="~0.6.1"),)

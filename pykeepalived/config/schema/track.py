@@ -425,7 +425,6 @@ KEYWORDS = (
     Keyword(
         name="vrrp_script",
         process="vrrp",
-        starts="vrrp",
         block=Block(_SCRIPT, _begin_script, _end_script),
         since="~1.1.13",
     ),
