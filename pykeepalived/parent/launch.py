@@ -80,13 +80,15 @@ class Launcher(Protocol):
 class ForkLauncher:
     """Starts children by fork, so that they share the code and the configuration that the parent has loaded.
 
-    `runs` are the children's entry points, `open_log(kind)` makes a child's own log, `pid_files` are locked already.
+    `runs` are the children's entry points, `open_log(kind)` makes a child's own log, `pid_files` are locked already,
+    `signal_fd()` is the parent's Loop.signal_fd.
     """
 
     runs: Mapping[ChildKind, RunChild]
     options: DaemonOptions
     open_log: Callable[[ChildKind], Log]
     pid_files: Mapping[ChildKind, PidFile]
+    signal_fd: Callable[[], int] = lambda: -1
     _pipes: dict[ChildKind, tuple[int, int]] = field(default_factory=dict)
 
     def launch(self, kind: ChildKind, config: Config, generation: int, respawned: bool) -> tuple[int, socket.socket]:
@@ -141,9 +143,12 @@ class ForkLauncher:
         bfd_in = self._pipes[kind][0] if kind in self._pipes else None
         bfd_out = {k: pipe[1] for k, pipe in self._pipes.items()} if kind is ChildKind.BFD else {}
         pid_file = self.pid_files.get(kind)
+        signal_fd = self.signal_fd() if kind is ChildKind.VRRP else -1
         channel = _out_of_the_way(channel)
         keep = {0, 1, 2, channel.fileno(), *bfd_out.values()}
-        keep |= {fd for fd in (bfd_in, pid_file.fileno() if pid_file else None) if fd is not None and fd >= 0}
+        keep |= {
+            fd for fd in (bfd_in, signal_fd, pid_file.fileno() if pid_file else None) if fd is not None and fd >= 0
+        }
         close_all_but(keep)
         log = self.open_log(kind)
         set_process_name(_process_name(kind, config))
@@ -165,6 +170,7 @@ class ForkLauncher:
             respawned=respawned,
             generation=generation,
             forked_ns=begin,
+            signal_fd=signal_fd,
         )
         try:
             status = self.runs[kind](context)

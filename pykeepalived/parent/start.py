@@ -188,7 +188,9 @@ def _serve(
         file = log_file_name(log_options.file, LOG_FILE_INFIXES[kind], *names) if log_options.file else ""
         return open_log(log_options, ident_for(IDENTS[kind], *names), file)
 
+    loop = Loop()
     launcher = ForkLauncher(
+        signal_fd=lambda: loop.signal_fd,
         runs=runs,
         options=_child_options(options, paths),
         open_log=child_log,
@@ -197,7 +199,7 @@ def _serve(
     daemon = Daemon(
         options,
         config,
-        loop=Loop(),
+        loop=loop,
         log=log,
         launcher=launcher,
         product=parts.product,
@@ -318,7 +320,6 @@ def _child_options(options: Options, paths: RunPaths) -> DaemonOptions:
         address_monitoring=options.address_monitoring,
         snmp=options.snmp,
         snmp_agent_socket=options.snmp_agent_socket,
-        umask_given=options.umask is not None,
         ignore_sigint=options.ignore_sigint,
         config_id=options.config_id,
         config_file=options.config_file or DEFAULT_CONFIG_FILE,

@@ -30,7 +30,6 @@ class DaemonOptions:
     address_monitoring: bool = False
     snmp: bool = False
     snmp_agent_socket: str = ""
-    umask_given: bool = False
     ignore_sigint: bool = False
     config_id: str = ""
     config_file: str = ""
@@ -49,7 +48,8 @@ class ChildContext:
     `channel` is the child's end of the socketpair to the parent. `bfd_in` is where a VRRP or checker child reads
     BfdEvents; `bfd_out` is where the BFD child writes them, by receiver. `respawned` tells that a predecessor died:
     what it left in the kernel is to be adopted or removed. `forked_ns` (monotonic) is when the child began: what was
-    sent before that was meant for a predecessor.
+    sent before that was meant for a predecessor. `signal_fd` shows the parent's signals as they come (Loop.signal_fd),
+    -1 to whom they are no business.
     """
 
     kind: ChildKind
@@ -62,3 +62,4 @@ class ChildContext:
     respawned: bool = False
     generation: int = 0
     forked_ns: int = 0
+    signal_fd: int = -1

@@ -6,6 +6,7 @@ taken over its configuration, and returns `run()`.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import resource
@@ -48,6 +49,7 @@ _SLICE_NS = 300_000
 _QUIET_NS, _PATIENCE_NS = 15_000_000, 200_000_000
 """A pause as long as adopting a large configuration takes, and how long to wait for one."""
 _COLLECT_EVERY_NS = 60_000_000_000
+_MOST_SIGNALS = 4096
 _ERROR_WINDOW_NS, _ERRORS_TO_GIVE_UP = 1_000_000_000, 100
 
 _DUMPS = {
@@ -119,6 +121,9 @@ class ChildService:
         self._scheduling = self._make_scheduling(context.config)
         self._scheduling.apply_at_start()
         self._install_signals()
+        if context.signal_fd >= 0:
+            overheard = socket.socket(fileno=context.signal_fd)
+            loop.add_reader(overheard, lambda: self._overhear(overheard), edge=True)
         loop.on_error = self._survive
         if context.kind is not ChildKind.CHECKER:
             gc.disable()
@@ -183,6 +188,12 @@ class ChildService:
             for number, kind in _DUMPS.items():
                 loop.on_signal(number, lambda kind=kind: self._handler.on_dump(kind))  # type: ignore[misc]
         loop.on_signal(signal.SIGXCPU, self._tell_cpu_time)
+
+    def _overhear(self, signals: socket.socket) -> None:
+        """The parent gets a signal. SIGTERM is for us too: others wait for our farewell, and the parent may be busy."""
+        with contextlib.suppress(BlockingIOError):
+            if signal.SIGTERM in signals.recv(_MOST_SIGNALS, socket.MSG_PEEK):
+                self.stop()
 
     def _tell_cpu_time(self) -> None:
         kind = self._context.kind

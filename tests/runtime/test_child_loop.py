@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import signal
+import socket
 import time
 from dataclasses import replace
 
@@ -97,7 +99,7 @@ class Lines:
 
 
 class World:
-    def __init__(self, config=None, step=0, kind=ChildKind.VRRP):
+    def __init__(self, config=None, step=0, kind=ChildKind.VRRP, signal_fd=-1):
         self.clock = VirtualClock()
         self.loop = Slow(self.clock, step)
         ours, theirs = channel_pair()
@@ -111,6 +113,7 @@ class World:
             channel=theirs,
             log=Log([self.lines]),
             generation=1,
+            signal_fd=signal_fd,
         )
         self.service = ChildService(context, self.loop, self.handler)
         self.handler.service = self.service
@@ -385,3 +388,34 @@ def test_without_a_pause_it_is_adopted_in_the_end():
         world.clock.advance(ms)
         world.turn(1)
     assert len(adopted(world)) == 1
+
+
+def test_the_parents_sigterm_is_overheard_and_left_to_it():
+    parents, wakeup = socket.socketpair()
+    with parents, wakeup:
+        parents.setblocking(False)
+        world = World(signal_fd=os.dup(parents.fileno()))
+        wakeup.send(bytes((signal.SIGHUP, signal.SIGCHLD)))
+        world.turn()
+        assert world.handler.seen == []
+        wakeup.send(bytes((signal.SIGTERM,)))
+        world.turn()
+        assert world.handler.seen == [("stop",)]
+        wakeup.send(bytes((signal.SIGTERM,)))
+        world.turn()
+        assert world.handler.seen == [("stop",)], "once"
+        assert parents.recv(100) == bytes((signal.SIGHUP, signal.SIGCHLD, signal.SIGTERM, signal.SIGTERM))
+
+
+def test_signals_that_the_parent_has_read_meanwhile_are_no_error():
+    parents, wakeup = socket.socketpair()
+    with parents, wakeup:
+        parents.setblocking(False)
+        world = World(signal_fd=os.dup(parents.fileno()))
+        wakeup.send(bytes((signal.SIGTERM,)))
+        parents.recv(100)
+        wakeup.send(bytes((signal.SIGHUP,)))
+        world.turn()
+        parents.recv(100)
+        world.turn()
+        assert world.handler.seen == []

@@ -328,3 +328,22 @@ def test_closing_a_forked_loop_leaves_the_parents_working():
     loop.close()
     ours.close()
     theirs.close()
+
+
+def test_an_edge_is_told_once_for_each_arrival():
+    loop = Loop(VirtualClock())
+    seen = []
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        loop.add_reader(ours, lambda: seen.append("in"), edge=True)
+        for count in (1, 2):
+            theirs.send(b"x")
+            for _ in range(3):
+                loop.run_once(loop.now())
+            assert len(seen) == count, "though nobody reads it"
+        loop.remove_reader(ours)
+        loop.add_reader(ours, lambda: seen.append("level"))
+        for _ in range(3):
+            loop.run_once(loop.now())
+        assert seen[2:] == ["level"] * 3
+    loop.close()
