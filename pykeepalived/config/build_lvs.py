@@ -315,7 +315,6 @@ def _url(draft: UrlDraft, checker: HttpDraft) -> Url:
         path=draft.path or "",
         digest=draft.digest,
         status_codes=tuple(draft.status_codes) or _DEFAULT_STATUS,
-        status_code_given=bool(draft.status_codes),
         virtualhost=draft.virtualhost,
         regex=regex,
         tls_compliant=checker.tls_compliant if draft.tls_compliant is None else draft.tls_compliant,

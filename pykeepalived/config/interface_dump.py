@@ -21,7 +21,7 @@ _HEADER = struct.Struct("=IHHII")
 _LINK = struct.Struct("=BxHiII")
 _ADDRESS = struct.Struct("=BBBBI")
 _ATTRIBUTE = struct.Struct("=HH")
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_GROUP = 1, 3, 4, 5, 10, 18, 27
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_LINKINFO, _IFLA_GROUP = 1, 3, 4, 5, 18, 27
 _IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 
@@ -78,7 +78,7 @@ def _text(data: memoryview) -> str:
 def _link(payload: memoryview) -> Interface:
     _family, arp_type, index, flags, _change = _LINK.unpack_from(payload)
     name, mac, kind = "", b"", ""
-    mtu = base = master = vrf_table = macvlan_mode = group = 0
+    mtu = base = vrf_table = macvlan_mode = group = 0
     for attribute, value in _attributes(payload[_LINK.size :]):
         if attribute == _IFLA_IFNAME:
             name = _text(value)
@@ -88,8 +88,6 @@ def _link(payload: memoryview) -> Interface:
             mtu = _number(value)
         elif attribute == _IFLA_LINK:
             base = _number(value)
-        elif attribute == _IFLA_MASTER:
-            master = _number(value)
         elif attribute == _IFLA_GROUP:
             group = _number(value)
         elif attribute == _IFLA_LINKINFO:
@@ -103,7 +101,6 @@ def _link(payload: memoryview) -> Interface:
         mac=mac,
         kind=kind,
         base_index=base,
-        master_index=master,
         vrf_table=vrf_table,
         macvlan_mode=macvlan_mode,
         group=group,

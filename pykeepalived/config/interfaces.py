@@ -5,10 +5,10 @@ from __future__ import annotations
 from pykeepalived.config.model.values import Ip
 from pykeepalived.records import dataclass
 
-IFF_UP, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_RUNNING, IFF_NOARP, IFF_MULTICAST = 0x1, 0x8, 0x10, 0x40, 0x80, 0x1000
+IFF_UP, IFF_LOOPBACK, IFF_RUNNING, IFF_NOARP, IFF_MULTICAST = 0x1, 0x8, 0x40, 0x80, 0x1000
 """Interface flags (netdevice(7))."""
 
-ARPHRD_ETHER, ARPHRD_LOOPBACK, ARPHRD_INFINIBAND = 1, 772, 32
+ARPHRD_ETHER, ARPHRD_INFINIBAND = 1, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class InterfaceAddress:
 class Interface:
     """One interface: `kind` is the driver's name for virtual ones ("macvlan", "vrf", ...), "" otherwise.
 
-    `base_index` is the interface below a macvlan, ipvlan or vlan (0 = none), `master_index` the bridge, bond or VRF it
-    belongs to (0 = none), `vrf_table` the routing table of a VRF device (0 = not a VRF).
+    `base_index` is the interface below a macvlan, ipvlan or vlan (0 = none), `vrf_table` the routing table of a VRF
+    device (0 = not a VRF).
     `macvlan_mode` is MACVLAN_MODE_* of a macvlan (0 = not one; private is 1).
     """
 
@@ -38,7 +38,6 @@ class Interface:
     mac: bytes = b""
     kind: str = ""
     base_index: int = 0
-    master_index: int = 0
     vrf_table: int = 0
     macvlan_mode: int = 0
     group: int = 0

@@ -149,11 +149,6 @@ def timer(word: str, low: int = 0, high: int = TIMER_MAX_US) -> int | Fault:
     return decimal(word, low, high, 6)
 
 
-def milliseconds(word: str, low: int, high: int) -> int | Fault:
-    """Milliseconds with up to 3 decimals (BFD intervals), as microseconds; limits in microseconds."""
-    return decimal(word, low, high, 3)
-
-
 # --- switches ---------------------------------------------------------------------------------------------------------
 
 _SWITCH = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
@@ -272,17 +267,6 @@ def digest(word: str) -> bytes | Fault:
             text = f"Unable to interpret hex digit in '{word}' at offset {offset}/{offset + 1}"
             return Fault("digest-digit", text, FindingClass.GENERAL)
     return bytes.fromhex(word)
-
-
-# --- weights ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """Weight and sign reversal of a tracker; `weight` None = the tracked object's own."""
-
-    weight: int | None = None
-    reverse: bool | None = None
 
 
 # --- users and groups -------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from typing import Any
 
 from pykeepalived.config.model.ipvs import (
     GroupEntry,
-    LvsMethod,
     RealServer,
     SorryServer,
     VirtualServer,
@@ -192,7 +191,3 @@ def entry_identity(entry: GroupEntry) -> tuple[object, ...]:
     if entry.fwmark is not None:
         return (entry.fwmark, entry.family)
     return (entry.first, entry.last, entry.port)
-
-
-def method_of(server: Server) -> LvsMethod:
-    return server.model.method

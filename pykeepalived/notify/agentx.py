@@ -175,10 +175,6 @@ def close_pdu(session: int, packet: int) -> bytes:
     return encode(Pdu(type=PduType.CLOSE, session=session, packet=packet), struct.pack(">Bxxx", 5))
 
 
-def ping_pdu(session: int, packet: int) -> bytes:
-    return encode(Pdu(type=PduType.PING, session=session, packet=packet), b"")
-
-
 def notify_pdu(session: int, packet: int, bindings: Iterable[VarBind]) -> bytes:
     payload = b"".join(encode_binding(binding) for binding in bindings)
     return encode(Pdu(type=PduType.NOTIFY, session=session, packet=packet), payload)

@@ -117,7 +117,6 @@ class VrrpInstanceSnapshot:
     vmac_name: str = ""
     vrf: str = ""
     source_address: Ip | None = None
-    source_configured: bool = False
     master_address: Ip | None = None
     master_priority: int = 0
     master_advert_int_us: int = 0
@@ -126,7 +125,6 @@ class VrrpInstanceSnapshot:
     total_priority: int = 100
     highest_other_priority: int = 0
     last_advert_sent_ns: int = 0
-    next_advert_ns: int = 0
     accept: bool = True
     vips_set: bool = False
     addresses_set: tuple[bool, ...] = ()
@@ -175,8 +173,6 @@ class TrackScriptSnapshot:
     last_status: int = -1
     init_state: str = "unknown"
     run_state: str = "idle"
-    last_start_ns: int = 0
-    last_end_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,8 +206,6 @@ class InterfaceSnapshot:
     index: int = 0
     ipv4: Ip | None = None
     ipv6: Ip | None = None
-    more_ipv4: tuple[Ip, ...] = ()
-    more_ipv6: tuple[Ip, ...] = ()
     mac: bytes = b""
     mac_broadcast: bytes = b""
     flags: int = 0
@@ -239,7 +233,6 @@ class InterfaceSnapshot:
     gna_interval_us: int = 0
     ipv6_forwarding: bool | None = None
     forwarding_checked_ns: int = 0
-    allow_changes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,8 +266,6 @@ class VrrpSnapshot:
     interfaces: tuple[InterfaceSnapshot, ...] = ()
     sockets: tuple[SocketSnapshot, ...] = ()
     static_addresses_set: tuple[bool, ...] = ()
-    static_routes_set: tuple[bool, ...] = ()
-    static_rules_set: tuple[bool, ...] = ()
     realtime_priority: int = 0
     log_dropped: int = 0
     process: Mapping[str, int] = field(default_factory=dict)

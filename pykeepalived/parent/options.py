@@ -25,6 +25,7 @@ class Options:
     log_file: str | None = None
     """None = not given, "" = given without a name."""
     flush_log_file: bool = False
+    """Without effect: every line is in the file at once anyway."""
     no_syslog: bool = False
     include_check: bool = False
     umask: int | None = None
@@ -48,4 +49,5 @@ class Options:
     config_test: bool = False
     config_test_file: str = ""
     config_fd: int | None = None
+    """Without effect: keepalived gives it to the copy of itself that checks a file before a reload."""
     ignore_sigint: bool = False

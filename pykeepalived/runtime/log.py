@@ -22,7 +22,7 @@ from pykeepalived.records import dataclass
 JOURNAL_SOCKET = "/run/systemd/journal/socket"
 SYSLOG_SOCKET = "/dev/log"
 
-FACILITY_USER, FACILITY_DAEMON, FACILITY_LOCAL0 = 1, 3, 16
+FACILITY_DAEMON = 3
 
 IDENT_PARENT, IDENT_VRRP, IDENT_CHECKER, IDENT_BFD = (
     "Keepalived",

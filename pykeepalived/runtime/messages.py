@@ -127,10 +127,6 @@ class MessageLost:
     """What the receiving end makes of a message that there was no memory or no descriptor for."""
 
 
-ToChild = WriteDump | PeerStarted | Query | Ping | MessageLost
-ToParent = Ready | Adopted | ReloadFailed | Answer | Pong | Leaving | ReloadRequest | ScriptHelper
-
-
 # BFD child to VRRP and checker children
 
 

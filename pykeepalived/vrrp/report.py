@@ -66,8 +66,6 @@ def snapshot(assembly: Assembly) -> VrrpSnapshot:
             for state in assembly.pools.states.values()
         ),
         static_addresses_set=tuple(True for _ in assembly.config.static_addresses),
-        static_routes_set=tuple(True for _ in assembly.config.static_routes),
-        static_rules_set=tuple(True for _ in assembly.config.static_rules),
     )
 
 
@@ -110,7 +108,6 @@ def _instance(assembly: Assembly, instance: Instance) -> VrrpInstanceSnapshot:
         vmac_name=made if config.vmac is not None else "",
         vrf=config.vrf,
         source_address=instance.source,
-        source_configured=config.source_address is not None,
         master_address=instance.master_source,
         master_priority=0 if master else instance.master_priority,
         master_advert_int_us=instance.master_interval_us,
@@ -119,7 +116,6 @@ def _instance(assembly: Assembly, instance: Instance) -> VrrpInstanceSnapshot:
         total_priority=instance.total,
         highest_other_priority=instance.highest_other,
         last_advert_sent_ns=instance.last_sent,
-        next_advert_ns=expires if master else 0,
         accept=config.accept,
         vips_set=holdings.taken,
         addresses_set=tuple(item.is_set for item in holdings.addresses),
@@ -168,8 +164,6 @@ def _script(script: TrackedScript) -> TrackScriptSnapshot:
         last_status=script.last_status if script.last_end else -1,
         init_state=script.init_state,
         run_state="running" if script.running else "idle",
-        last_start_ns=script.last_start,
-        last_end_ns=script.last_end,
     )
 
 
@@ -188,17 +182,11 @@ def _interface(assembly: Assembly, link: Link) -> InterfaceSnapshot:
     machine = assembly.context.machine
     facts = link.facts
     parent = machine.parent(link)
-    four = [item.address for item in link.addresses.values() if item.address.family == 4]
-    six = [item.address for item in link.addresses.values() if item.address.family == 6]
-    first4 = machine.first_address(link.name, 4, assembly.virtual_ips)
-    first6 = machine.first_address(link.name, 6, assembly.virtual_ips)
     return InterfaceSnapshot(
         name=link.name,
         index=facts.index if facts is not None else 0,
-        ipv4=first4,
-        ipv6=first6,
-        more_ipv4=tuple(address for address in four if address != first4),
-        more_ipv6=tuple(address for address in six if address != first6),
+        ipv4=machine.first_address(link.name, 4, assembly.virtual_ips),
+        ipv6=machine.first_address(link.name, 6, assembly.virtual_ips),
         mac=facts.mac if facts is not None else b"",
         mac_broadcast=facts.broadcast if facts is not None else b"",
         up=link.up,

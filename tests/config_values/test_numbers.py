@@ -123,12 +123,12 @@ def test_bad_timer_keeps_the_old_value(word: str, text: str) -> None:
     assert (fault.text, fault.value) == (text, None)
 
 
-def test_milliseconds_have_three_decimals() -> None:
-    assert values.milliseconds("12.5", 1000, 4_294_967_000) == 12_500
-    fault = values.milliseconds("0", 1000, 4_294_967_000)
+def test_three_decimals() -> None:
+    assert values.decimal("12.5", 1000, 4_294_967_000, 3) == 12_500
+    fault = values.decimal("0", 1000, 4_294_967_000, 3)
     assert isinstance(fault, Fault)
     assert fault.text == "number '0' outside range [1.000, 4294967.000]"
-    rounded = values.milliseconds("10.1234", 1000, 4_294_967_000)
+    rounded = values.decimal("10.1234", 1000, 4_294_967_000, 3)
     assert isinstance(rounded, Fault)
     assert rounded.value == 10_123
 

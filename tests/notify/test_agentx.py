@@ -84,8 +84,8 @@ def test_context_is_skipped():
     [
         b"",
         bytes(20),
-        agentx.ping_pdu(1, 1)[:-1],
-        agentx.ping_pdu(1, 1) + b"x",
+        agentx.close_pdu(1, 1)[:-1],
+        agentx.close_pdu(1, 1) + b"x",
         struct.pack(">BBBxIIII", 1, 99, 16, 0, 0, 0, 0),
         struct.pack(">BBBxIIII", 1, 5, 16, 0, 0, 0, 4) + b"\xff\0\0\0",
         struct.pack(">BBBxIIII", 1, 5, 16, 0, 0, 0, 0xFFFFFFFC),

@@ -149,7 +149,6 @@ class Url:
     path: str
     digest: bytes | None = None
     status_codes: tuple[tuple[int, int], ...] = ((200, 299),)
-    status_code_given: bool = False
     virtualhost: str = ""
     regex: Regex | None = None
     tls_compliant: bool = False
