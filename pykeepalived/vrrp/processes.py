@@ -239,12 +239,13 @@ class ProcessWatcher:
 def matches(entry: TrackProcess, comm: str, words: tuple[str, ...]) -> bool:
     """Whether a process counts (keepalived.conf(5), vrrp_track_process).
 
-    Its name (15 bytes) decides, with full_command the path it was called by; then its arguments, where some are given.
+    Its name (15 bytes) decides, with full_command or arguments what it was called by, exactly as it is written; then
+    its arguments, where some are given.
     """
     if entry.full_command:
         if not words or words[0] != entry.process:
             return False
-    elif comm != os.path.basename(entry.process)[:15]:
+    elif comm != entry.process[:15]:
         return False
     return _parameters_match(entry, words[1:])
 
@@ -256,9 +257,9 @@ def _parameters_match(entry: TrackProcess, given: tuple[str, ...]) -> bool:
     if entry.param_match in ("", "exact"):
         return given == wanted
     start = given[: len(wanted)]
-    if entry.param_match == "initial" or not wanted:
+    if entry.param_match == "partial" or not wanted:
         return start == wanted
-    # partial: the last parameter need only begin like the wanted one
+    # initial: the last argument may be longer than the wanted one
     return len(start) == len(wanted) and start[:-1] == wanted[:-1] and start[-1].startswith(wanted[-1])
 
 

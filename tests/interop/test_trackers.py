@@ -46,7 +46,7 @@ def test_tracked_process(make_pair: MakePair, programs: Programs, weight: int) -
     # a name that nobody else on this machine has
     program = pair.a.directory.parent / "pk-tracked"
     shutil.copy("/usr/bin/sleep", program)
-    head = f"vrrp_track_process P {{\n  process {program}\n  weight {weight}\n}}\n"
+    head = f"vrrp_track_process P {{\n  process {program.name}\n  weight {weight}\n}}\n"
     pair.a.config.write_text(head + block(80 if weight else 150, "track_process {\n    P\n  }"))
     pair.b.config.write_text(block(100))
     tracked = pair.a.namespace.spawn([str(program), "600"])

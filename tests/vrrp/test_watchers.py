@@ -148,8 +148,17 @@ def test_loopback_is_polled_by_its_flags(loop: Loop) -> None:
 # processes
 
 
-def entry(**words: object) -> TrackProcess:
-    return TrackProcess(name="p", process="/usr/sbin/named", **words)  # type: ignore[arg-type]
+def entry(process: str = "named", **words: object) -> TrackProcess:
+    return TrackProcess(name="p", process=process, **words)  # type: ignore[arg-type]
+
+
+PATH = "/usr/sbin/named"
+TWO = ("-u", "bind")
+
+
+def by_path(*parameters: str, **words: object) -> dict[str, object]:
+    """What the configuration makes of a path, or a name, with parameters."""
+    return {"process": PATH, "parameters": parameters, "full_command": True, **words}
 
 
 @pytest.mark.keyword("vrrp_track_process/process")
@@ -158,18 +167,30 @@ def entry(**words: object) -> TrackProcess:
 @pytest.mark.parametrize(
     ("words", "comm", "command", "expected"),
     [
+        # each row is what keepalived 2.2.7 makes of such a process
         ({}, "named", ("anything",), True),
         ({}, "named2", (), False),
-        ({"full_command": True}, "named", ("/usr/sbin/named",), True),
-        ({"full_command": True}, "named", ("named",), False),
-        ({"parameters": ("-u", "bind")}, "named", ("x", "-u", "bind"), True),
-        ({"parameters": ("-u", "bind")}, "named", ("x", "-u", "bind", "-4"), False),
-        ({"parameters": ("-u", "bind"), "param_match": "initial"}, "named", ("x", "-u", "bind", "-4"), True),
-        ({"parameters": ("-u", "bi"), "param_match": "initial"}, "named", ("x", "-u", "bind"), False),
-        ({"parameters": ("-u", "bi"), "param_match": "partial"}, "named", ("x", "-u", "bind"), True),
-        ({"parameters": ("-u", "bi"), "param_match": "partial"}, "named", ("x", "-v", "bind"), False),
-        ({"param_match": "exact"}, "named", ("x",), True),
-        ({"param_match": "exact"}, "named", ("x", "-4"), False),
+        ({"process": PATH}, "named", (PATH,), False),
+        (by_path(), "named", (PATH, *TWO), True),
+        (by_path(process="named"), "named", (PATH, *TWO), False),
+        (by_path(*TWO, process="named"), "named", (PATH, *TWO), False),
+        (by_path(*TWO), "named", (PATH, *TWO), True),
+        (by_path("-u"), "named", (PATH, *TWO), False),
+        (by_path(*TWO), "named", (PATH, *TWO, "-4"), False),
+        (by_path("-u", param_match="partial"), "named", (PATH, *TWO), True),
+        (by_path("-", param_match="partial"), "named", (PATH, *TWO), False),
+        (by_path(*TWO, param_match="partial"), "named", (PATH, *TWO), True),
+        (by_path("-u", "bi", param_match="partial"), "named", (PATH, *TWO), False),
+        (by_path("-u", param_match="initial"), "named", (PATH, *TWO), True),
+        (by_path("-", param_match="initial"), "named", (PATH, *TWO), True),
+        (by_path("-u", "bi", param_match="initial"), "named", (PATH, *TWO), True),
+        (by_path("-v", "bi", param_match="initial"), "named", (PATH, *TWO), False),
+        (by_path("-u", "bi", process="named", param_match="initial"), "named", (PATH, *TWO), False),
+        (by_path(*TWO, "-", param_match="initial"), "named", (PATH, *TWO), False),
+        (by_path(param_match="exact"), "named", (PATH,), True),
+        (by_path(param_match="exact"), "named", (PATH, *TWO), False),
+        (by_path(param_match="partial"), "named", (PATH, *TWO), True),
+        (by_path(param_match="initial"), "named", (PATH, *TWO), True),
     ],
 )
 def test_matching(words: dict[str, object], comm: str, command: tuple[str, ...], expected: bool) -> None:
