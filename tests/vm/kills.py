@@ -260,7 +260,9 @@ class Pair:
     def kill(self, name: str, kind: str) -> None:
         """systemd's part, starting a daemon whose parent died, is ours."""
         node = self.nodes[name]
-        victim = cast(node)[kind]
+        # a helper may be the last one's, about to leave, and the next be made with the next script
+        while (victim := cast(node).get(kind)) is None:
+            self.lan.pause(0.05)
         os.kill(victim, signal.SIGKILL)
         if kind == "parent":
             assert node.process is not None
