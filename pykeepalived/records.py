@@ -59,6 +59,9 @@ def _made(
     if frozen and not slots:
         raise TypeError(f"{cls.__name__} is to be frozen without slots")
     own = cls.__dict__
+    if not cls.__doc__:
+        # The standard library would describe the signature, which takes as long as all the rest.
+        cls.__doc__ = cls.__name__
     made: Any = dataclasses.dataclass(init=False, eq=False, repr=False, slots=slots, kw_only=kw_only)(cls)
     if eq:
         values = _values([one.name for one in fields(made) if one.compare])

@@ -212,7 +212,8 @@ def _has_process_events() -> bool:
 def _canonical_name(hostname: str) -> str:
     """The host's name as the resolver completes it, or as the kernel has it."""
     try:
-        found = socket.getaddrinfo(hostname, None, flags=socket.AI_CANONNAME)
+        # A name in bytes goes to the resolver as it is, without the tables of international names.
+        found = socket.getaddrinfo(os.fsencode(hostname), None, flags=socket.AI_CANONNAME)
     except (OSError, UnicodeError):
         return hostname
     return found[0][3] or hostname if found else hostname

@@ -6,7 +6,6 @@ input: what keepalived makes of a damaged file is what this makes of it. What th
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -253,6 +252,9 @@ class Reader:
 
 def suggest_keyword(word: str, keywords: Mapping[str, Keyword], root: Mapping[str, Keyword]) -> str:
     """The nearest keyword of this block, or the block in which the word would be known."""
+    # Found out only where something is wrong: the import takes longer than reading a small file.
+    import difflib
+
     close = difflib.get_close_matches(word, keywords, 1, 0.75)
     if close:
         return f"did you mean {close[0]!r}?"

@@ -7,7 +7,6 @@ a single line is made of lives in lines.py, plain text is read in runs by gramma
 from __future__ import annotations
 
 import os
-import random
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import field
@@ -43,6 +42,12 @@ class Definition:
     multiline: bool = False
 
 
+def _random(low: int, high: int) -> int:
+    from random import randint
+
+    return randint(low, high)
+
+
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
     """What substitution and conditions need: config id, environment variables, checks of -e, randomness."""
@@ -50,7 +55,7 @@ class SourceOptions:
     config_id: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     include_checks: IncludeChecks = NO_CHECKS
-    random: Callable[[int, int], int] = random.Random().randint
+    random: Callable[[int, int], int] = _random
 
 
 class _TooMuchError(Exception):
