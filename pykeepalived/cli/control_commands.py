@@ -161,74 +161,52 @@ def _status(view: View) -> Iterable[str]:
     lost = sum(part.get("log_lines_lost", 0) for part in (view, *(view.get(kind, {}) for kind in _KINDS)))
     if lost:
         yield f"{lost} log lines lost: the journal or syslog did not take them"
-    processes = view.get("processes", [])
-    if processes:
-        yield ""
-        yield from table(
-            ("PROCESS", "PID", "UP", "RESTARTS", ""),
-            [
-                (
-                    p["kind"],
-                    p["pid"],
-                    _duration(p["uptime_s"]),
-                    p["restarts"],
-                    "" if p["answers"] else "does not answer",
-                )
-                for p in processes
-            ],
-        )
-    vrrp = view.get("vrrp", {})
-    if vrrp.get("instances"):
-        yield ""
-        yield from table(
-            ("INSTANCE", "STATE", "FOR", "PRIORITY", "INTERFACE", "MASTER", "WHY"),
-            [
-                (
-                    i["name"],
-                    i["state"],
-                    _duration(i["for_s"]),
-                    i["priority"],
-                    i["interface"],
-                    "this node" if i["state"] == "MASTER" else i["master"],
-                    i["why"],
-                )
-                for i in vrrp["instances"]
-            ],
-        )
-    if vrrp.get("groups"):
-        yield ""
-        rows = [(g["name"], g["state"], _duration(g["for_s"]), g["why"]) for g in vrrp["groups"]]
-        yield from table(("SYNC GROUP", "STATE", "FOR", "WHY"), rows)
-    tracked = list(_tracked(vrrp))
-    if tracked:
-        yield ""
-        yield from table(("TRACKED", "NAME", "STATE", ""), tracked)
-    servers = view.get("checker", {}).get("virtual_servers", [])
-    if servers and not view["checker"]["ipvs"]:
+    vrrp, checker, bfd = (view.get(kind, {}) for kind in _KINDS)
+    yield from _section(("PROCESS", "PID", "UP", "RESTARTS", ""), map(_process_row, view.get("processes", ())))
+    heading = ("INSTANCE", "STATE", "FOR", "PRIORITY", "INTERFACE", "MASTER", "WHY")
+    yield from _section(heading, map(_instance_row, vrrp.get("instances", ())))
+    groups = (
+        (group["name"], group["state"], _duration(group["for_s"]), group["why"]) for group in vrrp.get("groups", ())
+    )
+    yield from _section(("SYNC GROUP", "STATE", "FOR", "WHY"), groups)
+    yield from _section(("TRACKED", "NAME", "STATE", ""), _tracked(vrrp))
+    if checker.get("virtual_servers") and not checker["ipvs"]:
         yield ""
         yield "IPVS is not there (no ip_vs in the kernel): servers are checked, nothing is balanced"
-    if servers:
+    yield from _section(("SERVER", "STATE", "FOR", "WEIGHT", "WHY"), _server_rows(checker))
+    workers = ((each["pid"] or "(starting)", each["checkers"], each["restarts"]) for each in checker.get("workers", ()))
+    yield from _section(("CHECK WORKER", "CHECKERS", "RESTARTS"), workers)
+    yield from _section(("BFD SESSION", "STATE", "FOR", "PEER", "WHY"), map(_session_row, bfd.get("sessions", ())))
+
+
+def _section(heading: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterable[str]:
+    """A blank line and a table, or nothing without rows."""
+    found = list(rows)
+    if found:
         yield ""
-        lines = []
-        for server in servers:
-            for indent, one in (("", server), *(("  ", real) for real in server["real_servers"])):
-                name = f"{indent}{one['name']}"
-                lines.append((name, one["state"], _duration(one["for_s"]), one["weight"], one["why"]))
-        yield from table(("SERVER", "STATE", "FOR", "WEIGHT", "WHY"), lines)
-    workers = view.get("checker", {}).get("workers", [])
-    if workers:
-        yield ""
-        yield from table(
-            ("CHECK WORKER", "CHECKERS", "RESTARTS"),
-            [(w["pid"] or "(starting)", w["checkers"], w["restarts"]) for w in workers],
-        )
-    sessions = view.get("bfd", {}).get("sessions", [])
-    if sessions:
-        yield ""
-        yield from table(
-            ("BFD SESSION", "STATE", "FOR", "PEER", "WHY"),
-            [(s["name"], s["state"], _duration(s["for_s"]), s["remote_state"], s["why"]) for s in sessions],
-        )
+        yield from table(heading, found)
+
+
+def _process_row(process: View) -> tuple[object, ...]:
+    silent = "" if process["answers"] else "does not answer"
+    return process["kind"], process["pid"], _duration(process["uptime_s"]), process["restarts"], silent
+
+
+def _instance_row(instance: View) -> tuple[object, ...]:
+    master = "this node" if instance["state"] == "MASTER" else instance["master"]
+    state = (instance["name"], instance["state"], _duration(instance["for_s"]), instance["priority"])
+    return (*state, instance["interface"], master, instance["why"])
+
+
+def _server_rows(checker: View) -> Iterable[tuple[object, ...]]:
+    """A row for each virtual server, and one for each of its real servers."""
+    for virtual in checker.get("virtual_servers", ()):
+        for indent, one in (("", virtual), *(("  ", real) for real in virtual["real_servers"])):
+            yield f"{indent}{one['name']}", one["state"], _duration(one["for_s"]), one["weight"], one["why"]
+
+
+def _session_row(session: View) -> tuple[object, ...]:
+    return session["name"], session["state"], _duration(session["for_s"]), session["remote_state"], session["why"]
 
 
 def _tracked(vrrp: View) -> Iterable[tuple[object, ...]]:

@@ -16,6 +16,8 @@ from pykeepalived.records import dataclass
 
 _PCAP_MAGICS = {0xA1B2C3D4: 1_000, 0xA1B23C4D: 1}
 _SIMPLE_PACKET, _ENHANCED_PACKET, _SECTION = 3, 6, 0x0A0D0D0A
+_LEAST_ENHANCED_PACKET = 32
+"""Length of a block of this kind without any packet."""
 _AUTH_TYPES = {0: "", 1: "PASS", 2: "AH"}
 
 
@@ -83,7 +85,7 @@ def decode(frame: bytes) -> Sighting | None:
     try:
         packet = layers.ether(frame)
         return _announcement(packet, layers) or _advert(packet, layers) or _bfd(packet, layers)
-    except (struct.error, ValueError, IndexError, KeyError, TypeError, AttributeError):
+    except Exception:  # whatever a foreign library stumbles over in a malformed frame
         return None
 
 
@@ -148,7 +150,7 @@ def _bfd(packet: Any, layers: _Layers) -> Sighting | None:
 
 
 def read_capture(path: Path) -> Iterator[tuple[float, bytes]]:
-    """(seconds, frame) of a pcap or pcapng file; raises ValueError for anything else."""
+    """(seconds, frame) of a pcap or pcapng file, as far as it is whole; raises ValueError for anything else."""
     data = path.read_bytes()
     magic = struct.unpack_from("<I", data)[0] if len(data) >= 24 else 0
     if magic in _PCAP_MAGICS:
@@ -171,11 +173,11 @@ def _read_pcapng(data: bytes) -> Iterator[tuple[float, bytes]]:
     position, unit = 0, 1e-6
     while position + 12 <= len(data):
         kind, length = struct.unpack_from("<II", data, position)
-        if length < 12:
+        if length < 12 or position + length > len(data):
             return
         if kind == 1:
             unit = _resolution(data[position + 16 : position + length - 4])
-        elif kind == _ENHANCED_PACKET:
+        elif kind == _ENHANCED_PACKET and length >= _LEAST_ENHANCED_PACKET:
             high, low, captured = struct.unpack_from("<III", data, position + 12)
             yield (high << 32 | low) * unit, data[position + 28 : position + 28 + captured]
         elif kind == _SIMPLE_PACKET:
@@ -188,7 +190,7 @@ def _resolution(options: bytes) -> float:
     position = 0
     while position + 4 <= len(options):
         code, length = struct.unpack_from("<HH", options, position)
-        if code == 9 and length == 1:
+        if code == 9 and length == 1 and position + 4 < len(options):
             value = options[position + 4]
             return float(2.0 ** -(value & 127) if value & 128 else 10.0**-value)
         position += 4 + (length + 3 & ~3)

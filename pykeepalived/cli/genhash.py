@@ -159,12 +159,15 @@ def fetch(request: Request) -> bytes:
         connection.settimeout(_left(deadline))
         connection.sendall(request_text(request))
         answer = bytearray()
-        while not _complete(answer):
+        length: int | None = None
+        while length is None or len(answer) < length:
             connection.settimeout(_left(deadline))
             data = connection.recv(65536)
             if not data:
                 break
             answer += data
+            if length is None:
+                length = _whole_length(answer)
         return bytes(answer)
     except TimeoutError:
         raise FetchError("Timeout reading data") from None
@@ -223,10 +226,11 @@ def split_answer(answer: bytes) -> tuple[bytes, bytes]:
     return head + end, body if length is None else body[:length]
 
 
-def _complete(answer: bytes | bytearray) -> bool:
-    head, end, body = bytes(answer).partition(b"\r\n\r\n")
-    length = _content_length(head) if end else None
-    return length is not None and len(body) >= length
+def _whole_length(answer: bytearray) -> int | None:
+    """How long header and body are together; None while that is not known."""
+    end = answer.find(b"\r\n\r\n")
+    length = _content_length(bytes(answer[:end])) if end >= 0 else None
+    return None if length is None else end + 4 + length
 
 
 def _content_length(head: bytes) -> int | None:

@@ -1,5 +1,6 @@
 """`pykeepalived scan` on recordings of the wire, and on rubbish."""
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,25 @@ def test_a_file_that_is_no_capture_is_refused(tmp_path: Path, capsys: pytest.Cap
     file.write_text("nothing of the kind, but long enough for a header")
     assert main([str(file)]) == 2
     assert "neither pcap nor pcapng" in capsys.readouterr().err
+
+
+def test_a_capture_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    whole = (CAPTURES / "v2-pass.pcapng").read_bytes()
+    frames = len(list(read_capture(CAPTURES / "v2-pass.pcapng")))
+    file = tmp_path / "cut.pcapng"
+    for length in range(len(whole) - 300, len(whole)):
+        file.write_bytes(whole[:length])
+        assert 0 < len(list(read_capture(file))) < frames
+
+
+@settings(max_examples=300, deadline=None)
+@given(blocks=st.lists(st.tuples(st.sampled_from([1, 3, 6, 7]), st.integers(0, 60), st.binary(max_size=60))))
+def test_any_blocks_are_frames_or_nothing(tmp_path_factory: pytest.TempPathFactory, blocks: list) -> None:
+    head = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
+    file = tmp_path_factory.mktemp("capture") / "x.pcapng"
+    file.write_bytes(head + b"".join(struct.pack("<II", kind, length) + data for kind, length, data in blocks))
+    for _, frame in read_capture(file):
+        assert len(frame) < file.stat().st_size
 
 
 @settings(max_examples=300, deadline=None)
