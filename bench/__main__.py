@@ -19,7 +19,7 @@ SUBJECTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "reload": ("Reload", lambda: reload.measure(5)),
     "vrrp": ("VRRP at scale", lambda: vrrp.measure(10)),
     "bfd": ("BFD, facing BIRD", lambda: bfd.measure(30)),
-    "bfd-failover": ("VRRP with BFD", lambda: bfd_failover.measure(8)),
+    "bfd-failover": ("VRRP with BFD", lambda: bfd_failover.measure(12)),
     "bfd-soak": ("BFD on a busy machine", lambda: bfd_soak.measure(600)),
     "checkers": ("Checkers, in the test machine", lambda: checkers.measure(3)),
     "ipvs-table": ("Large IPVS tables, in the test machine", lambda: ipvs_table.measure(2)),

@@ -1,5 +1,8 @@
 """VRRP with the help of BFD: from a silent cut to the other director's first advert. `python -m bench.bfd_failover`.
 
+The switch takes 1 to 100 ms until it cuts, so the time counts from the last BFD packet that it let through: that is
+before the cut, never after it.
+
 The backup is the owner of the address (priority 255, state MASTER) and at fault as long as its BFD session with the
 master is up (`track_bfd` with `reverse`): when the session is lost it is master without waiting for the advert timer.
 """
@@ -41,7 +44,8 @@ def ready(pair: Rig) -> bool:
 
 
 def cut(pair: Rig) -> float | None:
-    """Milliseconds from the cut to the first advert of the other director; None if it was no longer waiting."""
+    """Milliseconds from the last packet let through to the first advert of the other director; None if it was no longer
+    waiting."""
     capture = pair.capture()
     pair.pause(0.5 + random.random() * INTERVAL_MS / 1000)
     waited = ready(pair)
@@ -51,7 +55,9 @@ def cut(pair: Rig) -> float | None:
     pair.pause(0.2)
     adverts, _ = capture.stop()
     first = min((item.at for item in adverts if item.host == "b" and item.priority and item.at > at), default=None)
-    return (first - at) / 1e6 if waited and first is not None else None
+    if not waited or first is None:
+        return None
+    return (first - max((passed for passed in capture.passed.get("a", ()) if passed < first), default=at)) / 1e6
 
 
 def takeover(make: str, backup: str, rounds: int, samples: list[float]) -> None:
@@ -71,12 +77,19 @@ def takeover(make: str, backup: str, rounds: int, samples: list[float]) -> None:
 
 
 def measure(rounds: int) -> list[Row]:
-    with_bfd = Row(f"cut to the other director's advert, BFD {INTERVAL_MS} ms x {MULTIPLIER}", "ms", budget="< 60")
+    with_bfd = Row(
+        f"last packet before a cut to the other director's advert, BFD {INTERVAL_MS} ms x {MULTIPLIER}",
+        "ms",
+        budget="< 60",
+    )
     without = Row("the same with the advert timer of 1 s alone", "ms")
-    # both makes at the same time, each in networks of its own: mostly they wait
+    # both makes at the same time, each in networks of its own: mostly they wait, keepalived for its advert timer
     with ThreadPoolExecutor() as pool:
-        for row, backup, times in ((with_bfd, BACKUP, rounds), (without, ALONE, 1)):
-            done = [pool.submit(takeover, make, backup, times, getattr(row, make)) for make in ("ours", "theirs")]
+        for row, backup, times in ((with_bfd, BACKUP, {"ours": rounds, "theirs": rounds // 2}), (without, ALONE, {})):
+            done = [
+                pool.submit(takeover, make, backup, times.get(make, 1), getattr(row, make))
+                for make in ("ours", "theirs")
+            ]
             for each in done:
                 each.result()
     return [with_bfd, without]

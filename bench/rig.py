@@ -21,6 +21,7 @@ from pykeepalived.lab.node import OURS, Node, watch
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PROGRAMS: dict[str, tuple[str, ...]] = {"ours": OURS, "theirs": ("keepalived",)}
+FRAMES = "ip proto 112 or arp or udp port 3784"
 _numbers = itertools.count()
 
 
@@ -44,13 +45,14 @@ class Arp:
 
 
 class Capture:
-    """tcpdump on the bridge; `stop` returns what it saw."""
+    """tcpdump on the bridge; `stop` returns what it saw. `passed`: when BFD packets of each host came through."""
 
     def __init__(self, net: Network, file: Path) -> None:
+        self.passed: dict[str, list[int]] = {}
         self._file = file
         words = ["tcpdump", "-i", "br0", "-w", str(file), "-B", "65536", "--time-stamp-precision=nano"]
         self._process = subprocess.Popen(
-            ["ip", "netns", "exec", net.lan, *words, "-U", "--immediate-mode", "ip proto 112 or arp"],
+            ["ip", "netns", "exec", net.lan, *words, "-U", "--immediate-mode", FRAMES],
             stderr=subprocess.PIPE,
         )
         assert self._process.stderr is not None
@@ -70,6 +72,8 @@ class Capture:
             if kind == b"\x08\x00" and frame[23] == 112:
                 start = 14 + (frame[14] & 15) * 4
                 adverts.append(Advert(at, host, frame[start + 1], frame[start + 2]))
+            elif kind == b"\x08\x00":
+                self.passed.setdefault(host, []).append(at)
             elif kind == b"\x08\x06" and frame[28:32] == frame[38:42]:
                 arps.append(Arp(at, host, ".".join(map(str, frame[28:32]))))
         return adverts, arps
