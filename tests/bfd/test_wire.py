@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import pytest
 
+from pykeepalived.bfd.effects import Reconfigure
 from pykeepalived.bfd.packet import decode
 from pykeepalived.bfd.speaker import Speaker
 from pykeepalived.bfd.table import State
 from pykeepalived.config.model.bfd import BfdInstance
 from pykeepalived.config.model.values import Ip
 from tests.bfd import pcap
-from tests.bfd.lan import START, A, Chance, Line, Node, instance
+from tests.bfd.lan import MS, START, A, Chance, Line, Node, instance
 
 V6 = {"neighbor": Ip.parse("fd99::2"), "source": Ip.parse("fd99::1")}
 TENTH = {"min_rx_us": 100_000, "min_tx_us": 100_000}
@@ -24,22 +25,36 @@ def contents(packets: list[bytes]) -> list[bytes]:
     return [data for place, data in enumerate(packets) if place == 0 or packets[place - 1] != data]
 
 
-def replay(name: str, config: BfdInstance, address: Ip) -> tuple[list[bytes], Node]:
+Reloads = dict[int, tuple[BfdInstance, ...]]
+"""Milliseconds after the first packet, and the configuration from then on."""
+
+
+def replay(name: str, config: BfdInstance, address: Ip, reloads: Reloads | None = None) -> tuple[list[bytes], Node]:
     """What keepalived sent, and our node after it heard the same from keepalived's first packet to its last."""
+    waiting = sorted((START + at * MS, instances) for at, instances in (reloads or {}).items())
     recorded = pcap.read(name)
     sent = [item for item in recorded if item.source == address]
     numbers = dict.fromkeys(decode(item.payload).my_discriminator for item in sent)
     node = Node(address, Speaker((config,), START, Chance(*numbers), 2))
     line = Line(node)
+
+    def run_until(moment: int) -> None:
+        while waiting and waiting[0][0] <= moment:
+            at, instances = waiting.pop(0)
+            line.run(at - line.now)
+            node.speaker.receive(Reconfigure(instances), line.now)
+            line.settle(node)
+        line.run(max(0, moment - line.now))
+
     for item in recorded:
         if item.source != address and sent[0].at < item.at <= sent[-1].at:
-            line.run(START + item.at - sent[0].at - line.now)
+            run_until(START + item.at - sent[0].at)
             multihop = item.port == 4784
             node.speaker.hear(
                 item.payload, item.source, item.source_port, item.destination, item.ttl, multihop, line.now
             )
             line.settle(node)
-    line.run(max(0, START + sent[-1].at - sent[0].at - line.now))
+    run_until(START + sent[-1].at - sent[0].at)
     return [item.payload for item in sent], node
 
 
@@ -83,6 +98,21 @@ def test_scripted_peer() -> None:
     assert decode(theirs[zero]).final and not decode(theirs[zero + 1]).final
     # between the answer to the poll with min rx 0 and the answer to the next poll keepalived went on sending
     assert ours == theirs[: zero + 1] + theirs[zero + 3 :]
+
+
+def test_reloads() -> None:
+    """Unchanged, another interval (poll), another multiplier, another name, no instance, the first one again: as
+    keepalived, but a neighbor that has been silent for the detection time is forgotten (RFC 5880 6.8.1)."""
+    b1 = instance(source=A)
+    slower = instance(source=A, min_tx_us=80_000)
+    tougher = instance(source=A, min_tx_us=80_000, multiplier=7, idle_tx_us=1_500_000)
+    reloads = {1733: (b1,), 2550: (slower,), 2854: (tougher,), 3655: (instance("b9", source=A),), 7550: (), 9034: (b1,)}
+    expected, node = replay("ka227-scripted-reload.pcap", b1, A, reloads)
+    theirs, ours = contents(expected), contents([data for _, _, data in node.sent])
+    forgotten = next(place for place, data in enumerate(theirs) if place and decode(data).state == State.DOWN) + 2
+    assert ours[:forgotten] + ours[forgotten + 1 :] == theirs
+    assert ours[forgotten] == ours[forgotten - 2]
+    assert [decode(data).your_discriminator for data in ours[forgotten - 2 : forgotten + 1]] == [0, 0x11223344, 0]
 
 
 def test_scripted_faults() -> None:
