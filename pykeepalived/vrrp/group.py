@@ -175,7 +175,9 @@ class Group:
             for member in self.members:
                 member.want = State.BACKUP
             self._enter(State.BACKUP, cause, now)
+        waited = any(member.waited for member in self.members)
         for member in self.members:
+            member.waited = waited
             member.start(now, cause)
 
     def stop(self, cause: Cause) -> None:

@@ -43,7 +43,8 @@ class Instance:
     """The router of one VRID on this node. Times are nanoseconds, intervals microseconds.
 
     `want` is the state it would take if its group let it. `waiting` are scripts whose first result must be known
-    before the first decision. `timer` is the master down timer of a BACKUP and the advert timer of a MASTER.
+    before the first decision, `waited` that there were some. `timer` is the master down timer of a BACKUP and the
+    advert timer of a MASTER.
     `resigned`: the last advert heard had priority 0. `paced`: the phase of a MASTER's adverts has been chosen.
     """
 
@@ -83,6 +84,7 @@ class Instance:
         "state",
         "timer",
         "total",
+        "waited",
         "waiting",
         "want",
     )
@@ -100,6 +102,7 @@ class Instance:
         self.last_transition = 0
         self.faults: dict[FaultKey, Cause] = {}
         self.waiting: set[str] = set()
+        self.waited = False
         self.contributions: dict[FaultKey, int] = {}
         self.rogue = Rogue(self)
         self.total = self.effective = config.priority
@@ -351,9 +354,11 @@ class Instance:
         if owner:
             return
         self.want = State.BACKUP
-        self._log_state(messages.ENTERING_INIT, "BACKUP", cause)
+        self._log_state(messages.ENTERING if self.waited else messages.ENTERING_INIT, "BACKUP", cause)
         self._notify("BACKUP", cause)
         self._sync_daemon("BACKUP")
+        if self.waited:
+            self._announce_source(now)
 
     def stop(self, event_cause: Cause, now: int, *, release: bool = True, farewell: bool = True) -> None:
         """The end of the instance: the daemon stops, or a reload has removed it. Notifying is the caller's business,
@@ -380,7 +385,7 @@ class Instance:
         if not self.config.unicast or not self.config.interface or self.source is None:
             return
         what = "ARP" if self.config.family == 4 else "NA"
-        words = (self.config.interface, what, self.source)
+        words = (self.name, what, self.source)
         self._log(messages.OWN_ADDRESS_GARP % words, detail=messages.DETAIL)
         self.context.announcer.send(Announced(self.source, self.config.interface), 1, now)
 

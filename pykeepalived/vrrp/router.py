@@ -443,6 +443,7 @@ class Router:
         script.finished(message, now)
         for instance in waiting:
             instance.waiting.discard(name)
+            instance.waited = True
         for instance in waiting:
             self._assembly.begin_if_ready(instance, now)
 

@@ -239,7 +239,7 @@ def test_unicast_instance_announces_itself_when_it_comes_back() -> None:
     node.receive(inputs.InterfaceChanged(interface()))
     ((_, frames),) = node.effects(fx.SendFrames)
     assert [str(frame.address) for frame in frames.frames] == ["192.0.2.1"]  # type: ignore[attr-defined]
-    assert "eth0: sending gratuitous ARP for 192.0.2.1" in node.log()
+    assert "VI_1: sending gratuitous ARP for 192.0.2.1" in node.log()
 
 
 # failures of the shell

@@ -342,6 +342,20 @@ def test_first_failure(message: inputs.ScriptFinished, line: str) -> None:
         assert "Script `chk` now returning 3" in node.log()
 
 
+def test_after_waiting_a_backup_is_told_as_one_that_has_recovered() -> None:
+    """Not `(init)`; and a unicast instance says where it is, as after a fault."""
+    lan = Lan()
+    more: dict[str, object] = {"vrrp_scripts": (VrrpScript(name="chk", script=SCRIPT),)}
+    peers = (UnicastPeer(address=ip("192.0.2.2")),)
+    node = start(lan, Trackers(scripts=(tracker("chk"),)), more, unicast=True, unicast_peers=peers)
+    lan.run(0)
+    assert node.effects(fx.SendFrames) == []
+    node.receive(inputs.ScriptFinished("chk"))
+    assert [line for line in node.log() if "STATE" in line] == ["(VI_1) Entering BACKUP STATE"]
+    ((_, frames),) = node.effects(fx.SendFrames)
+    assert [str(frame.address) for frame in frames.frames] == ["192.0.2.1"]  # type: ignore[attr-defined]
+
+
 class Reference:
     """The documented meaning, counted naively: the state follows the first result, then `rise` successes in a row
     make a bad script good and `fall` failures in a row make a good one bad."""
