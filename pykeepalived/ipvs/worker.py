@@ -175,11 +175,7 @@ class CheckWorker:
 
     def _survive(self, error: Exception) -> None:
         """An internal error: tell it and go on; a worker that cannot is replaced by its owner."""
-        frames = error.__traceback__
-        while frames is not None and frames.tb_next is not None:
-            frames = frames.tb_next
-        where = f" at {os.path.basename(frames.tb_frame.f_code.co_filename)}:{frames.tb_lineno}" if frames else ""
-        self._log.error(f"Internal error in check worker{where}: {type(error).__name__}: {error}")
+        self._log.internal_error(error, " in check worker")
         self._errors += 1
         if self._errors >= _ERRORS_TO_GIVE_UP:
             self._loop.stop()

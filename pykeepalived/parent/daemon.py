@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import traceback
 from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -303,11 +302,7 @@ class Daemon:
 
     def _survive(self, error: Exception) -> None:
         """An internal error in the parent must not end the service."""
-        place = traceback.extract_tb(error.__traceback__)[-1:]
-        where = f" at {os.path.basename(place[0].filename)}:{place[0].lineno}" if place else ""
-        self.log.error(f"Internal error{where}: {type(error).__name__}: {error}")
-        for line in traceback.format_exception(error):
-            self.log.info(line.rstrip("\n"), detail=1)
+        self.log.internal_error(error)
 
 
 def _parent_data(config: Config) -> str:

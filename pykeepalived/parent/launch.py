@@ -8,18 +8,16 @@ import os
 import signal
 import socket
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Protocol
 
 from pykeepalived.config.model import Config
-from pykeepalived.config.model.globals import Scheduling
 from pykeepalived.notify.spawner import fork_helper
 from pykeepalived.parent.namespace import in_initial_network_namespace
 from pykeepalived.records import dataclass
 from pykeepalived.runtime.channel import Channel, channel_pair
-from pykeepalived.runtime.child import ChildContext, DaemonOptions
+from pykeepalived.runtime.child import ChildContext, DaemonOptions, scheduling_of
 from pykeepalived.runtime.child_loop import EXIT_INTERNAL
 from pykeepalived.runtime.forking import close_all_but, fork, fresh_signals, ignore_early_signals
 from pykeepalived.runtime.log import IDENT_BFD, IDENT_CHECKER, IDENT_VRRP, Log
@@ -175,9 +173,7 @@ class ForkLauncher:
         try:
             status = self.runs[kind](context)
         except Exception as error:
-            log.error(f"Internal error: {type(error).__name__}: {error}")
-            for line in traceback.format_exception(error):
-                log.error(line.rstrip("\n"))
+            log.internal_error(error, detail=0)
             status = EXIT_INTERNAL
         if pid_file is not None:
             pid_file.remove()
@@ -209,10 +205,6 @@ def _capabilities(kind: ChildKind, config: Config) -> frozenset[int]:
 
 
 def _process_name(kind: ChildKind, config: Config) -> str:
-    settings: Scheduling = {
-        ChildKind.VRRP: config.globals.vrrp,
-        ChildKind.CHECKER: config.globals.checker,
-        ChildKind.BFD: config.globals.bfd,
-    }[kind]
+    settings = scheduling_of(kind, config.globals)
     generic = _GENERIC_NAMES[kind] if config.globals.process_names else ""
     return settings.process_name or generic or config.globals.process_name or PARENT_NAME

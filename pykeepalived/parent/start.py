@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -29,6 +28,7 @@ from pykeepalived.parent.systemd import ServiceManager
 from pykeepalived.records import dataclass
 from pykeepalived.runtime.child import DaemonOptions
 from pykeepalived.runtime.child_loop import EXIT_FATAL
+from pykeepalived.runtime.forking import ignore_early_signals
 from pykeepalived.runtime.log import IDENT_PARENT, Log, LogOptions, ident_for, log_file_name, open_log
 from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.messages import ChildKind
@@ -84,7 +84,8 @@ class _Runs(Mapping[ChildKind, RunChild]):
 def start(options: Options, parts: Parts) -> int:
     """Be the daemon. Returns the exit status: of the daemon, or 0 in the launcher that has detached it."""
     open_standard_descriptors()
-    _ignore_early_signals()
+    ignore_early_signals()
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whatever the starter has blocked
     os.umask(DEFAULT_UMASK if options.umask is None else options.umask)
     manager = ServiceManager(os.environ)
     log_options = _log_options(options)
@@ -216,21 +217,13 @@ def _serve(
     try:
         status = daemon.run()
     except Exception as error:
-        for line in traceback.format_exception(error):
-            log.error(line.rstrip("\n"))
+        log.internal_error(error, detail=0)
         status = EXIT_FATAL
     finally:
         for extension in extensions:
             extension.close()
     log.info(f"Stopped {parts.product}")
     return status
-
-
-def _ignore_early_signals() -> None:
-    """Until there are handlers, a reload or dump request must not end the start. Inherited blocks are lifted."""
-    for signum in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGRTMAX - 1, signal.SIGRTMIN + 2):
-        signal.signal(signum, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _log_options(options: Options) -> LogOptions:

@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from pykeepalived.config.model import Config
+from pykeepalived.config.model.globals import GlobalDefs, Scheduling
 from pykeepalived.records import dataclass
 from pykeepalived.runtime.messages import ChildKind
 
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     import socket
 
     from pykeepalived.runtime.log import Log
+
+
+def scheduling_of(kind: ChildKind, settings: GlobalDefs) -> Scheduling:
+    """What the configuration says about the process of this child: vrrp_priority, bfd_no_swap and their siblings."""
+    return {ChildKind.VRRP: settings.vrrp, ChildKind.CHECKER: settings.checker, ChildKind.BFD: settings.bfd}[kind]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

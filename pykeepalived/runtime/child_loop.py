@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
 import resource
 import signal
 import socket
-import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -20,7 +18,7 @@ from pykeepalived.config.model import Config
 from pykeepalived.config.model.globals import Scheduling
 from pykeepalived.observe.dump_files import reload_path
 from pykeepalived.runtime.channel import Channel
-from pykeepalived.runtime.child import ChildContext
+from pykeepalived.runtime.child import ChildContext, scheduling_of
 from pykeepalived.runtime.delta import ConfigDelta, DeltaReader
 from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.messages import (
@@ -301,11 +299,7 @@ class ChildService:
     # scheduling
 
     def _settings(self, config: Config) -> Scheduling:
-        return {
-            ChildKind.VRRP: config.globals.vrrp,
-            ChildKind.CHECKER: config.globals.checker,
-            ChildKind.BFD: config.globals.bfd,
-        }[self._context.kind]
+        return scheduling_of(self._context.kind, config.globals)
 
     def _scheduling_words(self, config: Config) -> tuple[object, ...]:
         """All that the configuration says about it."""
@@ -344,11 +338,7 @@ class ChildService:
             self.finish(EXIT_INTERNAL)
 
     def _tell(self, error: Exception) -> None:
-        place = traceback.extract_tb(error.__traceback__)[-1:]
-        where = f" at {os.path.basename(place[0].filename)}:{place[0].lineno}" if place else ""
-        self._log.error(f"Internal error{where}: {type(error).__name__}: {error}")
-        for line in traceback.format_exception(error):
-            self._log.info(line.rstrip("\n"), detail=1)
+        self._log.internal_error(error)
         if self.on_internal_error is not None:
             self.on_internal_error()
 

@@ -13,6 +13,7 @@ import socket
 import stat
 import struct
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -205,6 +206,15 @@ class Log:
 
     def alert(self, text: str, detail: int = 0, **fields: str) -> None:
         self.write(LogLine(text, Priority.ALERT, detail, fields))
+
+    def internal_error(self, error: Exception, who: str = "", detail: int = 1) -> None:
+        """Tell of an error that nobody foresaw, `who` met it (with a blank before it), and where; the whole way to it
+        with `detail` -D options."""
+        place = traceback.extract_tb(error.__traceback__)[-1:]
+        where = f" at {os.path.basename(place[0].filename)}:{place[0].lineno}" if place else ""
+        self.error(f"Internal error{who}{where}: {type(error).__name__}: {error}")
+        for line in traceback.format_exception(error):
+            self.info(line.rstrip("\n"), detail)
 
     def close(self) -> None:
         for sink in self._sinks:

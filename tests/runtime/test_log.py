@@ -7,6 +7,7 @@ import re
 import select
 import socket
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -146,6 +147,24 @@ def test_log_files_are_appended_private_and_have_nanoseconds(tmp_path):
     lines = (tmp_path / "k.log").read_text().splitlines()
     pattern = r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d\.\d{9} \d{4}: (one|two)"
     assert [re.fullmatch(pattern, line)[1] for line in lines] == ["one", "two"]
+
+
+def test_internal_errors_are_told_with_their_place_and_with_more_detail_the_way_to_it():
+    def stumble():
+        raise KeyError("missing")
+
+    texts = []
+    for detail in (0, 1):
+        sink = ListSink()
+        try:
+            stumble()
+        except KeyError as error:
+            Log([sink], detail).internal_error(error, " in somebody")
+        texts.append([line.text for line in sink.lines])
+    place = f"{Path(__file__).name}:{stumble.__code__.co_firstlineno + 1}"
+    assert texts[0] == [f"Internal error in somebody at {place}: KeyError: 'missing'"]
+    assert texts[1][0] == texts[0][0]
+    assert texts[1][-1] == "KeyError: 'missing'"
 
 
 def test_a_fifo_in_place_of_a_log_file_is_not_waited_for(tmp_path):

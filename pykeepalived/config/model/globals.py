@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
+from pykeepalived.config.model.network import RTPROT_KEEPALIVED
 from pykeepalived.config.model.values import Account, Fifo, Ip, Script, Span
 from pykeepalived.records import late_dataclass
 
@@ -192,7 +193,7 @@ class GlobalDefs:
     dynamic_interfaces: bool = False
     dynamic_interfaces_allow_if_changes: bool = False
     default_interface: str = "eth0"
-    address_protocol: int = 18
+    address_protocol: int = RTPROT_KEEPALIVED
     """The protocol number that addresses are marked with."""
     # IPVS and checkers
     lvs_sync_daemon: LvsSyncDaemon | None = None

@@ -13,6 +13,7 @@ from pykeepalived.config.model.globals import (
     Snmp,
     VrrpDefaults,
 )
+from pykeepalived.config.model.network import RTPROT_KEEPALIVED
 from pykeepalived.config.model.values import Fifo
 from pykeepalived.config.rules.scripts import Scripts
 from pykeepalived.config.schema.base import Reading
@@ -66,7 +67,9 @@ def complete_globals(reading: Reading) -> GlobalDefs:
         lvs_notify_fifo=lvs_fifo,
         vrrp_defaults=_vrrp_defaults(draft),
         firewall=_firewall(reading),
-        address_protocol=reading.iproute.address_protocol("keepalived") if _owns_addresses(reading) else 18,
+        address_protocol=reading.iproute.address_protocol("keepalived")
+        if _owns_addresses(reading)
+        else RTPROT_KEEPALIVED,
         dynamic_interfaces=draft.dynamic_interfaces,
         dynamic_interfaces_allow_if_changes=draft.dynamic_interfaces_allow_if_changes,
         default_interface=draft.default_interface,
