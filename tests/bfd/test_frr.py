@@ -79,6 +79,23 @@ def test_both_change_their_intervals(lan: Line, our_config: str, their_config: s
     assert neighbor.state() == "Up"
 
 
+@pytest.mark.parametrize(("our_config", "their_config"), FAMILIES)
+def test_reloads_on_both_sides_keep_the_session(lan: Line, our_config: str, their_config: str) -> None:
+    """A reload of FRR gives it the commands of its file again."""
+    neighbor = lan.start_frr(their_config)
+    node = lan.daemon("a", our_config)
+    assert lan.wait(lambda: state(node) == neighbor.state() == "Up"), lan.log()
+    lan.pause(1)
+    changes = len(neighbor.changes)
+    for _ in range(5):
+        node.reload()
+        neighbor.configure("detect-multiplier 3", "receive-interval 100", "transmit-interval 100", "no shutdown")
+        lan.pause(0.2)
+    assert node.said("Reload finished in"), lan.log()
+    assert not downs(node) and len(neighbor.changes) == changes, lan.log()
+    assert neighbor.state() == "Up"
+
+
 def test_frr_is_killed_and_ours_is_stopped(lan: Line) -> None:
     neighbor = lan.start_frr(frr_config())
     node = lan.daemon("a", ours())
