@@ -13,6 +13,7 @@ from pykeepalived.config.model.vrrp import (
     State,
     Trackers,
     TrackGroup,
+    UnicastPeer,
     Vmac,
     VrrpScript,
 )
