@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-HERE = Path(__file__).parent
-PROJECT = HERE.parents[1]
+from tests.vm.guest import seen_in_guest
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -20,16 +14,8 @@ pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(900)]
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What interfaces.py saw in the guest."""
-    missing = [name for name in ("linux.uml", "gcc", "insmod", "keepalived") if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"no {', '.join(missing)}")
-    share = tmp_path_factory.mktemp("share")
-    script = ["env", f"PYTHONPATH={PROJECT}", sys.executable, str(HERE / "interfaces.py"), "/mnt/share"]
-    guest = ["bash", str(HERE / "machine/vm.sh"), "-t", "400", "-d", str(share), "--", *script]
-    done = subprocess.run(guest, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    needs = ("linux.uml", "gcc", "insmod", "keepalived")
+    return seen_in_guest("interfaces.py", tmp_path_factory.mktemp("share"), needs)
 
 
 @pytest.mark.keyword("vrrp_instance/vrf")

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.vm.guest import seen_in_guest
 from tests.vm.processes import STEPS
-
-HERE = Path(__file__).parent
-PROJECT = HERE.parents[1]
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.interop, pytest.mark.timeout(1000)]
 
@@ -22,16 +15,8 @@ pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.interop, pytest.mark
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What processes.py saw in the guest, which has the distribution's kernel."""
-    missing = [name for name in ("qemu-system-x86_64", "busybox", "cpio", "keepalived") if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"no {', '.join(missing)}")
-    share = tmp_path_factory.mktemp("share")
-    script = ["env", f"PYTHONPATH={PROJECT}", sys.executable, str(HERE / "processes.py"), "/mnt/share"]
-    guest = ["bash", str(HERE / "machine/vm.sh"), "-k", "qemu", "-t", "900", "-d", str(share), "--", *script]
-    done = subprocess.run(guest, capture_output=True, text=True, timeout=950, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    needs = ("qemu-system-x86_64", "busybox", "cpio", "keepalived")
+    return seen_in_guest("processes.py", tmp_path_factory.mktemp("share"), needs, limit_s=900, machine=("-k", "qemu"))
 
 
 @pytest.mark.keyword("vrrp_track_process/process")
