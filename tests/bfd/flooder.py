@@ -1,6 +1,7 @@
 """Floods port 3784 of an address with bad datagrams as fast as it can: `python3 flooder.py ADDRESS KIND SECONDS`.
 
-Stands alone, for the other side of a line. One system call sends many (sendmmsg(2)). Prints how many were sent.
+Stands alone, for the other side of a line. One system call sends many (sendmmsg(2)), and whatever else the machine
+does, it goes on: of the real-time processes it has the lowest priority. Prints how many were sent.
 """
 
 from __future__ import annotations
@@ -74,4 +75,5 @@ def flood(address: str, kind: str, seconds: float) -> int:
 
 
 if __name__ == "__main__":
+    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     print(flood(sys.argv[1], sys.argv[2], float(sys.argv[3])))

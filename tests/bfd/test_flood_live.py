@@ -27,6 +27,7 @@ pytestmark = [
 INTERVAL_MS, DETECTION_NS = 100, 300_000_000
 REAL_TIME = "global_defs {\n bfd_rt_priority 50\n}\n"
 SECONDS = 1.5
+A_SECOND = 100_000
 FEWEST = 5000
 STRAY = 200
 """Packets of the session itself that come while two counters are read."""
@@ -89,7 +90,7 @@ def test_a_flood_costs_neither_the_session_nor_the_process(lan: Line, scheduling
     sent = int(flood.communicate(timeout=30)[0])
     capture.send_signal(signal.SIGINT)
     capture.wait(10)
-    assert sent > FEWEST
+    assert sent > A_SECOND * SECONDS
     assert node.pid_of("bfd") == pid, lan.log()
     assert lan.wait(lambda: state(node) == state(other) == "Up"), lan.log()
     came = arrived(lan.a) - before
