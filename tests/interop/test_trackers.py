@@ -35,7 +35,7 @@ def test_tracked_file(make_pair: MakePair, programs: Programs, value: str, state
 
 
 @pytest.mark.keyword("vrrp_instance/track_process")
-@pytest.mark.keyword("track_process/process")
+@pytest.mark.keyword("vrrp_track_process/process")
 @pytest.mark.parametrize("weight", [0, 60], ids=["fault", "weight"])
 def test_tracked_process(make_pair: MakePair, programs: Programs, weight: int) -> None:
     try:

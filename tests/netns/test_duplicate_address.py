@@ -31,7 +31,7 @@ def flags(host: Namespace) -> str:
     return host.ip("address", "show", "dev", "eth0", "to", SIX)
 
 
-@pytest.mark.keyword("virtual_ipaddress/-nodad")
+@pytest.mark.keyword("static_ipaddress:-nodad")
 def test_address_in_use_is_told_and_taken_when_it_is_free(lan: Lan) -> None:
     other = stranger(lan)
     a = lan.host(instance(150, vip=f"fe80::100/64\n    {SIX}/64 -nodad"))
@@ -56,7 +56,7 @@ def test_address_in_use_is_told_and_taken_when_it_is_free(lan: Lan) -> None:
     assert flags(a.namespace) == ""
 
 
-@pytest.mark.keyword("virtual_ipaddress/-nodad")
+@pytest.mark.keyword("static_ipaddress:-nodad")
 def test_address_in_use_is_taken_without_detection(lan: Lan) -> None:
     stranger(lan)
     a = lan.host(instance(150, vip=f"fe80::100/64\n    {SIX}/64"))

@@ -142,8 +142,8 @@ def test_no_mail_without_smtp_alert():
     assert instance_event(SETTINGS, quiet, "MASTER", 1).mail is None
 
 
-@pytest.mark.keyword("real_server/notify_up")
-@pytest.mark.keyword("real_server/notify_down")
+@pytest.mark.keyword("virtual_server/real_server/notify_up")
+@pytest.mark.keyword("virtual_server/real_server/notify_down")
 def test_real_server():
     real = RealServer(address=Ip.parse("10.10.0.11"), port=80, notify_up=script("up"), notify_down=script("down"))
     for up, word in ((True, "UP"), (False, "DOWN")):

@@ -18,7 +18,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return seen_in_guest("namespaces.py", tmp_path_factory.mktemp("share"), needs)
 
 
-@pytest.mark.keyword("global_defs/net_namespace_ipvs")
+@pytest.mark.keyword("net_namespace_ipvs")
 def test_the_named_namespace_has_the_table_and_no_other(seen: dict[str, Any]) -> None:
     assert seen["both in the other table"], seen
     assert (seen["own table"], seen["first table"]) == ([], [])
@@ -45,7 +45,7 @@ def test_the_namespace_changes_with_a_restart_only(seen: dict[str, Any]) -> None
     assert seen["table after a changed namespace"] == ["198.18.0.3:8080"], seen
 
 
-@pytest.mark.keyword("global_defs/net_namespace_ipvs")
+@pytest.mark.keyword("net_namespace_ipvs")
 def test_without_a_name_the_first_namespace_has_the_table(seen: dict[str, Any]) -> None:
     assert seen["in the first table"], seen
     assert (seen["other tables"], seen["left in the first"]) == ([], [])
