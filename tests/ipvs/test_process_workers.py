@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -180,6 +181,32 @@ def test_ports_that_run_out_are_told_and_survived(target: subprocess.Popen[bytes
         time.sleep(2)
         assert daemon.lines[before:] == []
         assert [worker["restarts"] for worker in the_workers(daemon)] == [0]
+        assert changes(daemon) == []
+    finally:
+        assert daemon.stop() == 0
+
+
+def test_descriptors_that_run_out_are_told_and_survived(target: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    """EMFILE, in the checker process and in its worker."""
+    daemon = Daemon(tmp_path, text())
+    try:
+        until(lambda: sum("success." in line for line in daemon.lines) == SERVERS, "a result of each server")
+        [worker] = the_workers(daemon)
+        pids = (pid_in(tmp_path / "c.pid"), worker["pid"])
+        limits = [resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids]
+        for pid, (_, hard) in zip(pids, limits, strict=True):
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (5, hard))
+        said = "TCP connect fail to create socket. Rescheduling."
+        until(lambda: sum(said in line for line in daemon.lines) > 2 * SERVERS, "told")
+        assert changes(daemon) == []
+        for pid, limit in zip(pids, limits, strict=True):
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+        runs = fewest_runs(daemon)
+        until(lambda: fewest_runs(daemon) > runs + 1, "every server is checked")
+        before = len(daemon.lines)
+        until(lambda: fewest_runs(daemon) > runs + 4, "every server is checked again")
+        assert daemon.lines[before:] == []
+        assert [again["restarts"] for again in the_workers(daemon)] == [0]
         assert changes(daemon) == []
     finally:
         assert daemon.stop() == 0

@@ -7,6 +7,7 @@ import pickle
 import random
 from collections import Counter
 from ipaddress import IPv4Address
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -291,3 +292,43 @@ def test_a_conclusion_of_a_skipped_attempt_says_nothing_about_the_server(few: No
     lab.run(1)
     assert lab.take_lines() == ["TCP connect fail to create socket. Rescheduling."] * 8
     assert len(lab.weights()) == 8
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_check_is_forgotten_or_doubled_whatever_dies_or_is_reloaded(few: None, seed: int) -> None:
+    """Every second each server is checked once; around a death or a reload within two seconds."""
+    dice = random.Random(seed)
+
+    def build() -> Any:
+        return config(virtual(*(real(server, check={"retry": dice.randrange(2)}) for server in SERVERS[:12])))
+
+    lab = SharedLab(build(), 2)
+    starts: dict[str, list[int]] = {server: [] for server in SERVERS[:12]}
+
+    def note(begun: effects.StartCheck) -> Outcome:
+        starts[str(begun.checker.real.model.address)].append(lab.now)
+        return SUCCESS
+
+    lab.answer = note
+    lab.start()
+    events = [0]
+    for _ in range(8):
+        lab.run(dice.uniform(1.2, 4))
+        events.append(lab.now)
+        if dice.random() < 0.5:
+            lab.reload(build())
+            continue
+        [worker] = lab.workers
+        worker.alive = False
+        lab.run(dice.uniform(0, 0.1))  # until its death is noticed
+        shard.spread_again(worker.shard, lab.now, dice.randrange)
+        lab._perform(effects.StartWorkers([worker.shard]))
+    lab.run(5)
+    for server, moments in starts.items():
+        assert moments[0] <= 1.2 * SECOND
+        assert lab.now - moments[-1] <= 1.01 * SECOND
+        for one, other in pairwise(moments):
+            if any(one < event <= other for event in events):
+                assert other - one <= 2.2 * SECOND, server
+            else:
+                assert 0.99 * SECOND <= other - one <= 1.01 * SECOND, server
