@@ -110,6 +110,12 @@ class PlacedRule:
 Placed = PlacedAddress | PlacedRoute | PlacedRule
 
 
+def _is_doubtful(placed: Placed) -> bool:
+    """Whether it may be in the kernel although the kernel refused to add it: a predecessor, or a removal that was
+    refused too, has left it."""
+    return not placed.is_set and placed.trouble is not None and placed.trouble.fact == REFUSED
+
+
 @dataclass(slots=True)
 class Change:
     """What a reload does to the kernel: `removals` and `additions` by place, so that an object which one instance
@@ -139,6 +145,9 @@ class Change:
     def _settle(self, place: Hashable, removal: Operation, addition: Operation) -> None:
         """The same place is given up and taken: leave it alone if nothing about it changes."""
         match removal, addition:
+            case ((RemoveAddress() | RemoveRoute() | RemoveRule()), _) if removal.leftover:
+                del self.removals[place]
+                return
             case RemoveAddress(address=before), AddAddress(address=after) if before != after:
                 self.taken[place].removals += 1
                 return
@@ -247,23 +256,26 @@ class Holdings:
         """Take everything away: rules, routes, addresses, filter."""
         self.taken = False
         name = self._config.name
+        doubtful = {placed for placed in self._everything if _is_doubtful(placed)}
         for placed in self._everything:
             placed.trouble = None
         self._tell(messages.REMOVING_RULES, self.rules)
         for rule in self.rules:
-            if rule.is_set:
+            if rule.is_set or rule in doubtful:
                 rule.is_set = False
-                self._outbox.operation(RemoveRule(rule.config, name))
+                self._outbox.operation(RemoveRule(rule.config, name, leftover=rule in doubtful))
         self._tell(messages.REMOVING_ROUTES, self.routes)
         for route in self.routes:
-            if route.is_set:
+            if route.is_set or route in doubtful:
                 route.is_set = False
-                self._outbox.operation(RemoveRoute(route.config, name))
+                self._outbox.operation(RemoveRoute(route.config, name, leftover=route in doubtful))
         self._tell(messages.REMOVING_VIPS, self.addresses)
         self._tell(messages.REMOVING_EVIPS, self.excluded)
         for address in self.all_addresses:
             if address.is_set:
                 self.withdraw(address)
+            elif address in doubtful:
+                self._outbox.operation(RemoveAddress(address.config, address.interface, name, leftover=True))
         if self.filtered:
             self.filtered = False
             self._tell(messages.REMOVING_FILTER, self.all_addresses)
@@ -322,15 +334,16 @@ class Holdings:
             self.filtered = False
             change.filters += self._filter(AllowTraffic)
         for rule in self.rules:
-            if rule.is_set:
-                change.removals[rule.place] = RemoveRule(rule.config, name)
+            if rule.is_set or _is_doubtful(rule):
+                change.removals[rule.place] = RemoveRule(rule.config, name, not rule.is_set)
         for route in self.routes:
-            if route.is_set:
-                change.removals[route.place] = RemoveRoute(route.config, name)
+            if route.is_set or _is_doubtful(route):
+                change.removals[route.place] = RemoveRoute(route.config, name, not route.is_set)
         for address in self.all_addresses:
-            if address.is_set:
+            if address.is_set or _is_doubtful(address):
+                removal = RemoveAddress(address.config, address.interface, name, not address.is_set)
                 address.is_set = False
-                change.removals[address.place] = RemoveAddress(address.config, address.interface, name)
+                change.removals[address.place] = removal
 
     def _replace_filter(self, older: Holdings, change: Change) -> None:
         before = older._filter(AllowTraffic) if older.filtered else []
@@ -354,6 +367,10 @@ class Holdings:
                 change.taken[item.place] = item
                 added = True
             item.is_set = True
+        wanted = {item.identity for item in self.all_addresses}
+        for former in older.all_addresses:
+            if _is_doubtful(former) and former.identity not in wanted:
+                change.removals[former.place] = RemoveAddress(former.config, former.interface, name, leftover=True)
         for former in known.values():
             change.removals[former.place] = RemoveAddress(former.config, former.interface, name)
             words = (name, former.address, former.config.prefix_length, former.interface)

@@ -267,7 +267,7 @@ def test_address_that_cannot_be_added() -> None:
     assert node.snapshot().addresses_set == (False,)
     assert node.snapshot().excluded_set == (True,)
     node.receive(inputs.Stop())
-    removals = [item for item in node.operations()[2:] if isinstance(item, RemoveAddress)]
+    removals = [item for item in node.operations()[2:] if isinstance(item, fx.RemoveAddress)]
     assert [(item.address.address, item.leftover) for item in removals] == [
         (ip("192.0.2.100"), True),
         (ip("192.0.2.200"), False),
