@@ -55,23 +55,24 @@ def _replay(argv: Sequence[str]) -> int:
     return replay(argv)
 
 
-SUBCOMMANDS: dict[str, Command] = {
-    "check": _config_command("check"),
-    "fmt": _config_command("fmt"),
-    "schema": _config_command("schema"),
-    "explain": _config_command("explain"),
-    "completion": _config_command("completion"),
-    "status": _control_command("status"),
-    "why": _control_command("why"),
-    "plan": _control_command("plan"),
-    "reload": _control_command("reload"),
-    "record": _control_command("record"),
-    "metrics": _control_command("metrics"),
-    "replay": _replay,
-    "scan": _scan,
-    "lab": _lab,
-    "simulate": _simulate,
+SUBCOMMANDS: dict[str, tuple[Command, str]] = {
+    "check": (_config_command("check"), "findings in a configuration, each with its place and a suggestion"),
+    "fmt": (_config_command("fmt"), "a configuration in canonical layout"),
+    "schema": (_config_command("schema"), "the configuration language as data"),
+    "explain": (_config_command("explain"), "what a keyword or a finding means"),
+    "completion": (_config_command("completion"), "completion for bash, zsh or fish"),
+    "status": (_control_command("status"), "what the running daemon does"),
+    "why": (_control_command("why"), "why an object is in its state"),
+    "plan": (_control_command("plan"), "what a reload with a file would change"),
+    "reload": (_control_command("reload"), "reload and wait for the outcome"),
+    "record": (_control_command("record"), "write down the last inputs of the running daemon"),
+    "metrics": (_control_command("metrics"), "counters and states for Prometheus"),
+    "replay": (_replay, "run a record again"),
+    "scan": (_scan, "who speaks VRRP on a link or in a capture file"),
+    "lab": (_lab, "configurations as real daemons in network namespaces"),
+    "simulate": (_simulate, "configurations in virtual time"),
 }
+"""Name -> what runs it, what it is for."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,13 +84,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _genhash(argv[1:])
     if program != "keepalived" and len(argv) > 1 and argv[1] in SUBCOMMANDS:
         try:
-            return SUBCOMMANDS[argv[1]](argv[2:])
+            return SUBCOMMANDS[argv[1]][0](argv[2:])
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             return 1
         except KeyboardInterrupt:
             return 130
+    if program != "keepalived" and len(argv) > 1 and argv[1][:1] not in ("", "-"):
+        # keepalived would start, and a mistyped command is no wish for another daemon
+        sys.stderr.write(f"{program}: no command {argv[1]!r}; there are\n{_commands()}")
+        return 1
     return _keepalived(argv, program, own_process)
+
+
+def _commands() -> str:
+    """The subcommands, a line each."""
+    return "".join(f"  {name:<12}{what}\n" for name, (_, what) in SUBCOMMANDS.items())
 
 
 def _keepalived(argv: list[str], program: str, own_process: bool) -> int:
@@ -109,7 +119,7 @@ def _keepalived(argv: list[str], program: str, own_process: bool) -> int:
     if parsed.action is Action.HELP:
         sys.stderr.write(usage(program))
         if program != "keepalived":
-            sys.stderr.write(f"\nUsage: {program} {{{'|'.join(SUBCOMMANDS)}}} ...\n")
+            sys.stderr.write(f"\nUsage: {program} COMMAND ...\n{_commands()}")
         return 0
     if parsed.action is Action.GENHASH:
         return _genhash(list(parsed.rest))

@@ -213,7 +213,7 @@ def _umask(parsed: Parsed, argument: str | None) -> None:
         if mask > 0o777:
             raise ValueError(argument)
     except ValueError:
-        parsed.error(f"Invalid --umask option {argument}")
+        parsed.error(f"Invalid --umask option {argument}\n")
     else:
         parsed.options.umask = mask
 
@@ -319,5 +319,5 @@ def usage(program: str) -> str:
         if option.argument is _OPTIONAL:
             value = f"[{value}]"
         left = f"  {f'-{option.short},' if option.short else '   '} --{option.long}{value}"
-        lines.append(f"{left:<33}{option.help}")
+        lines.append(f"{left:<36}{option.help}")
     return "\n".join(lines) + "\n"

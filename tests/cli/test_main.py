@@ -73,13 +73,21 @@ def test_a_small_config_test_is_quiet_and_0(tmp_path):
 
 def test_subcommands_are_only_ours(monkeypatch):
     seen = []
-    monkeypatch.setitem(front.SUBCOMMANDS, "status", lambda argv: seen.append(list(argv)) or 7)
+    monkeypatch.setitem(front.SUBCOMMANDS, "status", (lambda argv: seen.append(list(argv)) or 7, ""))
     monkeypatch.setattr(front, "_keepalived", lambda argv, program, own_process: seen.append(program) or 0)
     assert front.main(["/usr/bin/pykeepalived", "status", "--json"]) == 7
     assert front.main(["/usr/sbin/keepalived", "status"]) == 0
     assert front.main(["/usr/bin/pykeepalived", "-n", "status"]) == 0
     assert front.main(["pykeepalived"]) == 0
     assert seen == [["--json"], "keepalived", "pykeepalived", "pykeepalived"]
+
+
+def test_a_mistyped_command_starts_no_daemon(monkeypatch, capsys):
+    monkeypatch.setattr(front, "_keepalived", lambda argv, program, own_process: pytest.fail("started"))
+    assert front.main(["pykeepalived", "stauts"]) == 1
+    text = capsys.readouterr().err
+    assert text.startswith("pykeepalived: no command 'stauts'; there are\n")
+    assert [line.split()[0] for line in text.splitlines()[1:]] == list(front.SUBCOMMANDS)
 
 
 @pytest.mark.parametrize("words", [("-v",), ("-t", "-f", "/dev/null"), ("--signum=STOP",)])

@@ -165,7 +165,7 @@ def test_umask_in_c_notation(word, mask):
 def test_a_bad_umask_is_told_without_line_end_and_ignored(word):
     parsed = parse(["keepalived", f"--umask={word}"])
     assert parsed.options.umask is None
-    assert parsed.messages == [(2, f"Invalid --umask option {word}")]
+    assert parsed.messages == [(2, f"Invalid --umask option {word}\n")]
 
 
 def test_genhash_takes_the_rest():
