@@ -27,6 +27,8 @@ _DATA_ROOM, _CONTROL_ROOM = 2048, 128
 SO_RCVBUFFORCE, _SO_MEMINFO = 33, 55
 _MEMINFO = struct.Struct("=9I")
 _MOST_ROUNDS = 128
+_CLOCKS_APART_NS = 1_000_000
+_GLANCES, _GLANCE_NS = 4, 20_000
 _IN6_CONTROL = struct.Struct("=16x16s8x16xi")
 """IPV6_PKTINFO and IPV6_HOPLIMIT in the order in which the kernel gives them (ipv6(7))."""
 _RECEIVER = BatchReceiver(_DATA_ROOM, _CONTROL_ROOM)
@@ -40,6 +42,7 @@ class QuietSocket:
         self._family = family
         self._now = now
         self._since = now()
+        self._wall_ahead = self._compare_clocks()
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
 
     def fileno(self) -> int:
@@ -56,15 +59,14 @@ class QuietSocket:
         bpf.attach(self.socket, tuple(sieve.waiting(self._family, fingerprints)) if fingerprints else bpf.DROP_ALL)
 
     def read(self, take: Take) -> None:
-        """Hand over all that waits, in order, with the moments at which it came.
-
-        However the clock was set meanwhile, a moment lies between the last reading and now. Where adverts may have been
-        lost because there was no room (we stood still), it is now, since the last ones are among the lost.
+        """Hand over all that waits, in order, with the moments at which it came; with this moment where that is not
+        certain: the clock has been set since the last reading, or there was no room (we stood still), so that the last
+        ones are lost.
         """
         for round_number in range(_MOST_ROUNDS):
             count = _RECEIVER.receive(self.socket.fileno())
             now = self._now()
-            if round_number == 0 and count == SLOTS and self._is_nearly_full():
+            if round_number == 0 and (self._clock_was_set() or (count == SLOTS and self._is_nearly_full())):
                 self._since = now
             moments = self._moments(count, now)
             if self._family == 4:
@@ -77,8 +79,22 @@ class QuietSocket:
         self._since = now
 
     def _moments(self, count: int, now: int) -> list[int]:
-        since, set_forward = self._since, time.time_ns() - now
-        return [min(max(stamp - set_forward, since), now) if stamp else now for stamp in _RECEIVER.stamps(count)]
+        since, ahead = self._since, self._wall_ahead
+        return [min(max(stamp - ahead, since), now) if stamp else now for stamp in _RECEIVER.stamps(count)]
+
+    def _clock_was_set(self) -> bool:
+        """Whether the wall clock has moved otherwise than the monotonic one, more than NTP slews it (500 ppm)."""
+        former, self._wall_ahead = self._wall_ahead, self._compare_clocks()
+        return abs(self._wall_ahead - former) > _CLOCKS_APART_NS + (self._now() - self._since) // 1000
+
+    def _compare_clocks(self) -> int:
+        """How far the wall clock is ahead of the monotonic one; seen in one glance, unless we are interrupted again
+        and again."""
+        for _ in range(_GLANCES):
+            before, wall, after = self._now(), time.time_ns(), self._now()
+            if after - before < _GLANCE_NS:
+                break
+        return wall - before
 
     def _hand_over6(self, count: int, moments: list[int], take: Take) -> None:
         messages = zip(_RECEIVER.data(count), moments, _RECEIVER.names(count), _RECEIVER.controls(count), strict=True)

@@ -12,13 +12,14 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
 from pykeepalived.config.model.values import Ip
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.observe.recorder import Ring
-from pykeepalived.vrrp import sieve
+from pykeepalived.vrrp import quiet, sieve
 from pykeepalived.vrrp.effects import Flow, Frame, Guests, Pool
 from pykeepalived.vrrp.mmsg import SLOTS, BatchSender
 from pykeepalived.vrrp.quiet import LEAST_ROOM
@@ -322,6 +323,21 @@ def is_full(family: int) -> bool:
     with open("/proc/net/raw" if family == 4 else "/proc/net/raw6") as table:
         waiting = [int(line.split()[4].partition(":")[2], 16) for line in table.readlines()[1:]]
     return max(waiting) > 2 * LEAST_ROOM - 4096
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("step", [3600, -3600, 0.5, -0.5])
+def test_moments_are_not_believed_when_the_clock_was_set(
+    two: Two, monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    two.sockets.sort(two.back, (two.fingerprint(1),))
+    two.send(1)
+    time.sleep(0.05)
+    wall = time.time_ns
+    monkeypatch.setattr(quiet, "time", SimpleNamespace(time_ns=lambda: wall() + int(step * 1e9)))
+    begin = time.monotonic_ns()
+    two.sockets.read_quiet()
+    assert [moment >= begin for moment, *_ in two.heard] == [True]
 
 
 @pytest.mark.netns
