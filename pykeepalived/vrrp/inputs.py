@@ -86,7 +86,7 @@ class InterfaceRemoved:
 
 @dataclass(frozen=True, slots=True)
 class LinkbeatChanged:
-    """Link-beat polling found another state; netlink's up/down of a polled interface is then not used."""
+    """Link-beat polling found another state; a polled interface is up when netlink says so too."""
 
     name: str
     up: bool
