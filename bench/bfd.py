@@ -106,6 +106,8 @@ class Sessions:
     b: Namespace
     other: Bird | Frr
     directory: Path
+    _changes: list[tuple[int, str]] = field(default_factory=list)
+    _lines_read: int = 0
 
     def pause(self, seconds: float) -> None:
         wait([self.a, self.other], lambda: False, seconds)
@@ -117,8 +119,11 @@ class Sessions:
 
     def own_changes(self) -> list[tuple[int, str]]:
         """When the measured daemon changed the state of its session, and to which."""
-        found = ((at, _OWN_STATE.search(line)) for at, line in self.a.lines)
-        return [(at, state[1]) for at, state in found if state]
+        for at, line in self.a.lines[self._lines_read :]:
+            if state := _OWN_STATE.search(line):
+                self._changes.append((at, state[1]))
+        self._lines_read = len(self.a.lines)
+        return self._changes
 
     @property
     def other_pid(self) -> int:
@@ -185,7 +190,11 @@ def wait(readers: Sequence[Node | Bird | Frr], condition: Callable[[], bool], se
 
 @dataclass
 class Cuts:
-    """The life of one pair: up, cut, down on both sides, healed, up again."""
+    """The life of one pair: up, cut, down on both sides, healed, up again.
+
+    The switch is told by a process that waits for commands: to start one takes milliseconds, during which nobody would
+    read what the other pairs log.
+    """
 
     pair: Sessions
     left: int
@@ -195,9 +204,20 @@ class Cuts:
     """When it was cut."""
     _next: int | None = None
     _healed: bool = True
+    _switch: subprocess.Popen[bytes] | None = None
+
+    def forward(self, on: bool) -> None:
+        """Let the switch pass or drop everything to and from the other host."""
+        if self._switch is None:
+            words = ["bridge", "-n", self.pair.net.lan, "-batch", "-"]
+            self._switch = subprocess.Popen(words, stdin=subprocess.PIPE, bufsize=0)
+        assert self._switch.stdin is not None
+        port = self.pair.b.cables["eth0"]
+        self._switch.stdin.write(f"link set dev {port} state {3 if on else 0}\n".encode())
 
     def capture(self) -> None:
         """What arrives on both hosts from now on."""
+        self.forward(True)
         for name, host in (("a", self.pair.a.namespace), ("b", self.pair.b)):
             file = self.pair.directory / f"{name}.pcap"
             words = ["tcpdump", "-i", "eth0", "-w", str(file), "--time-stamp-precision=nano", "--immediate-mode", "-U"]
@@ -210,7 +230,7 @@ class Cuts:
 
     def close(self) -> None:
         """End what still captures."""
-        for process, _ in self.captures:
+        for process in [*(process for process, _ in self.captures), *filter(None, [self._switch])]:
             process.kill()
             process.wait()
 
@@ -222,12 +242,12 @@ class Cuts:
                 self._next = self._next or now + int((SETTLE_SECONDS + random.random() * 0.2) * 1e9)
                 if now >= self._next:
                     self.at.append(time.monotonic_ns())
-                    self.pair.b.forward("eth0", False)
+                    self.forward(False)
                     self._next = now + int(self.wait_ms * 1e6)
                     self._healed = False
                     self.left -= 1
         elif self._next is not None and now >= self._next and self.pair.both("Down"):
-            self.pair.b.forward("eth0", True)
+            self.forward(True)
             self._next, self._healed = None, True
         return not self.left and self._healed
 
