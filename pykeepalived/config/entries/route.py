@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pykeepalived.config import values
 from pykeepalived.config.entries.common import EntryDroppedError, Words, nearest
 from pykeepalived.config.entries.encap import take_encap
+from pykeepalived.config.entries.metrics import METRICS, Metrics
 from pykeepalived.config.findings import FindingClass
 from pykeepalived.config.iproute_names import IprouteNames, number_or_name
 from pykeepalived.config.model.network import RTPROT_KEEPALIVED, Encap, IpRoute, NextHop
@@ -33,38 +34,8 @@ _TYPES = {
 """Route types (rtnetlink(7), RTN_*)."""
 
 _DEFAULTS = frozenset({"default", "any", "all"})
-_RTAX = {
-    "mtu": 2,
-    "window": 3,
-    "rtt": 4,
-    "rttvar": 5,
-    "ssthresh": 6,
-    "cwnd": 7,
-    "advmss": 8,
-    "reordering": 9,
-    "hoplimit": 10,
-    "initcwnd": 11,
-    "features": 12,
-    "rto_min": 13,
-    "initrwnd": 14,
-    "quickack": 15,
-    "congctl": 16,
-    "fastopen_no_cookie": 17,
-}
-"""Numbers of route metrics (rtnetlink(7), RTAX_*)."""
-
-_METRIC_LIMITS = {"hoplimit": values.U8, "quickack": 1, "fastopen_no_cookie": 1}
-_METRIC_LABELS = {"mtu": "MTU", "quickack": "quickack value", "fastopen_no_cookie": "fastopen_no_cookie value"}
-_LOCKABLE = frozenset({"mtu", "advmss", "reordering", "cwnd", "ssthresh"})
-_TIMES = {"rtt": 8, "rttvar": 4, "rto_min": 1}
-"""Metrics that are times, with the kernel's units in a millisecond."""
-
-_TIME_MIN_MS, _TIME_MAX_MS = 200, 120_000
-_TIME_SUFFIXES = {"ms": 1, "msec": 1, "msecs": 1, "s": 1000, "sec": 1000, "secs": 1000}
 _PREFERENCES = {"low": 3, "medium": 0, "high": 1}
 """Router preference (RFC 4191 section 2.1)."""
-
-RTAX_FEATURE_ECN = 1
 
 
 def parse_route(statement: Statement, reading: Reading, names: IprouteNames, *, static: bool = False) -> IpRoute | None:
@@ -105,8 +76,7 @@ class _Line:
         self.onlink = False
         self.encap: Encap | None = None
         self.expires: int | None = None
-        self.metrics: dict[int, int | str] = {}
-        self.locks = 0
+        self.metrics = Metrics(words)
         self.realms: int | None = None
         self.pref: int | None = None
         self.ttl_propagate: bool | None = None
@@ -123,10 +93,8 @@ class _Line:
             self.take_track_group()
         elif (take := _WORDS.get(word)) is not None:
             take(self)
-        elif word in _TIMES:
-            self.take_time(word)
-        elif word in _RTAX:
-            self.take_metric(word)
+        elif word in METRICS:
+            self.metrics.take(word)
         else:
             self.take_destination(word)
 
@@ -165,7 +133,9 @@ class _Line:
             return
         prefix = values.prefix(word)
         if isinstance(prefix, Fault):
-            raise self.words.drop("route-word", f"unknown route keyword {word}", nearest(word, _WORDS))
+            raise self.words.drop(
+                "route-word", f"unknown route keyword {word}", nearest(word, dict.fromkeys((*_WORDS, *METRICS)))
+            )
         self.use_family(prefix.address.family)
         report_length(self.words, word, prefix)
         self.destination, self.length = prefix.address, prefix.length
@@ -249,57 +219,11 @@ class _Line:
             raise self.words.drop("route-expires", "expires is only valid for IPv6")
         self.family = 6
 
-    def lock(self, word: str) -> None:
-        if self.words.peek() == "lock":
-            self.words.take()
-            self.locks |= 1 << _RTAX[word]
-
-    def take_metric(self, word: str) -> None:
-        """A number for the RTA_METRICS attribute."""
-        if word in _LOCKABLE:
-            self.lock(word)
-        limit = _METRIC_LIMITS.get(word, values.U32)
-        label = _METRIC_LABELS.get(word, word)
-        self.metrics[_RTAX[word]] = self.words.number(0, limit, f"Invalid {label} %s specified for route")
-
-    def take_time(self, word: str) -> None:
-        """A time: milliseconds or seconds by its suffix, the kernel's unit without one; kept within 0.2..120 s."""
-        self.lock(word)
-        text = self.words.value()
-        digits = text.rstrip("cems")
-        scale = _TIME_SUFFIXES.get(text[len(digits) :])
-        per_ms = _TIMES[word]
-        if scale is None and digits == text:
-            raw = values.integer(text, 0, values.U32)
-        elif scale is not None and digits:
-            raw = values.decimal(digits, 0, values.U32, 3)
-            raw = raw * scale * per_ms // 1000 if isinstance(raw, int) else raw
-        else:
-            raw = Fault("number-invalid", f"invalid number '{text}'")
-        if isinstance(raw, Fault):
-            raise self.words.drop(raw.code, f"Invalid {word} {text} for route")
-        if raw < _TIME_MIN_MS * per_ms:
-            self.words.report("route-time", f"{word} value {text} below minimum {_TIME_MIN_MS}ms, resetting")
-        elif raw > _TIME_MAX_MS * per_ms:
-            self.words.report("route-time", f"{word} value {text} above maximum {_TIME_MAX_MS // 1000}s, resetting")
-        self.metrics[_RTAX[word]] = min(max(raw, _TIME_MIN_MS * per_ms), _TIME_MAX_MS * per_ms)
-
     def take_realms(self) -> None:
         self.realms = parse_realms(self.words, self.names, "Invalid realms %s for route")
         if self.family == 6:
             raise self.words.drop("route-realms", "realms are only valid for IPv4")
         self.family = 4
-
-    def take_features(self) -> None:
-        word = self.words.value()
-        if word != "ecn":
-            self.words.report("route-feature", f"feature {word} not supported")
-            return
-        self.metrics[_RTAX["features"]] = RTAX_FEATURE_ECN
-
-    def take_congctl(self) -> None:
-        self.lock("congctl")
-        self.metrics[_RTAX["congctl"]] = self.words.value()
 
     def take_pref(self) -> None:
         pref = self.words.name_or_number(_PREFERENCES, values.U8, "Invalid pref value %s specified for route")
@@ -432,8 +356,8 @@ class _Line:
             onlink=self.onlink,
             encap=self.encap,
             expires_s=self.expires,
-            metrics=tuple(sorted(self.metrics.items())),
-            locks=self.locks,
+            metrics=self.metrics.numbered(),
+            locks=self.metrics.locks,
             realms=self.realms,
             pref=self.pref,
             ttl_propagate=self.ttl_propagate,
@@ -471,8 +395,6 @@ _WORDS: dict[str, Callable[[_Line], None]] = {
     "encap": _Line.take_encap,
     "expires": _Line.take_expires,
     "realms": _Line.take_realms,
-    "features": _Line.take_features,
-    "congctl": _Line.take_congctl,
     "pref": _Line.take_pref,
     "ttl-propagate": _Line.take_ttl_propagate,
     "add": _Line.take_add,
