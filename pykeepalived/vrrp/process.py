@@ -22,7 +22,7 @@ from pykeepalived.netlink.made_links import MadeLinks
 from pykeepalived.netlink.sysctls import SavedSysctls, SysctlJournal
 from pykeepalived.notify.messages import group_event, has_scripts, instance_event
 from pykeepalived.notify.notifier import Notifier
-from pykeepalived.notify.scripts import ScriptResult, ScriptRun, ScriptRunner
+from pykeepalived.notify.scripts import ScriptRunner
 from pykeepalived.observe.dump.vrrp import vrrp_lines
 from pykeepalived.observe.record_files import RecordWriter
 from pykeepalived.observe.snapshot import Taken, VrrpSnapshot
@@ -33,7 +33,6 @@ from pykeepalived.runtime.log import Log
 from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.messages import BfdEvent, ChildKind, Dump
 from pykeepalived.runtime.scheduling import raise_open_files_limit
-from pykeepalived.runtime.tracked_files import FileWatcher, read_tracked, write_initial
 from pykeepalived.vrrp import effects, inputs
 from pykeepalived.vrrp.agent import VrrpAgent
 from pykeepalived.vrrp.bus import VrrpBus
@@ -41,16 +40,14 @@ from pykeepalived.vrrp.dumps import VrrpDumps, with_descriptors, with_links
 from pykeepalived.vrrp.forecast import forecast
 from pykeepalived.vrrp.host import Host
 from pykeepalived.vrrp.listening import Listening
-from pykeepalived.vrrp.processes import ProcessWatcher
 from pykeepalived.vrrp.recording import Recorder
 from pykeepalived.vrrp.router import Router
 from pykeepalived.vrrp.sockets import AdvertSockets, FrameSocket
-from pykeepalived.vrrp.watchers import LinkbeatPoller
+from pykeepalived.vrrp.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from pykeepalived.vrrp.sync_threads import SyncThreads
 
-_NOT_STARTED = 127
 _SLICE_NS, _PAUSE_NS = 300_000, 5_000_000
 """How long work that can wait goes on at a time, and the pause before it goes on."""
 _MOST_OPERATIONS = 250
@@ -148,15 +145,12 @@ class VrrpProcess:
         )
         self._runner = ScriptRunner(loop, context.log, self._service.fork_script_helper)
         self._notifier = Notifier(loop, context.log, self._runner, "vrrp")
-        self._files = FileWatcher(loop, self._log.write, self._file_changed, "vrrp track file")
-        self._linkbeat = LinkbeatPoller(loop, self._log.write, self._linkbeat_changed)
-        self._processes = ProcessWatcher(loop, self._log.write, self._process_count_changed)
+        self._surroundings = Surroundings(loop, self._log.write, self._runner, self._feed)
         self._dumps = VrrpDumps(context.log, self.snapshot)
         self._bus = VrrpBus(loop, context.log, self.on_dump, self._service.request_reload, self._send_garp)
         self._notifier.on_signal = self._bus.emit
         self._snmp = VrrpAgent(loop, context.log, context.options, self.snapshot)
         self._notifier.on_trap = self._snmp.emit
-        self._runs: dict[str, ScriptRun] = {}
         self._timer = loop.idle_timer(self._tick)
         self._preparation: Iterator[None] = iter(())
         self._preparing = loop.idle_timer(self._prepare_some)
@@ -164,10 +158,8 @@ class VrrpProcess:
         self._settling = False
         self._stopping = False
         self._notifier.configure(context.config.globals)
-        for file in context.config.track_files:
-            write_initial(file, self._log.write)
         self._configure_sync(context.config)
-        view = self._first_view()
+        view = self._surroundings.begin(context.config, self._host.adopt(context.config))
         now, adopt = self._now(), context.respawned
         self._recorder = Recorder(context.config, view, now, time.time_ns(), adopt=adopt)
         self._router = Router(
@@ -195,19 +187,10 @@ class VrrpProcess:
             effects.NotifyGroup: self._notify_group,
             effects.WriteLog: self._write_log,
             effects.SyncDaemon: self._sync_daemon,
-            effects.StartScript: self._start_script,
-            effects.StopScript: self._stop_script,
-            effects.WatchTrackers: self._watch_trackers,
+            effects.StartScript: self._surroundings.start_script,
+            effects.StopScript: self._surroundings.stop_script,
+            effects.WatchTrackers: lambda effect: self._surroundings.watch(effect, self._config),
         }
-
-    def _first_view(self) -> inputs.View:
-        """The machine at the start, with what is tracked."""
-        config = self._config
-        return replace(
-            self._host.adopt(config),
-            files={file.name: read_tracked(file.path) for file in config.track_files},
-            processes=self._processes.begin(config.track_processes, config.globals.process_monitor_rcv_bufs),
-        )
 
     def run(self) -> int:
         """Take over the addresses and run until told to stop."""
@@ -398,43 +381,6 @@ class VrrpProcess:
 
     # trackers
 
-    def _start_script(self, effect: effects.StartScript) -> None:
-        name = effect.name
-
-        def done(result: ScriptResult) -> None:
-            if self._runs.get(name) is not started:
-                return
-            del self._runs[name]
-            status = _NOT_STARTED if result.failed_to_start else result.status or 0
-            message = inputs.ScriptFinished(name, status, result.signal or 0, result.timed_out)
-            self._feed([message])
-
-        started = self._runner.start(effect.script, (), effect.timeout_ns or None, done, name, repeatable=True)
-        self._runs[name] = started
-
-    def _stop_script(self, effect: effects.StopScript) -> None:
-        run = self._runs.pop(effect.name, None)
-        if run is not None:
-            run.terminate()
-
-    def _watch_trackers(self, effect: effects.WatchTrackers) -> None:
-        config = self._config
-        self._files.watch(file for file in config.track_files if file.name in effect.files)
-        self._linkbeat.watch(effect.polled_interfaces, config.linkbeat_interfaces)
-        self._processes.watch(
-            (entry for entry in config.track_processes if entry.name in effect.processes),
-            config.globals.process_monitor_rcv_bufs,
-        )
-
-    def _file_changed(self, name: str, content: bytes | None) -> None:
-        self._feed([inputs.FileChanged(name, content)])
-
-    def _linkbeat_changed(self, name: str, up: bool) -> None:
-        self._feed([inputs.LinkbeatChanged(name, up)])
-
-    def _process_count_changed(self, name: str, count: int) -> None:
-        self._feed([inputs.ProcessCount(name, count)])
-
     def _bfd_changed(self, events: list[BfdEvent]) -> None:
         self._feed([inputs.BfdChanged(event.name, event.up, event.sent_ns) for event in events])
 
@@ -463,12 +409,7 @@ class VrrpProcess:
         self._loop.remove_reader(self._kernel.event_fd)
         self._timer.cancel()
         self._preparing.cancel()
-        self._files.close()
-        self._linkbeat.close()
-        self._processes.close()
-        for run in self._runs.values():
-            run.terminate()
-        self._runs.clear()
+        self._surroundings.close()
         self._bus.stop()
         self._snmp.stop()
         self._host.release(lambda: self._notifier.finish(self._service.finish))
@@ -494,9 +435,11 @@ class VrrpProcess:
         self._listening.catch_up()
         if not self._settling:
             self._settle()
-        states = {name: run.state for name, run in self._runs.items()}
         return replace(
-            with_links(with_descriptors(self._router.snapshot(), self._sockets.pools(), states), self._kernel.link),
+            with_links(
+                with_descriptors(self._router.snapshot(), self._sockets.pools(), self._surroundings.script_states()),
+                self._kernel.link,
+            ),
             taken=Taken(self._now(), time.time_ns()),
             pid=os.getpid(),
             generation=self._generation,
