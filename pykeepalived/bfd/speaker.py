@@ -27,7 +27,7 @@ from pykeepalived.bfd.effects import (
 )
 from pykeepalived.bfd.flood import GUARD_NS, WINDOW_NS, Flood
 from pykeepalived.bfd.packet import BfdPacketError, ControlPacket, Discard, decode
-from pykeepalived.bfd.session import Session
+from pykeepalived.bfd.session import MOST_UNREAD, Session
 from pykeepalived.bfd.sieve import Guests
 from pykeepalived.bfd.table import State
 from pykeepalived.config.model.bfd import BfdInstance
@@ -134,10 +134,14 @@ class Speaker:
 
     @property
     def patience_ns(self) -> int:
-        """How long packets that only say "still up" may wait unread: a third of the shortest detection time, less with
-        many neighbors, so that reading them takes no time."""
-        shortest = min((each.detect_ns for each in self.sessions.values() if each.state is State.UP), default=0)
-        return shortest // (3 * (len(self.sessions) or 1))
+        """How long packets that only say "still up" may wait unread: well below every detection time, and so that no
+        more than a few are waiting."""
+        waits = (
+            min(each.detect_ns // 3, MOST_UNREAD * each.remote_tx_us * NANOSECONDS_PER_MICROSECOND)
+            for each in self.sessions.values()
+            if each.state is State.UP
+        )
+        return min(waits, default=0) // (len(self.sessions) or 1)
 
     @property
     def apart_ns(self) -> int:

@@ -479,3 +479,5 @@ def test_how_long_packets_may_wait_and_how_far_apart_they_are() -> None:
     assert (a.speaker.patience_ns, a.speaker.apart_ns) == (50 * MS, 25 * MS)
     a.speaker.receive(Reconfigure((instance("b1"), instance("b2", C))), line.now)
     assert (a.speaker.patience_ns, a.speaker.apart_ns) == (25 * MS, 0)
+    a.session().detect_ns = 255 * 50 * MS
+    assert a.speaker.patience_ns == 50 * MS
