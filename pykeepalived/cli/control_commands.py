@@ -35,7 +35,9 @@ def ask(path: str, command: str, arguments: Sequence[str] = ()) -> View:
                 view = json.loads(answer.readline())
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise NoDaemonError(f"no daemon answers on {path}: {reason}") from None
+        hint = "; -p, --instance and -s find one with a pid file, instance or namespace of its own"
+        missing = isinstance(error, FileNotFoundError)
+        raise NoDaemonError(f"no daemon answers on {path}: {reason}{hint if missing else ''}") from None
     if not isinstance(view, dict):
         raise NoDaemonError(f"no daemon answers on {path}: not our protocol")
     return view

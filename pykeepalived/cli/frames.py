@@ -158,7 +158,7 @@ def read_capture(path: Path) -> Iterator[tuple[float, bytes]]:
     elif magic == _SECTION:
         yield from _read_pcapng(data)
     else:
-        raise ValueError(f"{path} is neither pcap nor pcapng (little endian)")
+        raise ValueError("neither an interface nor pcap nor pcapng (little endian)")
 
 
 def _read_pcap(data: bytes, unit_ns: int) -> Iterator[tuple[float, bytes]]:

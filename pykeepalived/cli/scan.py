@@ -107,7 +107,8 @@ def main(argv: Sequence[str]) -> int:
             if arguments.frames:
                 print(f"{at:.6f} {sighting.mac} {sighting.source} {sighting.kind}: {sighting.text}")
     except (OSError, ValueError) as error:
-        print(f"pykeepalived scan: {arguments.where}: {error}", file=sys.stderr)
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        print(f"pykeepalived scan: {arguments.where}: {reason}", file=sys.stderr)
         return 2
     routers = survey(seen)
     if arguments.json:

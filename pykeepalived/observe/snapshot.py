@@ -99,6 +99,8 @@ class VrrpInstanceSnapshot:
     faults: tuple[Cause, ...] = ()
     troubles: tuple[Cause, ...] = ()
     """Why what a MASTER should own is not usable."""
+    contributions: tuple[tuple[str, str, int], ...] = ()
+    """What trackers add to the priority now: kind, name, amount."""
     fault_flags: tuple[str, ...] = ()
     config_faults: int = 0
     tracker_faults: int = 0

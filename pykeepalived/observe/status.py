@@ -95,11 +95,15 @@ def _explain_vrrp(snapshot: VrrpSnapshot) -> Iterator[View]:
     taken = snapshot.taken
     for instance in snapshot.instances:
         causes = (instance.cause, *instance.faults, *instance.troubles)
-        facts = [_fact(cause, taken) for cause in causes if cause is not None]
+        facts = list(dict.fromkeys(_fact(cause, taken) for cause in causes if cause is not None))
+        if instance.scripts_init:
+            facts.append(f"scripts that have no result yet: {instance.scripts_init}")
         if instance.master_address is not None and instance.state.name == "BACKUP":
             facts.append(f"the master is {instance.master_address} with priority {instance.master_priority}")
         if instance.effective_priority != instance.base_priority:
-            facts.append(f"trackers change the priority {instance.base_priority} to {instance.effective_priority}")
+            text = f"trackers change the priority {instance.base_priority} to {instance.effective_priority}"
+            shares = ", ".join(f"{kind} {name} {amount:+d}" for kind, name, amount in instance.contributions)
+            facts.append(f"{text}: {shares}" if shares else text)
         if instance.group:
             facts.append(f"it follows sync group {instance.group}")
         since = _since(instance.last_transition_ns, taken)
@@ -118,7 +122,8 @@ def _explain_vrrp(snapshot: VrrpSnapshot) -> Iterator[View]:
         since = _since(group.last_transition_ns, taken)
         yield {"kind": "vrrp_sync_group", "name": group.name, "state": group.state.name, **since, "facts": facts}
     for script in snapshot.scripts:
-        facts = [f"last exit status {script.last_status}", f"result {script.result}", script.init_state]
+        ran = f"last exit status {script.last_status}" if script.last_status >= 0 else "has not run yet"
+        facts = [ran, f"result {script.result}"]
         state = "good" if script.good else "bad"
         yield {"kind": "vrrp_script", "name": script.name, "state": state, "facts": facts}
     for file in snapshot.files:

@@ -92,6 +92,7 @@ def _instance(assembly: Assembly, instance: Instance) -> VrrpInstanceSnapshot:
         last_transition_ns=instance.last_transition,
         faults=tuple(instance.faults.values()),
         troubles=holdings.troubles,
+        contributions=tuple((*key, amount) for key, amount in instance.contributions.items() if amount),
         fault_flags=tuple(words),
         duplicate_vrid="vrid" in kinds,
         config_faults=kinds.count("config"),

@@ -43,7 +43,7 @@ def test_a_file_that_is_no_capture_is_refused(tmp_path: Path, capsys: pytest.Cap
     file = tmp_path / "x.pcap"
     file.write_text("nothing of the kind, but long enough for a header")
     assert main([str(file)]) == 2
-    assert "neither pcap nor pcapng" in capsys.readouterr().err
+    assert "neither an interface nor pcap nor pcapng" in capsys.readouterr().err
 
 
 def test_a_capture_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from pykeepalived.config.model.values import Ip, Span
 from pykeepalived.observe.cause import Cause
@@ -40,14 +41,16 @@ VRRP = VrrpSnapshot(
             master_priority=200,
             base_priority=100,
             effective_priority=80,
+            contributions=(("script", "chk", -30), ("file", "f", 10)),
             group="G",
             counters=VrrpCounters(advert_sent=5, advert_rcvd=9, become_master=1),
         ),
         VrrpInstanceSnapshot(
             name="VI_2",
             state=VrrpState.FAULT,
-            cause=Cause("start"),
+            cause=Cause("interface_down", "eth1"),
             faults=(Cause("interface_down", "eth1"),),
+            scripts_init=1,
         ),
     ),
     groups=(VrrpGroupSnapshot(name="G", state=VrrpState.BACKUP, members_fault=1),),
@@ -114,7 +117,7 @@ def test_why_an_instance_is_what_it_is():
     assert view["facts"] == [
         "higher_priority 192.0.2.2 (200 > 100) [k.conf:7], for 10.0 s",
         "the master is 192.0.2.2 with priority 200",
-        "trackers change the priority 100 to 80",
+        "trackers change the priority 100 to 80: script chk -30, file f +10",
         "it follows sync group G",
     ]
     assert view["before"] == "MASTER"
@@ -122,7 +125,11 @@ def test_why_an_instance_is_what_it_is():
 
 def test_why_of_everything_else():
     assert why_view("G", [VRRP])[0]["facts"] == ["1 members are in fault"]
-    assert why_view("chk", [VRRP])[0]["facts"][:2] == ["last exit status 3", "result -1"]
+    assert why_view("chk", [VRRP])[0]["facts"] == ["last exit status 3", "result -1"]
+    new = replace(VRRP, scripts=(TrackScriptSnapshot(name="new"),))
+    assert why_view("new", [new])[0]["facts"] == ["has not run yet", "result 0"]
+    # in FAULT for its only fault, which is told once; one script has not run yet
+    assert why_view("VI_2", [VRRP])[0]["facts"] == ["interface_down eth1", "scripts that have no result yet: 1"]
     (view,) = why_view("[192.0.2.11]:tcp:80", [IPVS])
     assert view["facts"] == ["a check fails: connection refused (4 runs, 2 failures)"]
     assert view["of"] == "[192.0.2.9]:tcp:80"
