@@ -3,9 +3,11 @@ both then put on the wire must be the same, and what the manual says."""
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +22,9 @@ from tests.interop.conftest import C_DAEMON
 from tests.netns.conftest import Lan, Recorder, advert
 
 pytestmark = [pytest.mark.netns, pytest.mark.interop, pytest.mark.timeout(180)]
+
+PIDFD_GETFD = 438
+"""pidfd_getfd(2)."""
 
 STRANGER = "192.0.2.66"
 SEND = """
@@ -320,6 +325,72 @@ def test_master_hears_a_higher_priority(make_twins: MakeTwins, lines: str, head:
     twins.lan.wait(lambda: {node.states["VI_1"] for node in (twins.ours, twins.theirs)} == {"BACKUP"})
     twins.lan.pause(0.5)
     assert twins.answers(since, 0.5) == {"ours": replies, "theirs": replies}
+
+
+@pytest.mark.keyword("global_defs/vrrp_startup_delay")
+def test_delayed_start(make_twins: MakeTwins) -> None:
+    """Neither is heard of before the delay is over, and both become master one master down time later."""
+    twins = make_twins("", "global_defs {\n  vrrp_startup_delay 3.5\n}\n")
+    twins.start()
+    for _, node, source in twins.nodes:
+        assert node.said("Delaying startup for 3.5 seconds"), twins.lan.log()
+        begin, end = (
+            next(at for at, line in node.lines if word in line) for word in ("Delaying startup", "Entering MASTER")
+        )
+        assert 3.5 + 3 < (end - begin) / 1e9 < 3.5 + 3.6 + 3
+        assert twins.recorder.of(source)[0].at > begin / 1e9 + 3.5
+
+
+@pytest.mark.keyword("global_defs/log_unknown_vrids")
+@pytest.mark.parametrize("head", ["", "global_defs {\n  log_unknown_vrids\n}\n"], ids=["quiet", "told"])
+def test_adverts_of_unknown_routers(make_twins: MakeTwins, head: str) -> None:
+    """Each twin is a stranger to the other."""
+    twins = make_twins("", head)
+    twins.start()
+    twins.lan.pause(1.5)
+    told = [
+        node.said(f"VRID({vrid}) received on interface(eth0)") for vrid, node in ((52, twins.ours), (51, twins.theirs))
+    ]
+    assert told == [bool(head), bool(head)], twins.lan.log()
+
+
+@pytest.mark.parametrize(
+    ("head", "lines"),
+    [
+        ("global_defs {\n  vrrp_rx_bufs_policy ADVERT\n  vrrp_rx_bufs_multiplier 40\n}\n", ""),
+        ("global_defs {\n  vrrp_rx_bufs_policy MTU\n  vrrp_rx_bufs_multiplier 5\n}\n", ""),
+        ("global_defs {\n  vrrp_rx_bufs_policy 30000\n}\n", ""),
+        ("", "kernel_rx_buf_size 50000"),
+    ],
+    ids=["adverts", "mtu", "bytes", "instance"],
+)
+@pytest.mark.keyword("global_defs/vrrp_rx_bufs_policy")
+@pytest.mark.keyword("global_defs/vrrp_rx_bufs_multiplier")
+@pytest.mark.keyword("vrrp_instance/kernel_rx_buf_size")
+def test_room_for_received_adverts(make_twins: MakeTwins, head: str, lines: str) -> None:
+    twins = make_twins(lines, head)
+    twins.start()
+    found = [_room(node) for node in (twins.ours, twins.theirs)]
+    assert found[0] == found[1]
+    assert len(found[0]) == 2
+
+
+def _room(node: Node) -> list[int]:
+    """Receive buffers of the raw sockets of the VRRP child, borrowed from it for a moment."""
+    pid = node.pid_of("vrrp")
+    libc = ctypes.CDLL(None, use_errno=True)
+    process = os.pidfd_open(pid)
+    found = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        if not os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:"):
+            continue
+        fd = libc.syscall(PIDFD_GETFD, process, int(name), 0)
+        assert fd >= 0, os.strerror(ctypes.get_errno())
+        with socket.socket(fileno=fd) as borrowed:
+            if (borrowed.family, borrowed.type) == (socket.AF_INET, socket.SOCK_RAW):
+                found.append(borrowed.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF))
+    os.close(process)
+    return sorted(found)
 
 
 @pytest.mark.parametrize("lines", ["", "skip_check_adv_addr on"], ids=["compare", "skip"])
