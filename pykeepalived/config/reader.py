@@ -24,7 +24,7 @@ _Level = tuple[Keyword, Block, Any]
 class Reader:
     """Reads statements into drafts. `walk` may be called several times with different root keywords acted upon.
 
-    `damaged` tells that braces did not match or a block was unknown.
+    `damaged` tells that braces did not match, stood among entries, or that a block was unknown.
     """
 
     def __init__(self, root: Mapping[str, Keyword], reading: Reading) -> None:
@@ -131,6 +131,8 @@ class Reader:
                 depth -= 1
                 if not depth:
                     break
+        else:
+            self.damaged = True
         return index
 
     def _recalled(self, block: Block | ValueBlock, statements: Sequence[Statement], index: int) -> bool:
@@ -168,6 +170,9 @@ class Reader:
                 break
             block.entry(draft, statement, reading)
             entries += 1
+            if statement.opens or statement.brace:
+                # Who passes over the block with its braces finds another end of it.
+                self.damaged = True
             if statement.opens:
                 brace = Statement(
                     (OPEN,), OPEN, statement.file, statement.line, statement.column, fixed=statement.fixed

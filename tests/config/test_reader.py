@@ -103,6 +103,21 @@ def test_brace_in_a_value_block_is_an_entry() -> None:
     assert config(text).globals.smtp.recipients == ("a", "{", "b")
 
 
+@pytest.mark.parametrize("loop", ["", "~LST(I, 1, 2) "])
+def test_a_brace_among_entries_hides_what_follows_from_the_other_processes(loop: str) -> None:
+    inner = f" {loop}notification_email {{\n a\n }}\n" if loop else " notification_email {\n a {\n }\n"
+    result = run(f"global_defs {{\n{inner}}}\n" + instance_text(""))
+    assert codes(result) == ["brace-missing-close"]
+    assert result.exit_status == 5
+    assert result.config is not None
+    assert result.config.vrrp_instances == ()
+
+
+def test_a_skipped_block_must_be_closed_too() -> None:
+    assert codes(run("vrrp_instance {\n foo {\n}\n")) == ["brace-missing-close", "name-missing"]
+    assert codes(run("vrrp_instance {\n foo {\n}\n}\n")) == ["name-missing"]
+
+
 @pytest.mark.parametrize("header", ["vrrp_instance", "vrrp_instance a b", "vrrp_sync_group", "track_group x y"])
 def test_bad_headers_skip_the_block(header: str) -> None:
     result = run(f"{header} {{\n foo {{\n bar\n }}\n}}\nglobal_defs {{\n router_id z\n}}\n")
