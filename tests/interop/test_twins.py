@@ -35,6 +35,7 @@ for line in sys.stdin:
     sender.send(bytes.fromhex(line))
 """
 _counter = itertools.count()
+QUIET = "garp_master_repeat 1\n  garp_master_delay 0\n  "
 
 
 class Twins:
@@ -51,7 +52,7 @@ class Twins:
     def _config(vrid: int, lines: str) -> str:
         return (
             f"vrrp_instance VI_1 {{\n  interface eth0\n  virtual_router_id {vrid}\n  priority 100\n"
-            f"  version 3\n  advert_int 1\n  {lines}\n"
+            f"  version 3\n  advert_int 1\n  {lines.replace('VRID+89', str(vrid + 89))}\n"
             f"  virtual_ipaddress {{\n    192.0.2.{vrid + 49}/32\n    192.0.2.{vrid + 69}/32\n  }}\n}}\n"
         )
 
@@ -165,6 +166,28 @@ def test_announcements(make_twins: MakeTwins, lines: str, blocks: dict[int, int]
             assert blocks_of(seen, name, blocks) == blocks, (vrid, name, seen)
 
 
+@pytest.mark.keyword("vrrp_instance/garp_extra_if")
+@pytest.mark.parametrize("words", ["all 1", "1"], ids=["all", "vmacs"])
+def test_announcements_on_other_interfaces(make_twins: MakeTwins, words: str) -> None:
+    """An address on another interface than that of the adverts is announced again and again: on every one with `all`,
+    else on VMACs, and there is none."""
+    extra = "virtual_ipaddress_excluded {\n    192.0.2.VRID+89/32 dev eth1\n  }"
+    twins = make_twins(f"{QUIET}garp_extra_if {words}\n  {extra}")
+    for vrid, node, _ in twins.nodes:
+        twins.lan.net.attach(node.namespace, "eth1", "lan", [], f"02:00:00:00:01:{vrid}")
+    twins.start()
+    twins.lan.pause(0.7)
+    since = time.monotonic()
+    twins.lan.pause(5)
+    for vrid in (51, 52):
+        names = [name for _, name in announcements(twins, vrid, since)]
+        if words == "1":
+            assert names == [], vrid
+        else:
+            assert set(names) == {"companion"}, (vrid, names)
+            assert 3 <= len(names) <= 6, (vrid, names)
+
+
 @pytest.mark.keyword("global_defs/vrrp_garp_interval")
 def test_interval_of_announcements(make_twins: MakeTwins) -> None:
     twins = make_twins("garp_master_repeat 4\n  garp_master_delay 0", "global_defs {\n  vrrp_garp_interval 0.2\n}\n")
@@ -206,7 +229,6 @@ def test_master_hears_a_lower_priority(make_twins: MakeTwins, lines: str, head: 
     assert {node.states["VI_1"] for node in (twins.ours, twins.theirs)} == {"MASTER"}
 
 
-QUIET = "garp_master_repeat 1\n  garp_master_delay 0\n  "
 LOWER = "\n  ".join((QUIET, "garp_lower_prio_repeat 3", "garp_lower_prio_delay 1"))
 
 
