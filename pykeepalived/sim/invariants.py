@@ -142,14 +142,15 @@ class Vacancies:
 
     def look(self, restarted: str = "") -> None:
         """Something has happened; the timers of a node may have begun anew with it."""
-        now = self._cluster.now
+        now, before, self._since = self._cluster.now, self._since, {}
         for node in self._cluster.nodes.values():
             for together in _units(node.config):
-                unit = (node.name, together[0].name)
                 if not node.active or not all(self._is_vacant(node, model) for model in together):
-                    self._since.pop(unit, None)
-                elif unit not in self._since or (node.name == restarted and self._since[unit] != now):
-                    self._since[unit] = now
+                    continue
+                unit = (node.name, together[0].name)
+                since = now if node.name == restarted else before.get(unit, now)
+                self._since[unit] = since
+                if before.get(unit) != since:
                     limit = max(self._limit(node.config, model) for model in together)
                     self._cluster.later(limit, lambda unit=unit, node=node: self._judge(unit, node, now))  # type: ignore[misc]
 

@@ -262,3 +262,11 @@ def test_the_state_of_a_kernel_tells_what_differs() -> None:
         "address 192.0.2.1/24 on eth0",
         "address 192.0.2.100/24 on eth0",
     }
+
+
+def test_an_instance_that_a_reload_takes_away_need_not_take_over(timid: None) -> None:
+    cluster = pair()
+    cluster.at(10 * SECOND, lambda: cluster.kill("a"))
+    cluster.at(12 * SECOND, lambda: cluster.reload("b", Config()))
+    cluster.run(20 * SECOND)
+    assert cluster.violations == []
