@@ -22,9 +22,10 @@ class Journal:
     def __init__(self, path: str) -> None:
         self._path = path
         self._fd = -1
-        with open(_BOOT_ID, encoding="ascii") as file:
-            self._head = f"{file.read().strip()} {os.stat(_NAMESPACE).st_ino}"
         self.error = ""
+        self._head = ""
+        with self._excused(), open(_BOOT_ID, encoding="ascii") as file:
+            self._head = f"{file.read().strip()} {os.stat(_NAMESPACE).st_ino}"
 
     def read(self) -> list[str]:
         """The lines of a predecessor."""
@@ -33,7 +34,7 @@ class Journal:
                 head, *lines = file.read().split("\n")
         except OSError:
             return []
-        return lines if head == self._head else []
+        return lines if head and head == self._head else []
 
     def replace(self, lines: list[str]) -> None:
         """Begin anew with these lines."""
