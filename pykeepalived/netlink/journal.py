@@ -45,10 +45,8 @@ class Journal:
         fresh = f"{self._path}.new"
         with self._excused():
             fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(fd, "".join(f"{line}\n" for line in (self._head, *lines)).encode())
-            finally:
-                os.close(fd)
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in (self._head, *lines))
             os.replace(fresh, self._path)
 
     def append(self, line: str) -> None:
