@@ -79,8 +79,14 @@ class QuietSocket:
         self._since = now
 
     def _moments(self, count: int, now: int) -> list[int]:
-        since, ahead = self._since, self._wall_ahead
-        return [min(max(stamp - ahead, since), now) if stamp else now for stamp in _RECEIVER.stamps(count)]
+        """When each came; between the last reading and now, whatever the stamps say."""
+        since, ahead, stamps = self._since, self._wall_ahead, _RECEIVER.stamps(count)
+        moments = [stamp - ahead for stamp in stamps]
+        if moments and (min(moments) < since or max(moments) > now):
+            return [
+                min(max(moment, since), now) if stamp else now for moment, stamp in zip(moments, stamps, strict=True)
+            ]
+        return moments
 
     def _clock_was_set(self) -> bool:
         """Whether the wall clock has moved otherwise than the monotonic one, more than NTP slews it (500 ppm)."""
