@@ -34,6 +34,8 @@ SIX = "2001:db8:1::/64 dev eth0 "
         pytest.param("to 10.1.0.0/24 dev eth0", "prefix_length", 24, marks=word("routes", "to")),
         pytest.param("blackhole 10.1.0.0/24", "type", 6, marks=word("routes", "TYPE")),
         ("5 10.1.0.0/24 dev eth0", "type", 5),
+        ("0x5 10.1.0.0/24 dev eth0", "type", 5),
+        ('"" 10.1.0.0/24 dev eth0', "type", 0),
         pytest.param("inet 10.1.0.0/24 dev eth0", "family", 4, marks=word("routes", "inet")),
         pytest.param("inet6 default dev eth0", "family", 6, marks=word("routes", "inet6")),
         pytest.param(DEV + "src 10.0.0.1", "src", Ip.parse("10.0.0.1"), marks=word("routes", "src")),

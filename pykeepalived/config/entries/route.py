@@ -114,10 +114,8 @@ class _Line:
         self.set_destination(self.words.value())
 
     def take_destination(self, word: str) -> None:
-        kind = _TYPES.get(word)
-        if kind is None and word.isascii() and word.isdecimal() and int(word[:10]) <= values.U8:
-            kind = int(word)
-        if kind is None:
+        kind = number_or_name(word, _TYPES, values.U8)
+        if isinstance(kind, Fault):
             self.set_destination(word)
             return
         self.type = kind
