@@ -46,12 +46,12 @@ class Tracking:
         if unknown:
             for bfd in self.bfds.values():
                 bfd.up = None
-        keys: dict[Instance, set[FaultKey]] = {}
+        weights: dict[Instance, dict[FaultKey, int]] = {}
         static_interfaces = _static_interfaces(config)
         for instance in instances:
-            keys[instance] = self._join(instance, static_interfaces.get(instance.name, ()))
+            weights[instance] = self._join(instance, static_interfaces.get(instance.name, ()))
         for instance in instances:
-            self._forget(instance, keys[instance], now)
+            self._forget(instance, weights[instance], now)
         self._context.outbox.later(WatchTrackers(tuple(self.files), tuple(self.processes), self._polled(config)))
         self.tell(now)
         for instance in instances:
@@ -165,7 +165,8 @@ class Tracking:
 
     # users
 
-    def _join(self, instance: Instance, static_interfaces: Iterable[str]) -> set[FaultKey]:
+    def _join(self, instance: Instance, static_interfaces: Iterable[str]) -> dict[FaultKey, int]:
+        """Returns the weights of all that the instance watches."""
         config = instance.config
         group = instance.group.config.track if instance.group is not None else Trackers()
         uses: dict[FaultKey, Use] = {}
@@ -180,7 +181,7 @@ class Tracking:
                 link = self.links[name] = TrackedLink(name, self._context)
             link.uses.append(use)
         self._join_named(instance, group, uses)
-        return set(uses)
+        return {key: use.weight for key, use in uses.items()}
 
     def _join_named(self, instance: Instance, group: Trackers, uses: dict[FaultKey, Use]) -> None:
         track = instance.config.track
@@ -197,11 +198,15 @@ class Tracking:
                     use = uses[(kind, tracker.name)] = _use(instance, kind, tracker)
                     tracked.uses.append(use)
 
-    def _forget(self, instance: Instance, keys: set[FaultKey], now: int) -> None:
-        """Take back what trackers did to the instance that it does not have any more."""
-        for key in [key for key in instance.contributions if key not in keys]:
+    def _forget(self, instance: Instance, weights: dict[FaultKey, int], now: int) -> None:
+        """Take back what trackers did to the instance that it does not have any more, or that do something else now: a
+        fault without a weight, else a change of the priority. A file may do both, and says so itself."""
+        watched = {key for key in weights if key[0] == "file"}
+        weighing = watched | {key for key, weight in weights.items() if weight}
+        faulting = watched | {key for key, weight in weights.items() if not weight}
+        for key in [key for key in instance.contributions if key not in weighing]:
             instance.forget_contribution(key, now)
-        for key in [key for key in instance.faults if key[0] in KINDS and key not in keys]:
+        for key in [key for key in instance.faults if key[0] in KINDS and key not in faulting]:
             instance.remove_fault(key, now)
 
 
@@ -236,7 +241,8 @@ def _implicit_interfaces(instance: Instance) -> Iterator[tuple[str, str]]:
             names.append(placed.interface)
     for route in config.virtual_routes:
         if not route.no_track:
-            names += [route.interface, *(hop.interface for hop in route.nexthops)]
+            # not those of nexthops: a route with several outlives the loss of one
+            names.append(route.interface)
     for rule in config.virtual_rules:
         if not rule.no_track:
             names += [rule.iif, rule.oif]

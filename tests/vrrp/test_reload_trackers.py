@@ -171,6 +171,31 @@ def test_weights_follow() -> None:
     assert node.snapshot().total_priority == 120
 
 
+def test_a_failed_script_loses_its_weight_or_gets_one() -> None:
+    """Without a weight its failure is a fault and nothing else, with one it costs priority and nothing else."""
+    lan = Lan()
+    node = start(lan, tracked(-30), **scripted())
+    lan.run(0.1)
+    node.receive(inputs.ScriptFinished("chk", status=1))
+    assert (node.state(), node.snapshot().effective_priority) == ("BACKUP", 120)
+    reload(node, tracked(0), **scripted())
+    assert (node.state(), node.snapshot().effective_priority) == ("FAULT", 150)
+    reload(node, tracked(-40), **scripted())
+    assert (node.state(), node.snapshot().effective_priority) == ("BACKUP", 110)
+
+
+def test_a_fault_of_a_file_stays_a_fault_over_a_reload() -> None:
+    """Also with a weight: what it comes to is below the lowest priority."""
+    lan = Lan()
+    files = {"track_files": (TrackFile(name="f", path="/f"),)}
+    watching = changed(track=Trackers(files=(Tracker(name="f", weight=-1),)))
+    node = start(lan, watching, **files)
+    node.receive(inputs.FileChanged("f", b"254"))
+    notices = node.notices()
+    reload(node, watching, **files)
+    assert (node.state(), node.notices()) == ("FAULT", notices)
+
+
 @pytest.mark.keyword("global_defs/fifo_write_vrrp_states_on_reload")
 def test_states_written_on_reload() -> None:
     lan = Lan()
