@@ -55,6 +55,11 @@ class Link:
         return self.facts is not None
 
     @property
+    def is_blank(self) -> bool:
+        """Whether a new Link of this name would be the same."""
+        return self.facts is None and not (self.polled or self.down_delay_ns or self.up_delay_ns) and self.linkbeat
+
+    @property
     def undelayed(self) -> bool:
         """The state as last reported."""
         if self.facts is None:
@@ -97,17 +102,21 @@ class Machine:
             link.timer.cancel()
             link.up = link.undelayed
             link.seen_up = link.seen_up or link.up
+        for gone in [link for link in self.links.values() if link.is_blank]:
+            del self.links[gone.name]
 
     def update(self, interface: Interface, now: int) -> None:
         """An interface appeared or changed. One that has another index is another interface."""
         link = self.link(interface.name)
         if link.facts is not None and link.facts.index != interface.index:
             self.remove(interface.name, now)
+            link = self.link(interface.name)
         appeared = link.facts is None
         link.facts = interface
         self._settle(link, now, appeared)
 
     def remove(self, name: str, now: int) -> None:
+        """An interface is gone. Nothing is kept of it: a host may make and remove them for ever."""
         link = self.link(name)
         if link.facts is None:
             return
@@ -119,6 +128,8 @@ class Machine:
             link.up = False
             self._outbox.log(messages.NETLINK_LINK % (name, "down"), INTERFACE=name)
         self._changed(link, now)
+        if link.is_blank:
+            self.links.pop(name, None)
 
     def set_linkbeat(self, name: str, up: bool, now: int) -> None:
         link = self.link(name)

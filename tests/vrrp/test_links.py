@@ -34,6 +34,24 @@ def test_interface_deleted_and_created() -> None:
     assert {frame.index for frame in frames} == {9}
 
 
+def test_interfaces_of_others_that_come_and_go_leave_nothing() -> None:
+    lan = Lan()
+    node = master(lan)
+    before = set(node.router._machine.links)
+    for number in range(100, 200):
+        name = f"veth{number}"
+        node.receive(inputs.InterfaceChanged(interface(name, number)))
+        node.receive(inputs.AddressAdded(address("198.51.100.1/24", name)))
+        node.receive(inputs.InterfaceChanged(interface(name, number + 1000)))
+        node.receive(inputs.InterfaceRemoved(name))
+    assert set(node.router._machine.links) == before
+    node.receive(inputs.InterfaceRemoved("eth0"))
+    node.receive(inputs.InterfaceChanged(interface()))
+    node.receive(inputs.AddressAdded(address("192.0.2.1/24")))
+    lan.run(4)
+    assert node.is_master
+
+
 def test_interface_missing_at_start() -> None:
     lan = Lan()
     node = lan.node("A", config(instance(interface="eth7")), view(address("192.0.2.1/24")))
