@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from pykeepalived.lab.node import OURS
+from pykeepalived.lab.node import OURS, Node
 from tests.interop.conftest import C_DAEMON, MakePair
 from tests.interop.test_features import Programs, block, moves, start
 
@@ -76,3 +76,29 @@ def test_tracked_source_address(make_pair: MakePair) -> None:
     assert pair.a.states["VI_1"] == "FAULT"
     pair.a.namespace.ip("address", "add", "192.0.2.11/32", "dev", "eth0")
     moves(pair, "a")
+
+
+@pytest.mark.keyword("vrrp_sync_group/track_file")
+@pytest.mark.keyword("vrrp_sync_group/sync_group_tracking_weight")
+@pytest.mark.parametrize(("value", "state"), [("-60", "BACKUP"), ("-254", "FAULT")], ids=["weight", "fault"])
+def test_tracked_by_the_group(make_pair: MakePair, programs: Programs, value: str, state: str) -> None:
+    """What a sync group tracks counts for all its members."""
+    pair = make_pair("", "", *programs)
+    file = pair.a.directory.parent / "tracked"
+    file.write_text("0\n")
+    head = f"vrrp_track_file F {{\n  file {file}\n  weight 1\n}}\n"
+    tracking = "sync_group_tracking_weight\n  track_file {\n    F\n  }"
+    for node, priority, lines in ((pair.a, 150, tracking), (pair.b, 100, "")):
+        group = f"vrrp_sync_group G {{\n  group {{\n    VI_1\n    VI_2\n  }}\n  {lines}\n}}\n"
+        members = block(priority) + block(priority, name="VI_2", vrid=52)
+        node.config.write_text((head if lines else "") + group + members)
+
+    def all_on(master: Node, other: Node, left: str) -> bool:
+        return set(master.states.values()) == {"MASTER"} and set(other.states.values()) == {left}
+
+    start(pair)
+    assert pair.wait(lambda: all_on(pair.a, pair.b, "BACKUP")), pair.log()
+    file.write_text(f"{value}\n")
+    assert pair.wait(lambda: all_on(pair.b, pair.a, state)), pair.log()
+    file.write_text("0\n")
+    assert pair.wait(lambda: all_on(pair.a, pair.b, "BACKUP")), pair.log()
