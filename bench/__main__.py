@@ -14,16 +14,16 @@ from bench import bfd, bfd_failover, bfd_soak, checkers, config, failover, ipvs_
 from bench.figures import Row, markdown
 
 SUBJECTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
-    "failover": ("Failover", lambda: failover.measure(5)),
+    "failover": ("Failover", lambda: failover.measure(4)),
     "start": ("Start and memory", lambda: start.measure(5)),
     "reload": ("Reload", lambda: reload.measure(5)),
-    "vrrp": ("VRRP at scale", lambda: vrrp.measure(10)),
+    "vrrp": ("VRRP at scale", lambda: vrrp.measure(8)),
     "bfd": ("BFD, facing BIRD", lambda: bfd.measure(30)),
     "bfd-failover": ("VRRP with BFD", lambda: bfd_failover.measure(12)),
     "bfd-soak": ("BFD on a busy machine", lambda: bfd_soak.measure(600)),
-    "checkers": ("Checkers, in the test machine", lambda: checkers.measure(3)),
+    "checkers": ("Checkers, in the test machine", lambda: checkers.measure(2)),
     "ipvs-table": ("Large IPVS tables, in the test machine", lambda: ipvs_table.measure(2)),
-    "config": ("Configuration test", lambda: config.measure(3)),
+    "config": ("Configuration test", lambda: config.measure(2)),
 }
 BY_HAND = ("bfd-soak",)
 """Too long for a run of everything."""

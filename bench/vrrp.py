@@ -55,7 +55,7 @@ def measure(seconds: float, cases: tuple[tuple[int, float], ...] = CASES) -> lis
                 pair.a.start()
                 pair.wait(lambda pair=pair, count=count: _masters(pair.a) == count, 60)  # type: ignore[misc]
                 pair.b.start()
-                pair.pause(6)
+                pair.pause(5)
                 capture = pair.capture()
                 master, backup = pair.a.pid_of("vrrp"), pair.b.pid_of("vrrp")
                 before = cpu_ns(master), cpu_ns(backup)
