@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from pykeepalived.config.model.bfd import BfdInstance
-from pykeepalived.config.model.network import IpRoute, IpRule
+from pykeepalived.config.model.network import IpRoute, IpRule, NextHop
 from pykeepalived.config.model.vrrp import (
     InterfaceDelays,
     State,
@@ -172,6 +172,17 @@ def test_interfaces_of_addresses_routes_and_rules_are_tracked() -> None:
     node = start(lan, virtual_rules=(IpRule(family=4, oif="eth1"), IpRule(family=4, iif="eth2")))
     node.receive(flag(interface("eth2", 4), False))
     assert faults(node) == [("interface_down", "eth2")]
+
+
+@pytest.mark.keyword("vrrp_instance/virtual_routes")
+def test_interfaces_of_nexthops_are_not_tracked() -> None:
+    """A route over two interfaces is there to outlive the loss of one; a weight that is asked for counts."""
+    lan = Lan()
+    hops = (NextHop(interface="eth1"), NextHop(interface="eth2"))
+    route = IpRoute(family=4, destination=ip("203.0.113.0"), prefix_length=24, nexthops=hops)
+    node = start(lan, Trackers(interfaces=(tracker("eth1", -5),)), virtual_routes=(route,))
+    node.receive(flag(ETH1, False))
+    assert (node.state(), priority(node)) == ("BACKUP", 95)
 
 
 @pytest.mark.keyword("vrrp_instance/virtual_ipaddress")
