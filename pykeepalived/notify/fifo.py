@@ -3,8 +3,8 @@
 Nothing here ever waits: a full pipe loses the line (keepalived.conf(5), notify_fifo). What lines say is messages.py.
 
 On reload keepalived removes and remakes its FIFOs, so that lines written meanwhile, and the lines of another process
-that still has the old one open, are lost. Here a FIFO whose path and owner stay the same stays open; only its script
-is started anew, as there.
+that still has the old one open, are lost. Here a FIFO whose path and owner stay the same stays open, and so does its
+script if it is still the same file and words: a reader that is ended may have taken half a line along.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class _Open:
     fd: int = -1
     created: bool = False
     script: ScriptRun | None = None
+    script_file: tuple[int, ...] = ()
+    """What tells the file of the running script from another version of it."""
     dropped: int = 0
 
 
@@ -57,17 +59,20 @@ class NotifyFifos:
         previous, self._open = self._open, []
         kept = {id(entry) for entry in previous for fifo in wanted if self._same(entry, fifo)}
         for entry in previous:
-            self._end_script(entry)
             if id(entry) not in kept:
+                self._end_script(entry)
                 self._close(entry)
         for fifo in wanted:
             found = next((old for old in previous if id(old) in kept and self._same(old, fifo)), None)
             if found is None:
                 found = self._make(fifo)
             else:
+                if fifo.script != found.fifo.script or _file_of(fifo) != found.script_file:
+                    self._end_script(found)
                 found.fifo = fifo
             self._open.append(found)
-            self._start_script(found)
+            if found.script is None:
+                self._start_script(found)
 
     def write(self, line: str) -> None:
         """Write one line, newline included, to each FIFO with one system call; a full one loses it."""
@@ -166,6 +171,7 @@ class NotifyFifos:
         script = entry.fifo.script
         if script is None or entry.fd < 0:
             return
+        entry.script_file = _file_of(entry.fifo)
         # A reader taken along by a killed helper is started again; one that ends by itself stays ended.
         entry.script = self._runner.start(
             script, (entry.fifo.path,), done=lambda result: self._ended(entry, result), repeatable=True
@@ -184,3 +190,14 @@ class NotifyFifos:
 
     def _warn(self, text: str, entry: _Open) -> None:
         self._log.write(LogLine(text, Priority.WARNING, fields={"FIFO": entry.fifo.path}))
+
+
+def _file_of(fifo: Fifo) -> tuple[int, ...]:
+    """The identity of the file that a FIFO's script is, () without one."""
+    if fifo.script is None:
+        return ()
+    try:
+        found = os.stat(fifo.script.path)
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size

@@ -197,7 +197,7 @@ def test_a_reader_killed_with_its_helper_is_started_again(driver, fifos, runner,
     driver.until(lambda: "second" in out.read_text())
 
 
-def test_reload_keeps_the_fifo_and_restarts_the_script(driver, fifos, log, tmp_path):
+def test_reload_keeps_the_fifo_and_the_script_until_it_changes(driver, fifos, log, tmp_path):
     out = tmp_path / "out"
     body = f"trap 'echo term >> {out}; exit' TERM; echo start >> {out}; while :; do sleep 0.05; done"
     settings = GlobalDefs(notify_fifo=Fifo(str(tmp_path / "f"), ME, script(tmp_path, "s", body)))
@@ -208,6 +208,10 @@ def test_reload_keeps_the_fifo_and_restarts_the_script(driver, fifos, log, tmp_p
     driver.until(lambda: out.exists() and out.read_text() == "start\n")
     fifos.configure(settings)
     fifos.write("after\n")
+    driver.for_seconds(0.3)
+    assert out.read_text() == "start\n"
+    script(tmp_path, "s", body + " # another version")
+    fifos.configure(settings)
     driver.until(lambda: sorted(out.read_text().split()) == ["start", "start", "term"])
     assert (tmp_path / "f").stat().st_ino == inode
     assert os.read(fd, 100) == b"before\nafter\n"
