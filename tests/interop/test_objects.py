@@ -163,3 +163,60 @@ def test_every_word_gives_the_same(make_pair: MakePair) -> None:
     assert different == {}
     assert pair.a.stop() == 0
     assert owned(pair.a) == empty
+
+
+STATIC = """static_ipaddress {
+  203.0.113.9/32 dev eth0
+  203.0.113.8/32 dev eth0 no_track
+}
+static_routes {
+  10.9.0.0/16 via 192.0.2.254 dev eth0
+  10.8.0.0/16 via 192.0.2.254 dev eth0 no_track
+}
+static_rules {
+  from 10.9.0.0/16 table 100 priority 77
+  from 10.8.0.0/16 table 100 priority 78 no_track
+}
+vrrp_instance VI_1 {
+  state BACKUP
+  interface eth0
+  virtual_router_id 51
+  priority 150
+  version 3
+  advert_int 0.1
+  virtual_ipaddress {
+    192.0.2.100
+  }
+}
+"""
+TAKEN = ("address del 203.0.113.%d/32 dev eth0", "route del 10.%d.0.0/16", "rule del priority 7%d")
+
+
+@pytest.mark.parametrize("program", [OURS, C_DAEMON], ids=["ours", "c"])
+@pytest.mark.keyword("static_ipaddress:no_track")
+@pytest.mark.keyword("static_routes:no_track")
+@pytest.mark.keyword("static_rules:no_track")
+def test_static_objects_are_put_back(make_pair: MakePair, program: tuple[str, ...]) -> None:
+    """Those that are tracked, whoever took them away, without a change of state; keepalived 2.2.7 only addresses."""
+    back = [True] * 3 if program == OURS else [True, False, False]
+    pair = make_pair(STATIC, "", program, C_DAEMON)
+    host = pair.a.namespace
+
+    def there(which: int) -> list[bool]:
+        return [
+            f"203.0.113.{which}/" in host.ip("address"),
+            f"10.{which}.0.0/16" in host.ip("route"),
+            f"from 10.{which}.0.0/16" in host.ip("rule"),
+        ]
+
+    pair.a.start()
+    assert pair.wait(lambda: pair.masters() == ["a"] and there(9) == there(8) == [True] * 3), pair.log()
+    for which, priority in ((9, 7), (8, 8)):
+        for words, number in zip(TAKEN, (which, which, priority), strict=True):
+            host.ip(*(words % number).split())
+    assert pair.wait(lambda: there(9) == back), pair.log()
+    pair.pause(1)
+    assert (there(9), there(8)) == (back, [False] * 3), pair.log()
+    assert pair.masters() == ["a"]
+    assert pair.a.stop() == 0
+    assert there(9) == [False] * 3
