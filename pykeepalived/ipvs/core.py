@@ -75,6 +75,8 @@ class IpvsCore:
         self._asked = 0
         self.gone: tuple[Operation, ...] = ()
         """What brings back the entries that the table last read had lost."""
+        self.wrong: tuple[Operation, ...] = ()
+        """What mends those that were there, but not as they should be, or should not be there."""
         self._running = False
 
     # contract
@@ -383,7 +385,7 @@ class IpvsCore:
 
     def _table_read(self, found: Table | None, now: int) -> None:
         self._auditing = False
-        self.gone = ()
+        self.gone = self.wrong = ()
         if not self._running:
             return
         if self._current is not None:  # read in the middle of a change: look again when it is done
@@ -393,9 +395,11 @@ class IpvsCore:
         if found is not None:
             wanted = table(self.director.virtuals)
             self.gone = tuple(missing(wanted, found))
-            self._run(self._repair(self.gone, self.director.overdue(wanted, found)))
+            overdue = self.director.overdue(wanted, found)
+            self.wrong = tuple(operation for operation in overdue if operation not in self.gone)
+            self._run(self._repair(self.gone, self.wrong))
 
-    def _repair(self, gone: Sequence[Operation], overdue: Sequence[Operation]) -> Procedure:
+    def _repair(self, gone: Sequence[Operation], wrong: Sequence[Operation]) -> Procedure:
         """Put back what somebody took away, mend what the kernel refused to change or a predecessor left, repeat the
         verdicts that failed for want of it."""
         director = self.director
@@ -404,11 +408,10 @@ class IpvsCore:
             what = f"{operation.destination} of service {operation.service}" if operation.destination else ""
             batch.say(f"IPVS entry {what or operation.service} has vanished - restoring it")
             batch.add(operation)
-        for operation in overdue:
-            if operation not in gone:
-                what = f"{operation.destination} of service {operation.service}" if operation.destination else ""
-                batch.say(f"IPVS entry {what or operation.service} is not as it should be - mending it")
-                batch.add(operation)
+        for operation in wrong:
+            what = f"{operation.destination} of service {operation.service}" if operation.destination else ""
+            batch.say(f"IPVS entry {what or operation.service} is not as it should be - mending it")
+            batch.add(operation)
         yield from director.perform(batch)
         director.vanished = False
         unheard, self._unheard = self._unheard, []

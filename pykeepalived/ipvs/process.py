@@ -266,7 +266,7 @@ class CheckerProcess:
         found = self._table.read()
         self._receive(effects.TableRead(found))
         if found is not None:
-            self._recorder.looked(self._core.gone, self._loop.now())
+            self._recorder.looked(self._core, self._loop.now())
 
     # attempts
 

@@ -19,9 +19,9 @@ from pykeepalived.ipvs.core import IpvsCore
 from pykeepalived.ipvs.desired import table
 from pykeepalived.ipvs.held import Held, hold, restore
 from pykeepalived.netlink.services import (
+    Command,
     DestinationKey,
     DestinationSettings,
-    Operation,
     OperationFailure,
     ServiceKey,
     ServiceSettings,
@@ -75,10 +75,14 @@ class Begun(NamedTuple):
     figures: tuple[tuple[int, tuple[Any, ...]], ...] = ()
 
 
-class Gone(NamedTuple):
-    """The kernel's table was read; these of our entries were not in it (destination None = the whole service)."""
+class Look(NamedTuple):
+    """The kernel's table was read; these of our entries were not in it (destination None = the whole service).
 
-    entries: tuple[tuple[ServiceKey, DestinationKey | None], ...]
+    `wrong` are those that had to be changed or taken out, each with the command that does it.
+    """
+
+    gone: tuple[tuple[ServiceKey, DestinationKey | None], ...]
+    wrong: tuple[tuple[Command, ServiceKey, DestinationKey | None], ...] = ()
 
 
 class Base(NamedTuple):
@@ -132,10 +136,11 @@ class Recorder:
             case _:
                 self.ring.append((now, message))
 
-    def looked(self, gone: Iterable[Operation], now: int) -> None:
-        """Note which entries the core missed in the table that it has just read."""
-        missed = ((each.service, each.destination) for each in gone if each.service is not None)
-        self.ring.append((now, Gone(tuple(missed))))
+    def looked(self, core: IpvsCore, now: int) -> None:
+        """Note which entries the core missed in the table that it has just read, and which it found wrong."""
+        missed = ((each.service, each.destination) for each in core.gone if each.service is not None)
+        wrong = ((each.command, each.service, each.destination) for each in core.wrong if each.service is not None)
+        self.ring.append((now, Look(tuple(missed), tuple(wrong))))
 
     def tick(self, core: IpvsCore, now: int) -> None:
         """Note that time passes; the core has done everything by now that it wanted."""
@@ -209,8 +214,9 @@ def _line(codec: Codec, entry: Entry, secrets: bool) -> dict[str, Any]:
         case Begun(message, drawn, figures):
             told = codec.encode(figures)
             return {"at": at, "begin": codec.encode(message, secrets), "drawn": list(drawn), "figures": told}
-        case Gone(missed):
-            return {"at": at, "gone": codec.encode(missed)}
+        case Look(gone, wrong):
+            more = {"wrong": codec.encode(tuple((int(command), *entry) for command, *entry in wrong))} if wrong else {}
+            return {"at": at, "gone": codec.encode(gone), **more}
     return {"at": at, "input": codec.encode(entry[1], secrets)}
 
 
@@ -249,11 +255,10 @@ def _entry(codec: Codec, line: dict[str, Any]) -> Entry:
         drawn = [int(number) for number in line["drawn"]]
         return (at, Begun(_begun(codec.decode(line["begin"])), drawn, codec.decode(line["figures"])))
     if "gone" in line:
-        missed = (
-            (_service(key), None if place is None else DestinationKey(*place))
-            for key, place in codec.decode(line["gone"])
-        )
-        return (at, Gone(tuple(missed)))
+        gone = (_place(*entry) for entry in codec.decode(line["gone"]))
+        found = codec.decode(line["wrong"]) if "wrong" in line else ()
+        wrong = ((Command(command), *_place(*entry)) for command, *entry in found)
+        return (at, Look(tuple(gone), tuple(wrong)))
     return (at, _input(codec.decode(line["input"])))
 
 
@@ -277,6 +282,10 @@ def _begun(message: Any) -> effects.Start | effects.Reload:
 
 def _service(key: Iterable[Any]) -> ServiceKey:
     return ServiceKey(*key)
+
+
+def _place(key: Iterable[Any], place: Iterable[Any] | None) -> tuple[ServiceKey, DestinationKey | None]:
+    return _service(key), None if place is None else DestinationKey(*place)
 
 
 def _input(message: Any) -> effects.Message:
@@ -347,8 +356,8 @@ class _Player:
                 if self._waiting:
                     self._waiting = False
                     core.receive(what, now)
-            case Gone(missed):
-                core.receive(effects.TableRead(_without(table(core.director.virtuals), missed)), now)
+            case Look():
+                core.receive(effects.TableRead(_found(table(core.director.virtuals), what)), now)
             case _:
                 core.receive(what, now)
 
@@ -376,14 +385,23 @@ class _Player:
             self._take()
 
 
-def _without(whole: Table, missed: Iterable[tuple[ServiceKey, DestinationKey | None]]) -> Table:
-    """The table but for these entries."""
+def _found(whole: Table, look: Look) -> Table:
+    """A table in which the same is gone and wrong as in the one that was read."""
     services = dict(whole.services)
     destinations = {key: dict(places) for key, places in whole.destinations.items()}
-    for key, place in missed:
+    for key, place in look.gone:
         if place is None:
             services.pop(key, None)
             destinations.pop(key, None)
         elif key in destinations:
             destinations[key].pop(place, None)
+    for command, key, place in look.wrong:
+        if command is Command.DEL_SERVICE:
+            services[key] = ServiceSettings("")
+        elif place is None and key in services:
+            services[key] = services[key]._replace(scheduler="")
+        elif place is not None:
+            places = destinations.setdefault(key, {})
+            wanted = places.get(place)
+            places[place] = DestinationSettings(0) if wanted is None else wanted._replace(weight=wanted.weight + 1)
     return Table(services, destinations)

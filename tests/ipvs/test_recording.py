@@ -37,7 +37,7 @@ class RecordedLab(Lab):
             self.recorder.message(core, message, now)
             receive(message, now)
             if isinstance(message, effects.TableRead) and message.table is not None:
-                self.recorder.looked(core.gone, now)
+                self.recorder.looked(core, now)
 
         def ticked(now: int) -> None:
             self.recorder.tick(core, now)
