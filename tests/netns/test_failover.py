@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -180,15 +181,51 @@ def freeze(node: Node, seconds: float, lan: Lan) -> None:
     os.killpg(node.process.pid, signal.SIGCONT)
 
 
-def test_frozen_backup_hears_what_waited_before_it_decides(lan: Lan) -> None:
+SETTLED = 2.0
+"""Seconds after which a backup lets the adverts of its master wait unread."""
+
+
+@pytest.mark.parametrize("before", [0, SETTLED])
+def test_frozen_backup_hears_what_waited_before_it_decides(lan: Lan, before: float) -> None:
     recorder = lan.recorder()
     a, b = pair(lan)
+    lan.pause(before)
     freeze(b, 2, lan)
     lan.pause(1)
     assert b.states["VI_1"] == "BACKUP"
     assert recorder.of("192.0.2.2") == []
     assert has(a, VIP)
     assert not has(b, VIP)
+
+
+def sleeps(node: Node) -> int:
+    """How often the VRRP child has gone to sleep."""
+    status = Path(f"/proc/{node.pid_of('vrrp')}/status").read_text()
+    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
+def test_adverts_that_repeat_wake_no_backup_and_a_change_does(lan: Lan) -> None:
+    recorder = lan.recorder()
+    a, b = pair(lan)
+    lan.pause(SETTLED)
+    before, begin = sleeps(b), time.monotonic()
+    lan.pause(6)
+    heard = len(recorder.of("192.0.2.1", begin))
+    # one for three adverts, another for the parent's question every second
+    assert sleeps(b) - before < heard * 0.75
+    assert recorder.of("192.0.2.2") == []
+    a.kill()
+    last = recorder.of("192.0.2.1")[-1].at
+    lan.wait(lambda: lan.is_master(b) and has(b, VIP))
+    assert 0.72 <= recorder.of("192.0.2.2")[0].at - last < 2
+    a.start()
+    lan.wait(lambda: lan.is_master(a) and b.states["VI_1"] == "BACKUP")
+    lan.pause(SETTLED)
+    began = time.monotonic()
+    assert a.stop() == 0
+    lan.wait(lambda: lan.is_master(b))
+    (zero,) = [each for each in recorder.of("192.0.2.1", began) if each.priority == 0]
+    assert 0.12 <= recorder.of("192.0.2.2", began)[0].at - zero.at < 0.7
 
 
 def test_frozen_master_takes_its_address_back_when_it_wakes(lan: Lan) -> None:
