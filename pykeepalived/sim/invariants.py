@@ -121,8 +121,11 @@ class Rivals:
         return interval + quality.delay_ns + quality.jitter_ns + SLACK_NS
 
     def _must_settle(self, one: tuple[Node, VrrpInstance], other: tuple[Node, VrrpInstance]) -> bool:
-        """Whether they hear each other and speak the same: the same version, group, addresses and so on."""
+        """Whether they hear each other and speak the same: the same version, group, addresses and so on. What comes
+        from one's own address is one's own."""
         lan = self._cluster.lan
+        if one[1].source_address is not None and one[1].source_address == other[1].source_address:
+            return False
         here, there = ((node.name, model.interface) for node, model in (one, other))
         if not lan.passes(here, there) or not lan.passes(there, here) or _spoken(one[1]) != _spoken(other[1]):
             return False

@@ -162,7 +162,9 @@ def _shown(table: Table) -> Entries:
     found = {}
     for service in table.services:
         key = (
-            (service.fwmark, 0, "", 0) if service.fwmark else (0, service.protocol, service.address.hex(), service.port)
+            (service.fwmark, service.family, "", 0)
+            if service.fwmark
+            else (0, service.protocol, service.address.hex(), service.port)
         )
         entries = table.destinations.get(service, {})
         found[key] = {(place.address.hex(), place.port): values.weight for place, values in entries.items()}

@@ -148,7 +148,8 @@ class Generation:
         for place, weight in zip(places, weights, strict=True):
             words.append(f"real_server {place} 80 {{\n  weight {weight}\n{self._checks(random)} }}")
         address = f"192.0.2.{100 + number}" if self.kind.family == 4 else f"10.0.0.{number + 1}"
-        return "".join([f"virtual_server {address} 80 {{\n", *(f" {word}\n" for word in words), "}\n"])
+        where = f"fwmark {number + 1}" if random.random() < 0.2 else f"{address} 80"
+        return "".join([f"virtual_server {where} {{\n", *(f" {word}\n" for word in words), "}\n"])
 
     def _checks(self, random: Random) -> str:
         checks = "  TCP_CHECK {\n   connect_timeout 1\n  }\n"

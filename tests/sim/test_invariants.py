@@ -97,6 +97,15 @@ def test_masters_of_different_files_may_go_on(stubborn: None) -> None:
     assert cluster._rivals._must_settle(one, (two[0], one[1]))
 
 
+def test_masters_with_one_source_address_may_go_on() -> None:
+    """Each takes the adverts of the other for its own."""
+    cluster = pair()
+    one, two = ((node, node.config.vrrp_instances[0]) for node in cluster.nodes.values())
+    assert cluster._rivals._must_settle(one, two)
+    one, two = ((node, replace(model, source_address=Ip.parse("192.0.2.9"))) for node, model in (one, two))
+    assert not cluster._rivals._must_settle(one, two)
+
+
 def test_masters_that_yield_are_no_violation() -> None:
     cluster = divided()
     cluster.run(30 * SECOND)
