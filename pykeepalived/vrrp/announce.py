@@ -64,9 +64,12 @@ def _link_header(interface: Interface, destination: bytes, protocol: int) -> byt
 
 
 class Announced:
-    """An address as it is announced on an interface. `pending` counts its frames in a queue."""
+    """An address as it is announced on an interface. `pending` counts its frames in a queue. What is not `is_set` is
+    not announced: nobody would answer."""
 
     __slots__ = ("_facts", "_frame", "address", "interface", "pending")
+
+    is_set = True
 
     def __init__(self, address: Ip, interface: str) -> None:
         self.address = address
@@ -129,7 +132,7 @@ class Announcer:
 
     def send(self, announced: Announced, repeat: int, now: int) -> None:
         """Ask for one frame; `repeat` is how many the whole block asks for."""
-        frame = announced.frame(self._machine)
+        frame = announced.frame(self._machine) if announced.is_set else None
         if frame is None:
             return
         lane = self._lane(announced) if self._paced else None
@@ -201,7 +204,7 @@ class Announcer:
         announced.pending -= 1
         if announced.pending:
             lane.queue.append(announced)
-        frame = announced.frame(self._machine)
+        frame = announced.frame(self._machine) if announced.is_set else None
         if frame is not None:
             self._emit(frame)
         lane.free_at = max(due, now - lane.interval_ns + 1) + lane.interval_ns

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pykeepalived.config.model import Config
+from pykeepalived.config.model.values import Ip
 from pykeepalived.netlink.iptables_helper import RuleKeeper
 from pykeepalived.netlink.journal import Journal
 from pykeepalived.netlink.kernel import Kernel
@@ -156,6 +157,7 @@ class VrrpProcess:
         self._preparing = loop.idle_timer(self._prepare_some)
         self._sync: SyncThreads | None = None
         self._settling = False
+        self._refused: set[tuple[str, Ip]] = set()
         self._stopping = False
         self._notifier.configure(context.config.globals)
         self._configure_sync(context.config)
@@ -305,7 +307,11 @@ class VrrpProcess:
         self._sockets.rehearse(effect.flow)
 
     def _send_frames(self, effect: effects.SendFrames) -> None:
-        self._frames.send(effect.frames)
+        """All but those for what the kernel has refused since the core asked for them."""
+        frames, refused = effect.frames, self._refused
+        if refused:
+            frames = [each for each in frames if (each.interface, each.address) not in refused]
+        self._frames.send(frames)
 
     # kernel
 
@@ -315,6 +321,8 @@ class VrrpProcess:
         for start in range(_MOST_OPERATIONS, len(wanted), _MOST_OPERATIONS):
             self._keep_up()
             failed += self._host.perform(wanted[start : start + _MOST_OPERATIONS])
+        operations = [each.operation for each in failed]
+        self._refused = {(o.interface, o.address.address) for o in operations if isinstance(o, effects.AddAddress)}
         # The kernel has told of our own changes by now. Hearing them at once keeps them apart from later changes of
         # the same address by others.
         self._feed([*failed, *self._host.events()])

@@ -311,6 +311,17 @@ def test_refused_objects_are_tried_again() -> None:
     assert node.snapshot().troubles == ()
 
 
+def test_what_the_kernel_refused_is_not_announced() -> None:
+    lan = Lan()
+    node = start(lan, excluded_addresses=(vip("192.0.2.200"),))
+    lan.run(4)
+    node.receive(inputs.OperationFailed(node.operations()[0], 13))
+    del node.history[:]
+    node.receive(inputs.SendGarp("VI_1"))
+    ((_, frames),) = node.effects(fx.SendFrames)
+    assert [str(frame.address) for frame in frames.frames] == ["192.0.2.200"]  # type: ignore[attr-defined]
+
+
 def test_lost_events() -> None:
     """After an overrun the whole is compared: what was missed has its usual effect."""
     lan = Lan()

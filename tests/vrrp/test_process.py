@@ -24,7 +24,7 @@ from pykeepalived.runtime.child import ChildContext, DaemonOptions
 from pykeepalived.runtime.log import Log
 from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.messages import ChildKind
-from pykeepalived.vrrp import effects
+from pykeepalived.vrrp import effects, inputs
 from pykeepalived.vrrp.packet import ipv4_header
 from pykeepalived.vrrp.process import VrrpProcess
 from pykeepalived.vrrp.sockets import MOST_READS, AdvertSockets, FrameSocket
@@ -118,6 +118,20 @@ def running(namespace: str) -> Running:
 
 def addresses() -> str:
     return subprocess.run(["ip", "-br", "address", "show", "eth0"], capture_output=True, text=True, check=True).stdout
+
+
+def test_announces_nothing_that_the_kernel_has_just_refused(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The announcements of a new master are decided before the kernel has said no."""
+    process = running.process
+    good, bad = (IpAddress(address=Ip.parse(f"192.0.2.{last}"), prefix_length=32) for last in (100, 101))
+    wanted = [effects.AddAddress(address, "eth0", "VI_1") for address in (good, bad)]
+    sent: list[effects.Frame] = []
+    monkeypatch.setattr(process._frames, "send", sent.extend)
+    monkeypatch.setattr(process._host, "perform", lambda operations: [inputs.OperationFailed(operations[1], 22)])
+    process._change_network(effects.ChangeNetwork(wanted))
+    frames = [effects.Frame(interface="eth0", index=2, data=b"", address=each.address) for each in (good, bad)]
+    process._send_frames(effects.SendFrames(frames))
+    assert {str(frame.address) for frame in sent} == {"192.0.2.100"}
 
 
 def test_master_from_start_to_stop(running: Running) -> None:
