@@ -18,6 +18,7 @@ _WITHOUT_PLACE = frozenset(
         "hysteresis-high",
         "interface-missing",
         "interval-v2",
+        "member-taken",
         "member-unknown",
         "method-missing",
         "misc-disabled",

@@ -298,6 +298,17 @@ def test_sync_group_members() -> None:
     assert codes(run(GROUP % "" + second + TWO)) == ["member-taken", "member-taken", "group-empty"]
 
 
+@pytest.mark.keyword("vrrp_sync_group/group")
+def test_a_member_named_twice_counts_once() -> None:
+    result = run("vrrp_sync_group G {\n group {\n A B\n A\n }\n}\n" + TWO)
+    (finding,) = counted(result)
+    assert finding.upstream == "Virtual router A cannot exist in more than one sync group; ignoring G"
+    assert (finding.at and (finding.at.line, finding.at.column), result.exit_status) == ((4, 2), 5)
+    assert result.config is not None
+    assert result.config.vrrp_sync_groups[0].members == ("A", "B")
+    assert run("track_group G {\n group {\n A\n A\n }\n}\n" + TWO).exit_status == 0
+
+
 @pytest.mark.keyword("vrrp_sync_group")
 def test_owner_before_backup_in_a_group() -> None:
     text = TWO.replace("A {\n", "A {\n state MASTER\n priority 255\n").replace("B {\n", "B {\n state BACKUP\n")

@@ -20,10 +20,12 @@ import pytest
 from pykeepalived.config.environment import Environment, gather
 from pykeepalived.config.interfaces import Interface
 from pykeepalived.config.load import LoadOptions, load
+from tests.config.support import run
+from tests.fuzz import structures
 from tests.fuzz.configurations import Change, all_changes, several, single, text_with
 
 NAMESPACE = f"pkcb{os.getpid()}"
-SINGLES, SEVERALS = range(160), range(1000, 1060)
+SINGLES, SEVERALS, STRUCTURES = range(160), range(1000, 1060), range(150)
 
 DIFFERENCES = (
     (r": http_protocol 2$", "HTTP/2 is ours"),
@@ -124,6 +126,39 @@ def test_several_odd_lines(environment: Environment, tmp_path: Path) -> None:
     path = tmp_path / "k.conf"
     found = [disagreement(several(seed), path, environment) for seed in SEVERALS]
     assert [text for text in found if text] == []
+
+
+@pytest.mark.netns
+@pytest.mark.interop
+def test_odd_structures(environment: Environment, tmp_path: Path) -> None:
+    judged, found = 0, []
+    for seed in STRUCTURES:
+        deeds, files = structures.made(seed)
+        path = structures.write(files, tmp_path / str(seed))
+        theirs, messages = verdict_of_keepalived(path)
+        result = load(str(path), environment, LoadOptions(config_test=True, findings_only=True))
+        # A repeated address is an error in 2.4.3, silent in 2.2.7, and the crashes of a C daemon are no verdict.
+        if theirs is None or any(finding.code == "address-repeated" for finding in result.findings):
+            continue
+        judged += 1
+        if theirs != result.exit_status:
+            said = messages.splitlines()[:5]
+            found.append(f"{seed} {deeds}: keepalived {theirs} {said}, we {result.exit_status}")
+    assert found == []
+    assert judged > len(STRUCTURES) * 9 // 10
+
+
+def test_structures_are_sound_and_odd() -> None:
+    """The file is accepted as it stands, and the seeds reach every status that a text alone can cause."""
+    assert run(structures.SOUND).exit_status == 0
+    assert {deed for seed in range(60) for deed in structures.made(seed)[0]} == {
+        deed.__name__ for deed in structures.DEEDS
+    }
+    found = set()
+    for seed in range(60):
+        files = {f"/etc/keepalived/{name}": text for name, text in structures.made(seed)[1].items()}
+        found.add(run(files.pop(f"/etc/keepalived/{structures.MAIN}"), files=files).exit_status)
+    assert found >= {0, 2, 5}
 
 
 def test_the_generator_reaches_every_section() -> None:

@@ -23,7 +23,7 @@ from pykeepalived.config.rules.instance import INSTANCE_RULES, finished_instance
 from pykeepalived.config.rules.instance_identity import OWNER
 from pykeepalived.config.rules.scripts import Scripts
 from pykeepalived.config.schema.base import Reading
-from pykeepalived.config.schema.sync_group import SyncGroupDraft
+from pykeepalived.config.schema.sync_group import SyncGroupDraft, taken_elsewhere
 from pykeepalived.config.schema.track import GarpGroupDraft, ProcessDraft, ScriptDraft
 from pykeepalived.config.schema.track_file import TrackFileDraft
 from pykeepalived.config.schema.vrrp_draft import InstanceDraft
@@ -122,7 +122,7 @@ def sync_groups(context: RuleContext) -> list[SyncGroupDraft]:
                 reading.report(at, "member-unknown", text)
             elif name in taken:
                 text = f"Virtual router {name} is in sync groups {taken[name]} and {group.name} - ignoring {group.name}"
-                reading.report(at, "member-taken", text)
+                reading.report(at, "member-taken", text, upstream=taken_elsewhere(name, group.name))
             else:
                 members[name] = at
                 taken[name] = group.name

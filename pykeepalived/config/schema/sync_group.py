@@ -68,9 +68,23 @@ def begin_members(what: str) -> Any:
 
 
 def member(draft: Any, statement: Statement, reading: Reading) -> None:
-    """Every word of a line of a group block is a name."""
+    """Every word of a line of a group block is a name, repeated or not."""
     for index, name in enumerate(statement.words):
         draft.members.setdefault(name, statement.span(index))
+
+
+def _sync_member(draft: SyncGroupDraft, statement: Statement, reading: Reading) -> None:
+    assert draft.members is not None
+    for index, name in enumerate(statement.words):
+        at = statement.span(index)
+        if draft.members.setdefault(name, at) is not at:
+            text = f"Virtual router {name} is in sync group {draft.name} twice - ignoring"
+            reading.report(at, "member-taken", text, upstream=taken_elsewhere(name, draft.name))
+
+
+def taken_elsewhere(name: str, group: str) -> str:
+    """What keepalived says of a member that has a group already."""
+    return f"Virtual router {name} cannot exist in more than one sync group; ignoring {group}"
 
 
 SYNC_GROUP = table(
@@ -79,7 +93,7 @@ SYNC_GROUP = table(
             name="group",
             process="vrrp",
             block=ValueBlock(
-                entry=member, begin=begin_members("sync group"), notation="INSTANCE...", empty_is_error=True
+                entry=_sync_member, begin=begin_members("sync group"), notation="INSTANCE...", empty_is_error=True
             ),
         ),
         *tracker_blocks(),
