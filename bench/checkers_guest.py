@@ -18,6 +18,7 @@ from bench.checkers_load import (
     Daemon,
     address,
     configuration,
+    connections,
     http_check,
     listener,
     rate,
@@ -40,20 +41,22 @@ def table() -> list[str]:
 
 
 def start(which: str, text: str, servers: int, rest: float) -> Daemon:
-    """A daemon whose table is complete and whose first checks are done after `rest` seconds.
+    """A daemon whose table is complete, that has made as many checks as there are servers, and had `rest` seconds more.
 
     A keepalived that takes more than five seconds to stop kills its checker, which leaves its table behind.
     """
     subprocess.run(["ipvsadm", "-C"], check=True)
+    before = connections()
     daemon = Daemon(PROGRAMS[which], WORK, text)
     daemon.await_many(lambda: len(table()), servers)
+    daemon.await_many(lambda: connections() - before, servers)
     time.sleep(rest)
     return daemon
 
 
 def checks(which: str, seconds: float, found: Found) -> None:
     for name, servers, check, port in (("TCP", 500, tcp_check, PORT), ("HTTP", 200, http_check, WEB_PORT)):
-        daemon = start(which, configuration(servers, 0.5, check, port), servers, 1.7)
+        daemon = start(which, configuration(servers, 0.5, check, port), servers, 0.5)
         _, spent = rate(daemon, seconds)
         found[f"CPU of a {name} check, {servers} servers every 500 ms"].append(spent)
         daemon.stop()
@@ -61,7 +64,7 @@ def checks(which: str, seconds: float, found: Found) -> None:
 
 def load(which: str, seconds: float, found: Found) -> None:
     for servers, delay in LOADS:
-        daemon = start(which, configuration(servers, delay), servers, delay + 1.5)
+        daemon = start(which, configuration(servers, delay), servers, delay)
         made, _ = rate(daemon, max(seconds, 3 * delay))
         found[f"checks done of those due, {servers:,} servers every {delay:.0f} s"].append(100 * made * delay / servers)
         daemon.stop()
@@ -71,7 +74,7 @@ def deaths(which: str, found: Found) -> None:
     """Servers die at the same random moments for both daemons; every one has a process of its own."""
     servers, delay = 50, 0.5
     targets = [listener(host=address(number)) for number in range(servers)]
-    daemon = start(which, configuration(servers, delay, lambda delay: tcp_check(delay, retry=0)), servers, 2)
+    daemon = start(which, configuration(servers, delay, lambda delay: tcp_check(delay, retry=0)), servers, 0.5)
     dice = random.Random(1)
     for number in range(DEATHS):
         time.sleep(dice.uniform(0.1, 0.1 + delay))
