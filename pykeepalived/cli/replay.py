@@ -50,7 +50,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         done = replay_text(Path(words.file).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, CodecError) as error:
-        sys.stderr.write(f"pykeepalived replay: {words.file}: {error}\n")
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        sys.stderr.write(f"pykeepalived replay: {words.file}: {reason}\n")
         return EXIT_UNREADABLE
     if words.json:
         print(json.dumps(_data(done), indent=2))
