@@ -42,7 +42,7 @@ def _control(daemon: Daemon, paths: RunPaths) -> Extension:
 
 
 def _clear_leftovers(options: DaemonOptions, log: Log) -> None:
-    if any(os.path.exists(path) for path in (options.sysctl_file, options.link_file)):
+    if any(os.path.exists(path) for path in (options.sysctl_file, options.link_file, options.object_file)):
         from pykeepalived.vrrp.process import clear_leftovers
 
         clear_leftovers(options, log)

@@ -22,6 +22,7 @@ class RunPaths:
     control_socket: str
     sysctl_file: str
     link_file: str
+    object_file: str
     needs_directory: bool
 
 
@@ -53,6 +54,7 @@ def run_paths(
         control_socket=socket,
         sysctl_file=f"{socket.removesuffix('.sock')}.sysctls",
         link_file=f"{socket.removesuffix('.sock')}.links",
+        object_file=f"{socket.removesuffix('.sock')}.objects",
         needs_directory=own_directory,
     )
 

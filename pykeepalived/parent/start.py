@@ -319,5 +319,6 @@ def _child_options(options: Options, paths: RunPaths) -> DaemonOptions:
         pid_file=paths.parent,
         sysctl_file=paths.sysctl_file,
         link_file=paths.link_file,
+        object_file=paths.object_file,
         command_line=options.command_line,
     )

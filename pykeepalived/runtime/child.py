@@ -44,6 +44,8 @@ class DaemonOptions:
     """Where the VRRP child notes the kernel parameters it changes, for a successor; "" = nowhere."""
     link_file: str = ""
     """Likewise the links it makes."""
+    object_file: str = ""
+    """Likewise the addresses, routes and rules it adds."""
     command_line: tuple[str, ...] = ()
 
 

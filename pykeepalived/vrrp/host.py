@@ -19,6 +19,7 @@ from pykeepalived.netlink import facts as kf
 from pykeepalived.netlink import operations as ko
 from pykeepalived.netlink.facts import Facts
 from pykeepalived.netlink.firewall import VmacRule
+from pykeepalived.netlink.journal import Journal
 from pykeepalived.netlink.links import rp_filter_pushdown
 from pykeepalived.netlink.made_links import MadeLinks
 from pykeepalived.netlink.routes import match_route
@@ -28,6 +29,7 @@ from pykeepalived.observe.cause import LogLine, Priority
 from pykeepalived.vrrp import attachments, effects, inputs, translation
 from pykeepalived.vrrp.attachments import Attachment, Plan
 from pykeepalived.vrrp.filtering import Filtering, RuleKeeper
+from pykeepalived.vrrp.held import HeldObjects
 
 _FORWARDING_AGE_NS = 5_000_000_000
 _IGMP_SYSCTL = "net/ipv4/igmp_link_local_mcast_reports"
@@ -69,6 +71,7 @@ class Host:
         monitor: bool = False,
         rule_keeper: RuleKeeper | None = None,
         made: MadeLinks | None = None,
+        notes: Journal | None = None,
     ) -> None:
         self.kernel = kernel
         self._monitor = monitor
@@ -84,6 +87,7 @@ class Host:
         """Links we made or took over, and the instance each was made for."""
         self._made = made or MadeLinks()
         self._made_before = False
+        self.held = HeldObjects(notes, kernel.link)
         self._pushed_down = False
         self._routes: list[IpRoute] = []
         self._rules: list[IpRule] = []
@@ -114,6 +118,9 @@ class Host:
         if first and self._remove_leftovers(plan, facts):
             facts = self._facts()
             plan = attachments.plan(config, facts)
+        if first and self.held.are_left:
+            self._remove_objects(config)
+            facts = self._facts()
         if plan.attachments:
             for attachment in plan.attachments:
                 if not attachment.exists:
@@ -203,6 +210,13 @@ class Host:
             if not errors:
                 self._made.gone(link.name)
         return bool(unwanted)
+
+    def _remove_objects(self, config: Config) -> None:
+        """Likewise addresses, routes and rules that the configuration does not name."""
+        for operation in self.held.unwanted(config, self.kernel.facts(routes=True, rules=True)):
+            self._tell(f"Left by a killed predecessor: {operation}", Priority.INFO)
+            for error in self.kernel.perform([operation]):
+                self._tell(str(error), Priority.ERROR)
 
     def _create(self, attachment: Attachment, facts: Facts) -> None:
         name, instance = attachment.link.name, attachment.instance.name
@@ -297,6 +311,7 @@ class Host:
 
     def release(self, done: Callable[[], object]) -> None:
         """At stop: kernel parameters and firewall as they were; then `done` is called."""
+        self.held.close()
         self._sysctls.restore_all()
         self._filtering.release(done)
 
@@ -470,6 +485,7 @@ class Host:
                 self._tell_refusal(error, source.instance)
         if filtered:
             self._filtering.settle()
+        self.held.done(wanted, [each.operation for each in failed])
         return failed
 
     def _provoked(self, wanted: Sequence[effects.Operation]) -> list[ko.Operation]:

@@ -91,6 +91,7 @@ def clear_leftovers(options: DaemonOptions, log: Log) -> None:
             time.monotonic_ns,
             _saved_sysctls(options.sysctl_file),
             made=_made_links(options.link_file),
+            notes=_journal(options.object_file),
         )
         host.adopt(Config())
         host.tidy()
@@ -143,6 +144,7 @@ class VrrpProcess:
             monitor=context.options.address_monitoring,
             rule_keeper=self._rule_keeper,
             made=_made_links(context.options.link_file),
+            notes=_journal(context.options.object_file),
         )
         self._runner = ScriptRunner(loop, context.log, self._service.fork_script_helper)
         self._notifier = Notifier(loop, context.log, self._runner, "vrrp")
@@ -155,6 +157,7 @@ class VrrpProcess:
         self._timer = loop.idle_timer(self._tick)
         self._preparation: Iterator[None] = iter(())
         self._preparing = loop.idle_timer(self._prepare_some)
+        self._noting = loop.idle_timer(self._note_some)
         self._sync: SyncThreads | None = None
         self._settling = False
         self._refused: set[tuple[str, Ip]] = set()
@@ -231,6 +234,14 @@ class VrrpProcess:
         for _ in self._preparation:
             if self._now() >= until:
                 self._preparing.move(self._now() + _PAUSE_NS)
+                return
+
+    def _note_some(self) -> None:
+        """Write down what has been added and removed, a little at a time."""
+        until = self._now() + _SLICE_NS
+        for _ in self._host.held.write():
+            if self._now() >= until:
+                self._noting.move(self._now() + _PAUSE_NS)
                 return
 
     def _reap(self) -> None:
@@ -321,6 +332,8 @@ class VrrpProcess:
         for start in range(_MOST_OPERATIONS, len(wanted), _MOST_OPERATIONS):
             self._keep_up()
             failed += self._host.perform(wanted[start : start + _MOST_OPERATIONS])
+        if self._host.held.waits:
+            self._noting.move(self._now() + _PAUSE_NS)
         operations = [each.operation for each in failed]
         self._refused = {(o.interface, o.address.address) for o in operations if isinstance(o, effects.AddAddress)}
         # The kernel has told of our own changes by now. Hearing them at once keeps them apart from later changes of
@@ -417,6 +430,7 @@ class VrrpProcess:
         self._loop.remove_reader(self._kernel.event_fd)
         self._timer.cancel()
         self._preparing.cancel()
+        self._noting.cancel()
         self._surroundings.close()
         self._bus.stop()
         self._snmp.stop()
@@ -463,4 +477,8 @@ def _saved_sysctls(path: str) -> SavedSysctls:
 
 
 def _made_links(path: str) -> MadeLinks:
-    return MadeLinks(Journal(path) if path else None)
+    return MadeLinks(_journal(path))
+
+
+def _journal(path: str) -> Journal | None:
+    return Journal(path) if path else None
