@@ -14,6 +14,7 @@ from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import VrrpInstance
 from pykeepalived.netlink import links
 from pykeepalived.netlink.facts import Facts, Link
+from pykeepalived.netlink.firewall import VmacRule
 from pykeepalived.netlink.operations import AddAddress, AddLink, DeleteLink, Operation, SetLink, VirtualLink
 from pykeepalived.records import dataclass
 
@@ -246,3 +247,21 @@ def _link_local(parent: Link, facts: Facts) -> Ip | None:
         return None
     mac = parent.mac
     return Ip(b"\xfe\x80" + bytes(6) + bytes((mac[0] ^ 2,)) + mac[1:3] + b"\xff\xfe" + mac[3:])
+
+
+def vmac_rules(plan: Plan, facts: Facts) -> frozenset[VmacRule]:
+    """What the firewall must know of the VMACs that are there."""
+    rules = set()
+    for attachment in plan.attachments:
+        link = facts.link(attachment.link.name)
+        if link is None or link.kind != "macvlan":
+            continue
+        copied = None
+        if attachment.family == 6:
+            own = {address.address for address in facts.addresses_of(link.index)}
+            below = (address.address for address in facts.addresses_of(link.parent))
+            copied = next((address for address in below if address.is_link_local and address in own), None)
+        rules.add(VmacRule(attachment.family, link.name, link.index, link.parent, copied))
+        if attachment.carries_both:
+            rules.add(VmacRule(10 - attachment.family, link.name, link.index, link.parent))
+    return frozenset(rules)

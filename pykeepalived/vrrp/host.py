@@ -18,7 +18,6 @@ from pykeepalived.config.model.values import Ip
 from pykeepalived.netlink import facts as kf
 from pykeepalived.netlink import operations as ko
 from pykeepalived.netlink.facts import Facts
-from pykeepalived.netlink.firewall import VmacRule
 from pykeepalived.netlink.journal import Journal
 from pykeepalived.netlink.links import rp_filter_pushdown
 from pykeepalived.netlink.made_links import MadeLinks
@@ -316,20 +315,7 @@ class Host:
         self._filtering.release(done)
 
     def _refresh_vmac_rules(self, facts: Facts) -> None:
-        rules = set()
-        for attachment in self._plan.attachments:
-            link = facts.link(attachment.link.name)
-            if link is None or link.kind != "macvlan":
-                continue
-            copied = None
-            if attachment.family == 6:
-                own = {address.address for address in facts.addresses_of(link.index)}
-                below = (address.address for address in facts.addresses_of(link.parent))
-                copied = next((address for address in below if address.is_link_local and address in own), None)
-            rules.add(VmacRule(attachment.family, link.name, link.index, link.parent, copied))
-            if attachment.carries_both:
-                rules.add(VmacRule(10 - attachment.family, link.name, link.index, link.parent))
-        self._filtering.redirect(frozenset(rules))
+        self._filtering.redirect(attachments.vmac_rules(self._plan, facts))
 
     # views and events
 
