@@ -216,8 +216,9 @@ class IpvsCore:
 
     def _address_changed(self, address: bytes, count: int) -> None:
         """ha_suspend: the checkers of a virtual server work while its address is on some interface."""
-        before = self._addresses.get(address, 0)
-        self._addresses[address] = count
+        before = self._addresses.pop(address, 0)
+        if count:
+            self._addresses[address] = count
         for virtual in self.director.virtuals:
             model = virtual.model
             if not model.ha_suspend or model.address is None or bytes(model.address) != address:

@@ -85,8 +85,9 @@ class AddressWatch:
                     self._places.setdefault(entry.address, set()).add(entry.index)
                     self._changed(entry.address, len(self._places[entry.address]))
                 case AddressRemoved(entry):
-                    places = self._places.get(entry.address, set())
-                    places.discard(entry.index)
+                    places = self._places.pop(entry.address, set()) - {entry.index}
+                    if places:
+                        self._places[entry.address] = places
                     self._changed(entry.address, len(places))
                 case Overrun():
                     self._read_all()

@@ -8,17 +8,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from pykeepalived.config.model.globals import Firewall
+from pykeepalived.config.model import Config
+from pykeepalived.config.model.globals import Firewall, ReceiveBuffer
 from pykeepalived.config.model.ipvs import GroupEntry, Protocol, VirtualServerGroup
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import TrackFile
-from pykeepalived.ipvs import effects
+from pykeepalived.ipvs import effects, surroundings
+from pykeepalived.ipvs.core import IpvsCore
 from pykeepalived.ipvs.effects import MarkElement
 from pykeepalived.ipvs.marks import MarkTables
-from pykeepalived.ipvs.surroundings import TrackedFiles
+from pykeepalived.ipvs.surroundings import AddressWatch, TrackedFiles
+from pykeepalived.netlink.facts import Address, AddressAdded, AddressRemoved, Event, Facts
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.tracked_files import write_initial
@@ -64,6 +68,42 @@ def test_tracked_files_are_told_at_once_and_after_every_change(tmp_path: Path) -
 
 
 @pytest.mark.keyword("track_file/init_file")
+def test_addresses_that_are_gone_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[Event] = []
+
+    class Quiet:
+        event_fd = 0
+
+        def __init__(self, *_buffers: object) -> None:
+            pass
+
+        def facts(self) -> Facts:
+            return Facts(links={}, addresses=())
+
+        def read_events(self) -> list[Event]:
+            return [events.pop(0) for _ in list(events)]
+
+    class Idle:
+        def add_reader(self, fd: int, callback: object) -> None:
+            pass
+
+    monkeypatch.setattr(surroundings, "Kernel", Quiet)
+    told: list[tuple[Ip, int]] = []
+    core = IpvsCore(Config(), lambda limit: 0)
+
+    def changed(address: Ip, count: int) -> None:
+        told.append((address, count))
+        core.receive(effects.AddressChanged(address, count), 0)
+
+    watch = AddressWatch(cast(Loop, Idle()), ReceiveBuffer(), changed)
+    one, other = (Address(index=index, address=Ip.parse("fe80::1"), prefix_length=64) for index in (1, 2))
+    events += [AddressAdded(one), AddressAdded(other), AddressRemoved(one), AddressRemoved(other)]
+    watch._read()
+    assert told == [(one.address, count) for count in (1, 2, 1, 0)]
+    assert not watch._places
+    assert not core._addresses
+
+
 def test_init_file_writes_what_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "f"
     lines: list[LogLine] = []
