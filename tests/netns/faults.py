@@ -184,7 +184,9 @@ def service_returns(lan: Lan, client: Client, master: Node, others: list[Node]) 
 
 def nothing_is_left(lan: Lan, node: Node, before: Traces) -> None:
     """After an orderly stop the host is as it was."""
-    assert node.stop(30) == 0, lan.log()
+    assert node.stop(130) == 0, lan.log()
     lan.wait(lambda: not processes(node))
-    assert Traces.of(node) == before
+    after = Traces.of(node)
+    assert after.addresses == before.addresses, sorted(after.addresses ^ before.addresses)[:9]
+    assert after == before
     assert [path.name for path in node.directory.iterdir() if path.suffix in (".pid", ".sock")] == []

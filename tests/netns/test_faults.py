@@ -316,15 +316,18 @@ def test_hostile_flood(pair: Pair, kind: str) -> None:
 
 
 def many(addresses: int) -> str:
-    """The usual instance with thousands of addresses more."""
+    """The usual instance with thousands of addresses more, and time to remove them in the end."""
     lines = "".join(f"    10.{number >> 8}.{number & 255}.1/32\n" for number in range(addresses))
-    return instance(150).replace("  }\n}", f"  }}\n  virtual_ipaddress_excluded {{\n{lines}  }}\n}}")
+    return "child_wait_time 120\n" + instance(150).replace(
+        "  }\n}", f"  }}\n  virtual_ipaddress_excluded {{\n{lines}  }}\n}}"
+    )
 
 
 def test_thousands_of_addresses_do_not_silence_the_master(lan: Lan) -> None:
     """The kernel needs seconds for them, and more the more it has."""
     recorder = lan.recorder()
     a = lan.host(many(8_000))
+    before = Traces.of(a)
     a.start()
     lan.wait(lambda: bool(recorder.of("192.0.2.1")), 60)
     since = time.monotonic()
@@ -334,6 +337,7 @@ def test_thousands_of_addresses_do_not_silence_the_master(lan: Lan) -> None:
     print(f"{until - since:.1f} s, longest gap of adverts {gap * 1000:.0f} ms")
     assert gap < max(DOWN_S, (until - since) / 2)
     assert not a.said("killing it")
+    nothing_is_left(lan, a, before)
 
 
 def test_clocks_that_start_elsewhere(lan: Lan) -> None:
@@ -341,6 +345,7 @@ def test_clocks_that_start_elsewhere(lan: Lan) -> None:
     a, b = lan.host(instance(150)), lan.host(instance(100))
     words = ["unshare", "--time", "--monotonic", "500000", "--boottime", "500000", "--fork", "--kill-child"]
     a.program = (*words, *OURS)
+    before = Traces.of(b)
     b.start()
     lan.wait(lambda: lan.is_master(b))
     a.start()
@@ -351,10 +356,14 @@ def test_clocks_that_start_elsewhere(lan: Lan) -> None:
     lan.pause(2)
     assert b.states["VI_1"] == "BACKUP"
     assert has(a, VIP)
+    os.kill(a.pid_of("parent"), signal.SIGTERM)
+    lan.wait(lambda: not processes(a) and not has(a, VIP) and lan.is_master(b))
+    nothing_is_left(lan, b, before)
 
 
 def test_a_configuration_without_room_for_it_is_taken_by_a_new_process(lan: Lan) -> None:
     a = lan.host(instance(150))
+    before = Traces.of(a)
     a.start()
     lan.wait(lambda: lan.is_master(a) and has(a, VIP))
     pid = a.pid_of("vrrp")
@@ -366,3 +375,4 @@ def test_a_configuration_without_room_for_it_is_taken_by_a_new_process(lan: Lan)
     lan.wait(lambda: a.said("No memory for the new configuration, starting again"))
     lan.wait(lambda: has(a, "10.31.63.1") and has(a, VIP) and lan.is_master(a), 60)
     assert a.pid_of("vrrp") != pid
+    nothing_is_left(lan, a, before)
