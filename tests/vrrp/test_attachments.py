@@ -185,7 +185,7 @@ def test_ipv6_vmac_beside_the_adverts_needs_no_source_address(kernel: FakeKernel
 
 @pytest.mark.keyword("vrrp_instance/use_vmac_addr")
 def test_vmacs_of_addresses_elsewhere(kernel: FakeKernel) -> None:
-    """Each carries addresses of one family: IPv6 is off for the one, the other has a link-local address to speak from."""
+    """Each carries addresses of one family: no IPv6 for the one, a link-local address to speak from for the other."""
     other = (lan.vip("198.51.100.7", "eth1"), lan.vip("2001:db8::1/64", "eth1"))
     instance = replace(INSTANCE, excluded_addresses=other, use_vmac_addr=True, source_address=ip("192.0.2.7"))
     _, four, six = attachments.plan(config(instance), kernel.facts()).attachments
