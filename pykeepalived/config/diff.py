@@ -14,7 +14,7 @@ from typing import Any
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.ipvs import RealServer, VirtualServer
-from pykeepalived.config.model.network import IpAddress
+from pykeepalived.config.model.network import IpAddress, IpRoute
 from pykeepalived.config.model.values import Ip, Script, Span
 from pykeepalived.config.model.vrrp import VrrpInstance
 from pykeepalived.records import dataclass
@@ -70,10 +70,20 @@ def show(value: Any) -> str:
         return f"{value.address}/{value.prefix_length}" + (f" dev {value.interface}" if value.interface else "")
     if isinstance(value, tuple):
         return ", ".join(show(item) for item in value)
-    if dataclasses.is_dataclass(value):
-        inner = (field for field in dataclasses.fields(value) if field.compare and field.repr)
-        return " ".join(f"{field.name}={show(getattr(value, field.name))}" for field in inner)
+    if isinstance(value, IpRoute):
+        head = f"{value.destination}/{value.prefix_length}" if value.destination is not None else "default"
+        return " ".join((head, *_given(value, ("family", "destination", "prefix_length"))))
+    if _is_model(value):
+        return " ".join(_given(value)) or "default"
     return str(value)
+
+
+def _given(value: Any, shown: Sequence[str] = ()) -> Iterator[str]:
+    """The fields of an object that are not as by default, except those shown already."""
+    for field in dataclasses.fields(value):
+        item = getattr(value, field.name)
+        if field.compare and field.repr and field.name not in shown and item != field.default:
+            yield f"{field.name}={show(item)}"
 
 
 Identity = Callable[[Any], tuple[object, ...]]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pykeepalived.config.diff import ChangeKind, diff
+from pykeepalived.config.diff import ChangeKind, diff, show
+from pykeepalived.config.model.vrrp import Vmac
 from tests.config.support import config, instance_text
 
 SERVER = "virtual_server 10.1.1.1 80 {\n protocol TCP\n%s}\n"
@@ -40,6 +41,14 @@ def test_addresses_are_shown() -> None:
     assert changes(instance_text(""), new) == [
         "vrrp_instance A: virtual_addresses 10.0.0.1/24 dev eth0 > 10.0.0.1/24 dev eth0, 10.0.0.2/24 dev eth1"
     ]
+
+
+def test_objects_are_shown_by_what_they_say() -> None:
+    """What is as by default is left out."""
+    routes = "static_routes {\n 10.8.0.0/16 via 192.0.2.9 dev eth0 table 101\n}\n"
+    assert changes("", routes) == ["static_routes 10.8.0.0/16 via=192.0.2.9 table=101 interface=eth0: added"]
+    assert show(Vmac()) == "default"
+    assert show(Vmac(name="v1")) == "name=v1"
 
 
 def test_secrets_are_hidden() -> None:
