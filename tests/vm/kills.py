@@ -33,9 +33,12 @@ from tests.vm.traffic import ask_forever
 
 WORK = Path("/tmp/kills")
 PORTS = (80, 81)
+ADVERT_S = 0.5
+"""A guest has one processor for all hosts: adverts that come more often are late more often."""
 SERVERS = {f"rs{number}": f"10.10.0.2{number}" for number in (1, 2, 3)}
 GATEWAY = "10.10.0.1"
-REQUEST_SECONDS = 3.0
+REQUEST_SECONDS = 10.0
+"""Long enough for what a busy machine delays: what is lost all the same was cut off."""
 RECOVERY_SECONDS = 200
 """Longer than the delay after which a process that died again and again is started again."""
 PROGRAM = """
@@ -47,6 +50,8 @@ from pykeepalived.cli.main import main
 raise SystemExit(main())
 """
 """The daemon with a check worker for what is too few servers and processors otherwise."""
+MOVED = "Entering "
+"""Begins the words of a log line about a new state."""
 KINDS = ("parent", "vrrp", "checkers", "bfd", "check worker", "vrrp helper", "checkers helper")
 
 # ------------------------------------------------------------------ client and servers
@@ -117,8 +122,10 @@ def configuration(priority: int, own: int, neighbor: int) -> str:
         'vrrp_script chk {\n script "/bin/true"\n interval 4\n}\n',
         f"bfd_instance peer {{\n{addresses} min_rx 100\n min_tx 100\n}}\n",
         "vrrp_sync_group G {\n sync_group_tracking_weight\n group {\n  VI_1\n  VI_2\n }\n}\n",
-        instance(priority, tracked),
-        instance(priority, tracked, "VI_2", 52, f"{GATEWAY}/24").replace("eth0", "eth1"),
+        instance(priority, f"version 3\n  advert_int {ADVERT_S}\n  {tracked}"),
+        instance(priority, f"version 3\n  advert_int {ADVERT_S}\n  {tracked}", "VI_2", 52, f"{GATEWAY}/24").replace(
+            "eth0", "eth1"
+        ),
     ]
     misc = '  MISC_CHECK {\n   misc_path "/bin/true"\n   misc_timeout 10\n   delay_loop 4\n  }\n'
     checks = ("  TCP_CHECK {\n   connect_timeout 2\n  }\n", "  HTTP_GET {\n   url {\n    path /\n   }\n  }\n", misc)
@@ -319,6 +326,7 @@ def main(seed: int, rounds: int) -> None:
                 seen: dict[str, Any] = {"rounds": play(pair, seed, rounds)}
                 lan.pause(1)
                 process.stdin.close()
+                seen["moves"] = [at / 1e9 for node in pair.nodes.values() for at, line in node.lines if MOVED in line]
                 seen["requests"] = [each for some in json.loads(process.stdout.read()) for each in some]
             pair.stop()
         finally:
