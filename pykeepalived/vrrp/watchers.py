@@ -44,7 +44,12 @@ class LinkbeatPoller:
         wanted = list(interfaces)
         methods = {entry.interface: entry.method for entry in configured}
         if wanted and self._socket is None:
-            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            try:
+                self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            except OSError as error:
+                text = f"Unable to poll {', '.join(wanted)} for a link - errno {error.errno} ({error.strerror})"
+                self._log(LogLine(text, Priority.ERROR))
+                wanted = []
         kept = {name: method for name, method in self._methods.items() if name in wanted}
         self._states = {name: up for name, up in self._states.items() if name in kept}
         self._methods = kept

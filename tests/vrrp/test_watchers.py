@@ -17,6 +17,7 @@ from pykeepalived.observe.cause import LogLine
 from pykeepalived.runtime import tracked_files
 from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.tracked_files import FileWatcher, write_initial
+from pykeepalived.vrrp import watchers
 from pykeepalived.vrrp.processes import ProcessWatcher, matches, open_connector
 from pykeepalived.vrrp.watchers import LinkbeatPoller
 
@@ -142,6 +143,23 @@ def test_loopback_is_polled_by_its_flags(loop: Loop) -> None:
     assert told[0][0] == "lo"
     poller.watch([])
     assert loop.deadline() is not None
+    poller.close()
+
+
+def test_without_a_socket_nothing_is_polled_and_it_is_told(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_more(*_words: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    lines: list[LogLine] = []
+    told: list[str] = []
+    poller = LinkbeatPoller(loop, lines.append, lambda name, _up: told.append(name))
+    with monkeypatch.context() as broken:
+        broken.setattr(watchers.socket, "socket", no_more)
+        poller.watch(["lo", "eth7"])
+    assert [line.text for line in lines] == ["Unable to poll lo, eth7 for a link - errno 24 (Too many open files)"]
+    assert told == []
+    poller.watch(["lo"])
+    assert told == ["lo"]
     poller.close()
 
 
