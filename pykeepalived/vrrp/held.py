@@ -6,6 +6,7 @@ Shell: the notes are written in quiet moments, never while addresses change.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -13,10 +14,10 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from pykeepalived.config.model import Config, network
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
 from pykeepalived.netlink import operations as ko
-from pykeepalived.netlink.facts import Facts, Link
+from pykeepalived.netlink.facts import Facts, Link, Route
 from pykeepalived.netlink.journal import Journal
 from pykeepalived.netlink.routes import match_route, route_key
-from pykeepalived.netlink.rules import match_rule, rule_key
+from pykeepalived.netlink.rules import kernel_key, rule_key
 from pykeepalived.observe.codec import Codec, CodecError
 from pykeepalived.records import dataclass
 from pykeepalived.vrrp import effects
@@ -46,20 +47,32 @@ class Held:
             case IpRule() as rule:
                 return ("rule", rule_key(rule))
 
-    def removal(self, facts: Facts) -> ko.Operation | None:
+
+class _Present:
+    """What the kernel has, arranged to find things."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._addresses = {(each.index, each.address, each.prefix_length) for each in facts.addresses}
+        self._routes: dict[Hashable, list[Route]] = {}
+        for route in facts.routes:
+            self._routes.setdefault(route.key, []).append(route)
+        self._rules = {kernel_key(rule) for rule in facts.rules if rule.protocol == network.RTPROT_KEEPALIVED}
+
+    def removal(self, held: Held) -> ko.Operation | None:
         """What removes it, if the kernel has it still as it was."""
-        match self.what:
+        match held.what:
             case IpAddress() as address:
-                link = facts.links.get(self.index)
-                present = link is not None and link.name == self.interface and _stands(address, self.index, facts)
-                return ko.DeleteAddress(address, self.interface) if present else None
+                link = self._facts.links.get(held.index)
+                same = link is not None and link.name == held.interface
+                present = same and (held.index, address.address, address.prefix_length) in self._addresses
+                return ko.DeleteAddress(address, held.interface) if present else None
             case IpRoute() as route:
-                found = any(match_route(actual, (route,), facts.links) for actual in facts.routes)
+                alike = self._routes.get(route_key(route), ())
+                found = any(match_route(actual, (route,), self._facts.links) for actual in alike)
                 return ko.DeleteRoute(route, lenient=True) if found else None
             case IpRule() as rule:
-                ours = (actual for actual in facts.rules if actual.protocol == network.RTPROT_KEEPALIVED)
-                found = any(match_rule(actual, (rule,)) for actual in ours)
-                return ko.DeleteRule(rule, lenient=True) if found else None
+                return ko.DeleteRule(rule, lenient=True) if rule_key(rule) in self._rules else None
 
 
 class HeldObjects:
@@ -88,14 +101,14 @@ class HeldObjects:
 
     def unwanted(self, config: Config, facts: Facts) -> list[ko.Operation]:
         """What removes objects of a predecessor that this configuration does not name; they are forgotten."""
-        wanted = _named(config)
+        wanted, present = _named(config), _Present(facts)
         removals = []
         for key, held in self._left.items():
-            if key in wanted or (isinstance(held.what, IpAddress) and _anywhere(held.what) in wanted):
-                continue
-            del self._texts[key]
-            removal = held.removal(facts)
-            if removal is not None:
+            removal = present.removal(held)
+            named = key in wanted or (isinstance(held.what, IpAddress) and _anywhere(held.what) in wanted)
+            if removal is None or not named:
+                del self._texts[key]
+            if removal is not None and not named:
                 removals.append(removal)
         self._left = {}
         self._write_anew()
@@ -114,12 +127,16 @@ class HeldObjects:
             self._note(self._pending.popleft())
             yield
 
-    def close(self) -> None:
-        """The process ends in order: what is still there is written at once."""
+    def close(self, look: Callable[[], Facts]) -> None:
+        """The process ends in order: what is still there, if anything, is written at once. `look` asks the kernel."""
         journal, self._journal = self._journal, None
         for _ in self.write():
             pass
         self._journal = journal
+        with contextlib.suppress(OSError):  # an orderly end does not depend on an answer
+            present = _Present(look() if self._texts else Facts())
+            known = ((key, text, self._understood(text)) for key, text in self._texts.items())
+            self._texts = {key: text for key, text, held in known if held is not None and present.removal(held)}
         self._write_anew()
 
     def _note(self, operation: effects.Operation) -> None:
@@ -188,13 +205,6 @@ class HeldObjects:
             return None
         sound = isinstance(what, IpAddress | IpRoute | IpRule) and isinstance(index, int) and isinstance(interface, str)
         return Held(what, interface, index) if sound else None
-
-
-def _stands(address: IpAddress, index: int, facts: Facts) -> bool:
-    return any(
-        (actual.index, actual.address, actual.prefix_length) == (index, address.address, address.prefix_length)
-        for actual in facts.addresses
-    )
 
 
 def _anywhere(address: IpAddress) -> Hashable:

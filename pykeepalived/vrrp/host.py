@@ -310,7 +310,7 @@ class Host:
 
     def release(self, done: Callable[[], object]) -> None:
         """At stop: kernel parameters and firewall as they were; then `done` is called."""
-        self.held.close()
+        self.held.close(lambda: self.kernel.facts(routes=True, rules=True))
         self._sysctls.restore_all()
         self._filtering.release(done)
 

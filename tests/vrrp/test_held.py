@@ -152,6 +152,18 @@ def test_end_without_release_leaves_the_notes(machine: Machine) -> None:
     assert machine.there() == []
 
 
+def test_what_is_gone_by_itself_leaves_no_note(machine: Machine) -> None:
+    """Others may have taken away what is named; an orderly end leaves no file then."""
+    machine.killed(*ALL)
+    machine.kernel.remove_address("eth0", "192.0.2.100", 32)
+    host = machine.daemon(INSTANCE)
+    machine.kernel.remove_address("eth0", "192.0.2.101", 32)
+    machine.kernel.remove_route(ROUTE)
+    host.perform([effects.RemoveRule(RULE)])
+    host.release(lambda: None)
+    assert not machine.file.exists()
+
+
 def test_damaged_lines_do_no_harm(machine: Machine) -> None:
     machine.killed(*ALL)
     whole = machine.file.read_text()
