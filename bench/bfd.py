@@ -31,8 +31,8 @@ from tests.bfd.frr import INSTALLED, Frr, frr_config
 MULTIPLIER = 3
 PAIRS = 4
 """Pairs of each kind at the same time: more would disturb each other."""
-SETTLE_SECONDS = 0.6
-"""From Up to the next cut: the intervals are agreed upon meanwhile."""
+SETTLE_SECONDS = 1.2
+"""From Up to the next cut: the intervals are agreed upon, and ours no longer wakes up for each packet."""
 _numbers = itertools.count()
 _OWN_STATE = re.compile(r"Entering (Up|Down) state")
 _BIRD_STATE = re.compile(r"changed state from (\w+) to (\w+)")

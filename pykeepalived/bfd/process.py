@@ -94,7 +94,6 @@ class BfdProcess:
         self._timer = loop.idle_timer(self._tick)
         self._calm = loop.idle_timer(self._leave_quiet)
         self._watching_quiet = False
-        self._quiet_read = 0
         self._quiet_every = QUIET_EVERY_NS
         self._apart = 0
         self._stall = 0
@@ -103,7 +102,7 @@ class BfdProcess:
         self._generation = context.generation
         self._dumps = DumpWriter(context.log)
         self._service = ChildService(context, loop, self)
-        began = self._latest = self._since = self._due = loop.now()
+        began = self._quiet_read = self._since = self._due = loop.now()
         self._recorder = Recorder(context.config.bfd_instances, began, loop.now, self._random)
         self._records = RecordWriter(context.log, self._recorder.text, "bfd")
         self._service.on_internal_error = self._records.write_once
@@ -127,7 +126,7 @@ class BfdProcess:
 
     def _read(self, receiver: Receiver) -> None:
         begin = self._loop.now()
-        receiver.read_quiet(self._hear, self._latest, READ_AT_ONCE, max(0, begin - self._due - LATE_NS))
+        receiver.read_quiet(self._hear, self._quiet_read, READ_AT_ONCE, max(0, begin - self._due - LATE_NS))
         receiver.read(self._hear, begin - LATE_NS, min(READ_AT_ONCE, len(self.speaker.sessions) or 1))
         self._heard(begin)
 
@@ -137,7 +136,7 @@ class BfdProcess:
         self._heard(begin)
 
     def _heard(self, begin: int) -> None:
-        self._latest = self._loop.now()
+        self._quiet_read = begin
         self._perform()
         self._watch_quiet()
         self._service.rest.after(begin)
@@ -170,13 +169,13 @@ class BfdProcess:
         self._records.reap()
 
     def _receive(self, message: Input, now: int | None = None) -> None:
-        now = self._latest = self._loop.now() if now is None else now
+        now = self._loop.now() if now is None else now
         self._recorder.message(message, now)
         self.speaker.receive(message, now)
 
     def _tick(self) -> None:
         now = self._loop.now()
-        self._since = self._latest
+        self._since = self._quiet_read
         self._stall = max(0, now - self._due - LATE_NS)
         if not self._watching_quiet and now - self._quiet_read >= self._quiet_every:
             begin = self._quiet_read = now
@@ -186,7 +185,6 @@ class BfdProcess:
                     self._begin_watching()
             self._service.rest.after(begin)
             now = self._loop.now()
-        self._latest = now
         self._recorder.tick(now)
         self.speaker.tick(now)
         self._perform()

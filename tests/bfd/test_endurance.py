@@ -40,7 +40,7 @@ class Process(Node):
     drains: bool = True
     socket: deque[tuple[int, bytes]] = field(default_factory=deque)
     stalls: int = 0
-    _latest: int = START
+    _since: int = START
     _stall: int = 0
     _read: int = START
     _step: int = 0
@@ -62,6 +62,7 @@ class Process(Node):
             return []
         if self._step == 2:
             if self.socket and self.socket[0][0] <= now and not (self.quiet and self.speaker.settled):
+                self._read = now
                 self._hear(now, now - LATE_NS, 0)
             self._awake_from = now + PACKET_COST + self._kept(now)
             return []
@@ -69,11 +70,11 @@ class Process(Node):
         due = self.speaker.deadline()
         if due is not None and due <= now:
             self._stall = max(0, now - due - LATE_NS)
+            self._since = self._read
             if self.quiet and now - self._read >= max(QUIET_EVERY_NS, self.speaker.patience_ns):
                 self._read = now
                 self._hear_all(now)
             self.speaker.tick(now)
-            self._latest = now
         return self.perform(now)
 
     def _kept(self, now: int) -> int:
@@ -87,7 +88,7 @@ class Process(Node):
 
     def _hear_all(self, now: int) -> None:
         while self.socket and self.socket[0][0] <= now:
-            self._hear(now, self._latest, self._stall)
+            self._hear(now, self._since, self._stall)
 
     def _hear(self, now: int, since: int, stall: int) -> None:
         neighbor = B if self.address == A else A
