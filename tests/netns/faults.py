@@ -155,9 +155,10 @@ FLOOD_RATE = 120_000
 """Packets a second that a flood is to have, if the machine can send as many."""
 
 
-def start_flood(lan: Lan, frames: list[bytes], seconds: float) -> subprocess.Popen[str]:
-    """A hostile neighbour sends these frames to everybody on the segment."""
-    program = [sys.executable, str(Path(__file__).with_name("flood.py")), "br0", str(seconds), str(FLOOD_RATE)]
+def start_flood(lan: Lan, frames: list[bytes], seconds: float, node: Node | None = None) -> subprocess.Popen[str]:
+    """A hostile neighbour sends these frames to everybody on the segment, or to one node: more than a bridge copies."""
+    port = "br0" if node is None else node.namespace.cables["eth0"]
+    program = [sys.executable, str(Path(__file__).with_name("flood.py")), port, str(seconds), str(FLOOD_RATE)]
     words = ["ip", "netns", "exec", lan.net.lan, *program]
     flood = subprocess.Popen(words, stdin=subprocess.PIPE, text=True)
     lan.stack.callback(flood.wait)

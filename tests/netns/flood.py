@@ -12,10 +12,12 @@ import time
 from pykeepalived.vrrp.mmsg import SLOTS, BatchSender
 
 _SOL_PACKET, _PACKET_QDISC_BYPASS = 263, 20
+_CATCH_UP_S = 0.05
+"""What came so much too late is made up for."""
 
 
 def flood(interface: str, seconds: float, rate: float, frames: list[bytes]) -> None:
-    """What finds no room on the way is lost; what cannot be sent in time is left out."""
+    """What finds no room on the way is lost; what cannot be sent nearly in time is left out."""
     sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     sender.bind((interface, 0))
     sender.setsockopt(_SOL_PACKET, _PACKET_QDISC_BYPASS, 1)
@@ -26,7 +28,7 @@ def flood(interface: str, seconds: float, rate: float, frames: list[bytes]) -> N
     due, end = now, now + seconds
     for portion in itertools.cycle(portions):
         batch.send(fd, portion)
-        due = max(due + SLOTS / rate, now)
+        due = max(due + SLOTS / rate, now - _CATCH_UP_S)
         now = time.monotonic()
         if now > end:
             return

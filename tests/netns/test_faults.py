@@ -297,7 +297,7 @@ def test_hostile_flood(pair: Pair, kind: str) -> None:
     lan = pair.lan
     adverts = Adverts(lan, pair.client.namespace, "192.0.2.1")
     since, before = time.monotonic(), received(pair.a)
-    flood = start_flood(lan, hostile(Random(SEED), kind), FLOOD_S)
+    flood = start_flood(lan, hostile(Random(SEED), kind), FLOOD_S, pair.a)
     lan.wait(lambda: flood.poll() is not None, 60)
     until = time.monotonic()
     rate = (received(pair.a) - before) / FLOOD_S
