@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import select
 import socket
@@ -100,11 +101,23 @@ def cable() -> Iterator[dict[str, int]]:
             # both ends are in one namespace: let each take packets from the other's address
             subprocess.run(["sysctl", "-qw", f"net.ipv4.conf.eth{number}.accept_local=1"], check=True)
             subprocess.run(["sysctl", "-qw", f"net.ipv4.conf.eth{number}.rp_filter=0"], check=True)
+            wait_for_carrier(f"eth{number}")
         yield {name: socket.if_nametoindex(name) for name in ("eth0", "eth1")}
     finally:
         assert libc.setns(home, 0x40000000) == 0
         os.close(home)
         subprocess.run(["ip", "netns", "del", name], check=True)
+
+
+def wait_for_carrier(name: str) -> None:
+    """Until then the kernel throws away what is sent."""
+    running, request = 0x40, struct.pack("16sh14x", name.encode(), 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for _ in range(1000):
+            if struct.unpack("16xh14x", fcntl.ioctl(sock, 0x8913, request))[0] & running:
+                return
+            time.sleep(0.01)
+    raise AssertionError(f"{name} has no carrier")
 
 
 def ipv4_packet(number: int) -> bytes:
@@ -230,8 +243,7 @@ def test_known_adverts_wake_nobody_and_come_with_their_moments(two: Two) -> None
     for number in (1, 7, 7, 1):
         moments.append(time.monotonic_ns())
         two.send(number)
-        time.sleep(0.02)
-    assert not two.is_woken(0.1)
+    assert not two.is_woken(1)
     two.send(8)
     assert two.is_woken(5), "another priority"
     assert two.heard == []
@@ -239,7 +251,7 @@ def test_known_adverts_wake_nobody_and_come_with_their_moments(two: Two) -> None
     place = 22 if two.out.family == 4 else 2
     assert [data[place] for _, data, *_ in two.heard] == [1, 7, 7, 1]
     for (moment, *_), sent in zip(two.heard, moments, strict=True):
-        assert 0 <= moment - sent < 15_000_000, "when it came, not when it was read"
+        assert -1_000_000 < moment - sent < 500_000_000, "when it came, not when it was read"
     waited = two.heard[0][1:]
     two.read()
     assert [data[place] for _, data, *_ in two.heard] == [1, 7, 7, 1, 8]
