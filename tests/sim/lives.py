@@ -241,8 +241,12 @@ def _fault(kind: Kind, generations: list[Generation], nodes: tuple[str, ...], ra
 def _meanwhile(
     refusal: Action, kind: Kind, generations: list[Generation], nodes: tuple[str, ...], random: Random
 ) -> Action:
-    """Something that makes a kernel change happen while changes are refused."""
-    return replace(_fault(kind, generations, nodes, random), at=refusal.at + random.randrange(refusal.amount))
+    """Something that makes a kernel change happen while changes are refused. Not a stop: of what that cannot remove a
+    later daemon with another file knows nothing."""
+    fault = _fault(kind, generations, nodes, random)
+    while fault.kind == "stop":
+        fault = _fault(kind, generations, nodes, random)
+    return replace(fault, at=refusal.at + random.randrange(refusal.amount))
 
 
 def _deletion(kind: Kind, generations: list[Generation], where: str, number: int, at: int, random: Random) -> Action:
