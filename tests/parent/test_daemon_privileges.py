@@ -20,8 +20,10 @@ def test_the_children_hold_no_descriptors_of_others(daemon):
     running.wait_line("Startup complete")
     for name in "vcb":
         pid = running.pid(name)
-        targets = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-        assert sum(".pid" in target for target in targets) == 1
+        descriptors = [f"/proc/{pid}/fd/{fd}" for fd in os.listdir(f"/proc/{pid}/fd")]
+        targets = [os.readlink(descriptor) for descriptor in descriptors]
+        pid_files = [path for path in running.directory.glob("*.pid") for each in descriptors if path.samefile(each)]
+        assert pid_files == [Path(running.pid_path(name))]
         assert not [target for target in targets if ".sock" in target]
         assert sum("eventpoll" in target for target in targets) == 1
 
