@@ -6,8 +6,8 @@ from pykeepalived.bfd.sieve import Guests
 from pykeepalived.bfd.table import State
 from pykeepalived.config.model.bfd import BfdInstance
 from pykeepalived.config.model.values import Ip
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.observe.cause import Cause, LogLine
-from pykeepalived.records import dataclass
 from pykeepalived.runtime.messages import BfdEvent, ChildKind
 
 # inputs

@@ -17,6 +17,7 @@ from pykeepalived.bfd.speaker import RandomSource, Speaker
 from pykeepalived.bfd.table import State
 from pykeepalived.config.model.bfd import BfdInstance
 from pykeepalived.config.model.values import Ip
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.observe.codec import Codec, CodecError
 from pykeepalived.observe.recorder import (
@@ -34,7 +35,6 @@ from pykeepalived.observe.recorder import (
     replay_of,
     write_lines,
 )
-from pykeepalived.records import dataclass
 from pykeepalived.runtime import messages as processes
 
 CORE = "bfd"

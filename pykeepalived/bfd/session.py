@@ -13,8 +13,8 @@ from pykeepalived.bfd.effects import Effect, OpenTransmitter, SendPacket, StateC
 from pykeepalived.bfd.packet import ControlPacket, encode
 from pykeepalived.bfd.table import HEARD, TABLE, Event, State, Transition
 from pykeepalived.config.model.bfd import BfdInstance
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.observe.cause import Cause
-from pykeepalived.records import dataclass
 from pykeepalived.runtime.contract import NANOSECONDS_PER_MICROSECOND, NANOSECONDS_PER_SECOND
 from pykeepalived.runtime.messages import BfdEvent, ChildKind
 

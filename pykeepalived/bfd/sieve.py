@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pykeepalived.bfd.packet import LENGTH, LONGEST, VERSION
 from pykeepalived.bfd.table import State
 from pykeepalived.config.model.values import Ip
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 INSTRUCTION = struct.Struct("=HBBI")
 """struct sock_filter: code, instructions to skip if true, if false, operand."""

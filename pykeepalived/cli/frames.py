@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 _PCAP_MAGICS = {0xA1B2C3D4: 1_000, 0xA1B23C4D: 1}
 _SIMPLE_PACKET, _ENHANCED_PACKET, _SECTION = 3, 6, 0x0A0D0D0A

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 _SO_MARK = 36
 _USAGE = """\

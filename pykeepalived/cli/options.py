@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import field
 from enum import Enum
 
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.parent.options import Options
-from pykeepalived.records import dataclass
 
 _FACILITIES = {"user": 1, "daemon": 3, **{f"local{n}": 16 + n for n in range(8)}, **{str(n): 16 + n for n in range(8)}}
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, field
 from pathlib import Path
 
 from pykeepalived.cli.frames import Sighting, decode, read_capture
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 _ETH_P_ALL = 3
 _VRRP_GROUP_MACS = (bytes.fromhex("01005e000012"), bytes.fromhex("333300000012"))

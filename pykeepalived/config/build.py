@@ -8,7 +8,7 @@ from pykeepalived.config.rules.globals import complete_globals
 from pykeepalived.config.rules.lvs import complete_lvs
 from pykeepalived.config.rules.vrrp import complete_vrrp, sync_daemon
 from pykeepalived.config.schema.base import Reading
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

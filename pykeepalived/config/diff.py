@@ -17,7 +17,7 @@ from pykeepalived.config.model.ipvs import RealServer, VirtualServer
 from pykeepalived.config.model.network import IpAddress, IpRoute
 from pykeepalived.config.model.values import Ip, Script, Span
 from pykeepalived.config.model.vrrp import VrrpInstance
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 HIDDEN = "(hidden)"
 

@@ -25,7 +25,7 @@ from pykeepalived.config.interfaces import Interface
 from pykeepalived.config.iproute_names import FILES, IprouteNames, build_names
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.values import Accounts, User
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 DEFAULT_SCRIPT_USER = "keepalived_script"
 IPROUTE_USR_DIRS = ("/usr/share/iproute2", "/usr/lib/iproute2")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from enum import IntEnum, StrEnum
 
 from pykeepalived.config.model.values import Span
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 
 class Severity(StrEnum):

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 INCLUDE_CHECKS = ("read", "match", "wildcard_match", "brace_match")
 """Names of the checks, as include_check spells them."""

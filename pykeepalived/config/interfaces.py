@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pykeepalived.config.model.values import Ip
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 IFF_UP, IFF_LOOPBACK, IFF_RUNNING, IFF_NOARP, IFF_MULTICAST = 0x1, 0x8, 0x40, 0x80, 0x1000
 """Interface flags (netdevice(7))."""

@@ -11,7 +11,7 @@ from dataclasses import field
 
 from pykeepalived.config.model.network import RTPROT_KEEPALIVED
 from pykeepalived.config.values import Fault, integer
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 FILES = ("rt_tables", "rt_protos", "rt_scopes", "rt_dsfield", "rt_realms", "group", "rt_addrprotos")
 """Base names read below the iproute2 directories, each with its NAME.d/*.conf additions."""

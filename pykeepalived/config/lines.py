@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 BLANKS = " \t"
 

@@ -24,7 +24,7 @@ from pykeepalived.config.includes import ALL_CHECKS, NO_CHECKS, ConfigFiles, Dis
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.values import Span
 from pykeepalived.config.source import Source, SourceOptions
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from pykeepalived.config.memo import BlockMemo

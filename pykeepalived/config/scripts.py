@@ -15,7 +15,7 @@ from pykeepalived.config.files import FileKind, FileStat, FileView
 from pykeepalived.config.findings import FindingClass
 from pykeepalived.config.model.values import Account, Script, Span
 from pykeepalived.config.values import Accounts, Fault, account
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 DEFAULT_SCRIPT_USER = "keepalived_script"
 _BLANKS = " \t\n\v\f\r"

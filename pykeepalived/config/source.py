@@ -18,7 +18,7 @@ from pykeepalived.config.grammar import lines as grammar_lines
 from pykeepalived.config.includes import INCLUDE_CHECKS, NO_CHECKS, ConfigFiles, IncludeChecks, matches
 from pykeepalived.config.model.values import Span
 from pykeepalived.config.statement import CLOSE, OPEN, Statement, split_words
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 LONGEST_RESULT = 1023
 """Bytes of a line after substitution."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from pykeepalived.config.findings import FindingClass, Severity
 from pykeepalived.config.model.values import Account, Ip
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 U8, U16, U31, U32, U64 = 0xFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
 I32_MIN, I32_MAX = -0x80000000, 0x7FFFFFFF

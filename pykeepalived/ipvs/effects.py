@@ -13,9 +13,9 @@ from pykeepalived.config.model.ipvs import RealServer, VirtualServer
 from pykeepalived.config.model.values import Ip
 from pykeepalived.ipvs.checks.attempt import Attempt, Outcome
 from pykeepalived.ipvs.checks.framework import Conclusion
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.netlink.services import Operation, OperationFailure, Table, Timeouts
 from pykeepalived.observe.cause import LogLine
-from pykeepalived.records import dataclass
 
 # messages
 

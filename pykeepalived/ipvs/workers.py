@@ -17,9 +17,9 @@ from typing import Any
 from pykeepalived.ipvs.checks.framework import CheckState
 from pykeepalived.ipvs.effects import CheckFigures, CheckReported, Message
 from pykeepalived.ipvs.shard import Assumption, Figures, TellFigures, spread_again
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.observe.cause import LogLine
 from pykeepalived.observe.snapshot import CheckWorkerSnapshot
-from pykeepalived.records import dataclass
 from pykeepalived.runtime.channel import Channel, channel_pair
 from pykeepalived.runtime.log import Log
 from pykeepalived.runtime.loop import Loop, Timer

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pykeepalived.config.model.network import IpAddress
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.netlink.facts import Address, Facts
 from pykeepalived.netlink.operations import AddAddress, DeleteAddress, Operation
-from pykeepalived.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

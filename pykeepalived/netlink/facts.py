@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from pykeepalived.config.model.values import Ip
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 IFF_UP = 0x1
 IFF_BROADCAST = 0x2

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pykeepalived.config.model.values import Ip
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.netlink.firewall import Dropped, State, VmacRule
 from pykeepalived.netlink.operations import AddToSet, CreateSet, DeleteFromSet, DestroySet, Operation
-from pykeepalived.records import dataclass
 
 NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT = 135, 136
 MLD_REPORTS = (143, 131)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.netlink.facts import Facts, Link
 from pykeepalived.netlink.journal import Journal
 from pykeepalived.netlink.links import below
 from pykeepalived.netlink.operations import VirtualLink
-from pykeepalived.records import dataclass
 
 _FEWEST_LINES = 256
 

@@ -9,7 +9,7 @@ import errno
 
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
 from pykeepalived.config.model.values import Ip
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable
 from enum import IntEnum
 
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 Oid = tuple[int, ...]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import field
 
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 PREFIX = "/org/keepalived/Vrrp1"
 VRRP_INTERFACE = "org.keepalived.Vrrp1.Vrrp"

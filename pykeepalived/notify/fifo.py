@@ -16,10 +16,10 @@ from dataclasses import replace
 
 from pykeepalived.config.model.globals import GlobalDefs
 from pykeepalived.config.model.values import Fifo
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.notify.contract import Logger
 from pykeepalived.notify.scripts import ScriptResult, ScriptRun, ScriptRunner
 from pykeepalived.observe.cause import LogLine, Priority
-from pykeepalived.records import dataclass
 
 SCRIPT_GRACE_NS = 1_000_000_000
 """From SIGTERM to SIGKILL for the script of a FIFO, at reload and stop."""

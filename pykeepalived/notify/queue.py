@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Hashable
 
 from pykeepalived.config.model.values import Script
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 NS = 1_000_000_000
 PATIENCE_NS = 10 * NS

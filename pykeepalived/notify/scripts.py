@@ -17,10 +17,10 @@ from collections.abc import Callable
 from typing import Any
 
 from pykeepalived.config.model.values import Script
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.notify import spawner
 from pykeepalived.notify.contract import Logger
 from pykeepalived.observe.cause import LogLine, Priority
-from pykeepalived.records import dataclass
 from pykeepalived.runtime.loop import Loop, Timer
 from pykeepalived.runtime.scheduling import original_limits
 

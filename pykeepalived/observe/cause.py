@@ -10,7 +10,7 @@ from dataclasses import field
 from enum import IntEnum
 
 from pykeepalived.config.model.values import Span
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 
 class Priority(IntEnum):

@@ -10,8 +10,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.observe.codec import CodecError
-from pykeepalived.records import dataclass
 
 BaseT = TypeVar("BaseT")
 StepT = TypeVar("StepT")

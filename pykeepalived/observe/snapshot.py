@@ -12,8 +12,8 @@ from dataclasses import field
 from enum import IntEnum
 
 from pykeepalived.config.model.values import Ip
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.observe.cause import Cause
-from pykeepalived.records import dataclass
 
 
 class VrrpState(IntEnum):

@@ -14,9 +14,9 @@ from dataclasses import field
 from typing import Any, Protocol
 
 from pykeepalived.config.model import Config
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.parent.launch import Launcher
 from pykeepalived.parent.parts import part_for
-from pykeepalived.records import dataclass
 from pykeepalived.runtime.channel import Channel
 from pykeepalived.runtime.child_loop import EXIT_CONFIG, EXIT_FATAL, EXIT_PERMISSION
 from pykeepalived.runtime.delta import make_delta

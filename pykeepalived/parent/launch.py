@@ -13,9 +13,9 @@ from dataclasses import field
 from typing import Protocol
 
 from pykeepalived.config.model import Config
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.notify.spawner import fork_helper
 from pykeepalived.parent.namespace import in_initial_network_namespace
-from pykeepalived.records import dataclass
 from pykeepalived.runtime.channel import Channel, channel_pair
 from pykeepalived.runtime.child import ChildContext, DaemonOptions, scheduling_of
 from pykeepalived.runtime.child_loop import EXIT_INTERNAL

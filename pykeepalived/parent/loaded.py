@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 
 from pykeepalived.config.model import Config
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.observe.cause import LogLine
-from pykeepalived.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

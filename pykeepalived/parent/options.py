@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 DEFAULT_CONFIG_FILE = "/etc/keepalived/keepalived.conf"
 FACILITY_DAEMON = 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.runtime.messages import ChildKind
 
 RUN = "/run"

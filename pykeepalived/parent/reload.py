@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from pykeepalived.config.model import Config
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.parent.loaded import Loader
-from pykeepalived.records import dataclass
 from pykeepalived.runtime.log import Log
 
 

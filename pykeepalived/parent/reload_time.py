@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.runtime.inotify import DirectoryWatch
 from pykeepalived.runtime.log import Log
 from pykeepalived.runtime.loop import Loop

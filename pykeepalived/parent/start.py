@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from pykeepalived.config.model import Config
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.observe.dump_files import dump_directory
 from pykeepalived.parent.copies import SavingLoader
 from pykeepalived.parent.daemon import Daemon
@@ -25,7 +26,6 @@ from pykeepalived.parent.options import DEFAULT_CONFIG_FILE, Options
 from pykeepalived.parent.paths import RUN_DIRECTORY, RunPaths, run_paths
 from pykeepalived.parent.process import CoreDumps, announce, detach, open_standard_descriptors
 from pykeepalived.parent.systemd import ServiceManager
-from pykeepalived.records import dataclass
 from pykeepalived.runtime.child import DaemonOptions
 from pykeepalived.runtime.child_loop import EXIT_FATAL
 from pykeepalived.runtime.forking import ignore_early_signals

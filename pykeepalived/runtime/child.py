@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.globals import GlobalDefs, Scheduling
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.runtime.messages import ChildKind
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import Any, get_args, get_type_hints
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.ipvs import RealServer, VirtualServer
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.observe.cause import LogLine, Priority
-from pykeepalived.records import dataclass
 
 JOURNAL_SOCKET = "/run/systemd/journal/socket"
 SYSLOG_SOCKET = "/dev/log"

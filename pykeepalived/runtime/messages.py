@@ -9,7 +9,7 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 
 class ChildKind(StrEnum):

@@ -12,11 +12,11 @@ from pykeepalived.config.model import Config
 from pykeepalived.config.model.network import IpAddress
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import VrrpInstance
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.netlink import links
 from pykeepalived.netlink.facts import Facts, Link
 from pykeepalived.netlink.firewall import VmacRule
 from pykeepalived.netlink.operations import AddAddress, AddLink, DeleteLink, Operation, SetLink, VirtualLink
-from pykeepalived.records import dataclass
 
 Key = tuple[str, str, int]
 """Instance name, parent interface, family: as inputs.View.attachments has it."""

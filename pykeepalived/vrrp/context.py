@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import field
 
 from pykeepalived.config.model.globals import GlobalDefs
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.vrrp.announce import Announcer
 from pykeepalived.vrrp.machine import Machine
 from pykeepalived.vrrp.outbox import Outbox

@@ -13,8 +13,8 @@ from dataclasses import field
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
 from pykeepalived.config.model.values import Ip, Script
 from pykeepalived.config.model.vrrp import VrrpInstance, VrrpSyncGroup
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.observe.cause import Cause, LogLine
-from pykeepalived.records import dataclass
 
 # sockets
 

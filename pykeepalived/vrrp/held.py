@@ -13,13 +13,13 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 
 from pykeepalived.config.model import Config, network
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.netlink import operations as ko
 from pykeepalived.netlink.facts import Facts, Link, Route
 from pykeepalived.netlink.journal import Journal
 from pykeepalived.netlink.routes import match_route, route_key
 from pykeepalived.netlink.rules import kernel_key, rule_key
 from pykeepalived.observe.codec import Codec, CodecError
-from pykeepalived.records import dataclass
 from pykeepalived.vrrp import effects
 
 _FEWEST_LINES = 256

@@ -12,8 +12,8 @@ from typing import TypeVar
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import VrrpInstance
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.observe.cause import Cause
-from pykeepalived.records import dataclass
 from pykeepalived.vrrp import messages
 from pykeepalived.vrrp.announce import Announced
 from pykeepalived.vrrp.effects import (

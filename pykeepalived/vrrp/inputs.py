@@ -11,7 +11,7 @@ from dataclasses import field
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.network import IpRoute, IpRule
 from pykeepalived.config.model.values import Ip
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.vrrp.effects import Operation, Pool
 
 # the machine

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import field
 
 from pykeepalived.config.model.values import Ip
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 PROTOCOL_VRRP = 112
 PROTOCOL_AH = 51

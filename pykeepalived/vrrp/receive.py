@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import AuthType, UnicastChecksum, VrrpInstance
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.vrrp import packet
 from pykeepalived.vrrp.auth import AhSequence, HmacVerifier, password_field, verify_ah
 from pykeepalived.vrrp.counters import Counters

@@ -13,6 +13,7 @@ from typing import Any
 import pykeepalived.config.model as model
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.values import Ip
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.observe.codec import Codec, CodecError, placeholder
 from pykeepalived.observe.recorder import (
     Entry,
@@ -29,7 +30,6 @@ from pykeepalived.observe.recorder import (
     replay_of,
     write_lines,
 )
-from pykeepalived.records import dataclass
 from pykeepalived.vrrp import effects, inputs
 from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND
 from pykeepalived.vrrp.packet import AUTH_DATA_LENGTH, AUTH_PASS, PROTOCOL_VRRP, seal

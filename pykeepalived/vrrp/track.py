@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pykeepalived.config.model.values import Span, leading_number
 from pykeepalived.config.model.vrrp import TrackFile, TrackProcess, VrrpScript
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.observe.cause import Cause
-from pykeepalived.records import dataclass
 from pykeepalived.vrrp import messages
 from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
 from pykeepalived.vrrp.effects import StartScript, StopScript

@@ -15,7 +15,7 @@ from pykeepalived.config.model.values import Span
 from pykeepalived.config.schema.base import Reading
 from pykeepalived.config.statement import Statement
 from pykeepalived.config.values import Fault
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 
 class TrackerKind(Enum):

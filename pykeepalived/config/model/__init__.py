@@ -20,7 +20,7 @@ from pykeepalived.config.model.vrrp import (
     VrrpScript,
     VrrpSyncGroup,
 )
-from pykeepalived.records import late_dataclass
+from pykeepalived.light_dataclasses import late_dataclass
 
 
 @late_dataclass(frozen=True, slots=True, kw_only=True)

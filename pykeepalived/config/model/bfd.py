@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from pykeepalived.config.model.values import Ip, Span
-from pykeepalived.records import late_dataclass
+from pykeepalived.light_dataclasses import late_dataclass
 
 
 @late_dataclass(frozen=True, slots=True, kw_only=True)

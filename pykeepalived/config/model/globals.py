@@ -9,7 +9,7 @@ from dataclasses import field
 
 from pykeepalived.config.model.network import RTPROT_KEEPALIVED
 from pykeepalived.config.model.values import Account, Fifo, Ip, Script, Span
-from pykeepalived.records import late_dataclass
+from pykeepalived.light_dataclasses import late_dataclass
 
 
 @late_dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import field
 from enum import StrEnum
 
 from pykeepalived.config.model.values import Ip, Script, Span
-from pykeepalived.records import late_dataclass
+from pykeepalived.light_dataclasses import late_dataclass
 
 
 class Protocol(StrEnum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from pykeepalived.config.model.values import Ip, Span
-from pykeepalived.records import late_dataclass
+from pykeepalived.light_dataclasses import late_dataclass
 
 RTPROT_KEEPALIVED = 18
 """Protocol number of our routes and rules (rtnetlink(7), registered for keepalived)."""

@@ -10,7 +10,7 @@ import re
 from dataclasses import field
 from functools import lru_cache
 
-from pykeepalived.records import dataclass, late_dataclass
+from pykeepalived.light_dataclasses import dataclass, late_dataclass
 
 MICROSECONDS_PER_SECOND = 1_000_000
 

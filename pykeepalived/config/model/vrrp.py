@@ -12,7 +12,7 @@ from enum import StrEnum
 from pykeepalived.config.model.globals import Garp
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
 from pykeepalived.config.model.values import Ip, Script, Span
-from pykeepalived.records import late_dataclass
+from pykeepalived.light_dataclasses import late_dataclass
 
 
 class State(StrEnum):

@@ -13,7 +13,7 @@ from pykeepalived.config.findings import Finding, FindingClass, Severity
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.values import Span
 from pykeepalived.config.model.vrrp import AuthType, State, Tracker, VrrpInstance
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 PRIORITY_OWNER = 255
 PRIORITY_LOW, PRIORITY_HIGH = 1, 254

@@ -11,7 +11,7 @@ from pykeepalived.config.model.globals import GlobalDefs
 from pykeepalived.config.schema.base import Reading
 from pykeepalived.config.schema.sync_group import SyncGroupDraft
 from pykeepalived.config.schema.vrrp_draft import InstanceDraft
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 
 class RefusedError(Exception):

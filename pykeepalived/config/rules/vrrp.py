@@ -27,7 +27,7 @@ from pykeepalived.config.schema.sync_group import SyncGroupDraft, taken_elsewher
 from pykeepalived.config.schema.track import GarpGroupDraft, ProcessDraft, ScriptDraft
 from pykeepalived.config.schema.track_file import TrackFileDraft
 from pykeepalived.config.schema.vrrp_draft import InstanceDraft
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

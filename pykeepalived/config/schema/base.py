@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pykeepalived.config.findings import Finding, FindingClass, Severity
 from pykeepalived.config.model.values import Span
 from pykeepalived.config.statement import Statement
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from pykeepalived.config.environment import Environment

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pykeepalived.config.model.values import Account, Ip
 from pykeepalived.config.statement import Statement
-from pykeepalived.records import late_dataclass
+from pykeepalived.light_dataclasses import late_dataclass
 
 if TYPE_CHECKING:
     from pykeepalived.config.schema.lvs_drafts import RealDraft

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
 from pykeepalived.config.model.vrrp import InterfaceDelays, Linkbeat
-from pykeepalived.records import late_dataclass
+from pykeepalived.light_dataclasses import late_dataclass
 
 if TYPE_CHECKING:
     from pykeepalived.config.schema.globals_draft import GlobalsDraft

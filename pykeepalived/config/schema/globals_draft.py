@@ -7,7 +7,7 @@ from dataclasses import field
 from pykeepalived.config.model.globals import LvsSyncDaemon
 from pykeepalived.config.model.values import Account, Ip, Span
 from pykeepalived.config.schema.script_words import FifoDraft, ScriptWords
-from pykeepalived.records import late_dataclass
+from pykeepalived.light_dataclasses import late_dataclass
 
 
 @late_dataclass(slots=True, eq=False, repr=False)

@@ -10,7 +10,7 @@ from pykeepalived.config.model.values import Ip, Span
 from pykeepalived.config.schema.checker_drafts import CheckerDraft
 from pykeepalived.config.schema.script_words import ScriptWords
 from pykeepalived.config.statement import Statement
-from pykeepalived.records import late_dataclass
+from pykeepalived.light_dataclasses import late_dataclass
 
 
 @late_dataclass(slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 from pykeepalived.config.schema.base import Reading, Take, duplicate
 from pykeepalived.config.schema.types import report_missing
 from pykeepalived.config.statement import Statement
-from pykeepalived.records import late_dataclass
+from pykeepalived.light_dataclasses import late_dataclass
 
 
 @late_dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pykeepalived.config.schema.types import Flag, Switch
 from pykeepalived.config.schema.vrrp_draft import NotifyDraft
 from pykeepalived.config.schema.vrrp_handlers import notify_script
 from pykeepalived.config.statement import Statement
-from pykeepalived.records import late_dataclass
+from pykeepalived.light_dataclasses import late_dataclass
 
 
 @late_dataclass(slots=True, eq=False, repr=False)

@@ -16,7 +16,7 @@ from pykeepalived.config.schema.track_file import TRACK_FILE, TrackFileDraft, be
 from pykeepalived.config.schema.types import Decimal, Flag, Integer, Word, seconds
 from pykeepalived.config.statement import Statement
 from pykeepalived.config.values import U31, Fault
-from pykeepalived.records import late_dataclass
+from pykeepalived.light_dataclasses import late_dataclass
 
 __all__ = ["GarpGroupDraft", "ProcessDraft", "ScriptDraft", "TrackFileDraft", "TrackGroupDraft"]
 

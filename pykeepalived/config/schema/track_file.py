@@ -11,7 +11,7 @@ from pykeepalived.config.schema.base import Keyword, Reading, table
 from pykeepalived.config.schema.types import Word
 from pykeepalived.config.statement import Statement
 from pykeepalived.config.values import I32_MAX, I32_MIN, Fault
-from pykeepalived.records import late_dataclass
+from pykeepalived.light_dataclasses import late_dataclass
 
 LARGEST_WEIGHT = 254
 

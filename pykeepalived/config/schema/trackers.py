@@ -9,7 +9,7 @@ from typing import Any
 from pykeepalived.config.entries.tracker import TrackerEntry, TrackerKind, parse_tracker
 from pykeepalived.config.schema.base import Keyword, Reading, ValueBlock
 from pykeepalived.config.statement import Statement
-from pykeepalived.records import late_dataclass
+from pykeepalived.light_dataclasses import late_dataclass
 
 
 @late_dataclass(slots=True, eq=False, repr=False)

@@ -10,7 +10,7 @@ from pykeepalived.config.model.vrrp import Ipvlan, UnicastPeer, Vmac
 from pykeepalived.config.schema.script_words import ScriptWords
 from pykeepalived.config.schema.trackers import TrackersDraft
 from pykeepalived.config.statement import Statement
-from pykeepalived.records import late_dataclass
+from pykeepalived.light_dataclasses import late_dataclass
 
 
 @late_dataclass(slots=True, eq=False, repr=False)

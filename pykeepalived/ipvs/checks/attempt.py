@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from pykeepalived.config.model.ipvs import Connection
 from pykeepalived.config.model.values import Script
-from pykeepalived.records import dataclass
+from pykeepalived.light_dataclasses import dataclass
 
 
 class Transport(IntEnum):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 
 from pykeepalived.config.model.values import Account, Ip, Script
+from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.observe.snapshot import Taken
-from pykeepalived.records import dataclass
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

@@ -12,9 +12,13 @@ from typing import Any, cast
 
 import pytest
 
-from pykeepalived import records
+from pykeepalived import light_dataclasses
 
-KINDS = {"standard": dataclasses.dataclass, "prompt": records.dataclass, "late": records.late_dataclass}
+KINDS = {
+    "standard": dataclasses.dataclass,
+    "prompt": light_dataclasses.dataclass,
+    "late": light_dataclasses.late_dataclass,
+}
 _HERE = sys.modules[__name__]
 
 
@@ -158,7 +162,7 @@ def test_inheritance(define: Any) -> None:
 
 
 def test_late_means_late() -> None:
-    point = _point(records.late_dataclass)
+    point = _point(light_dataclasses.late_dataclass)
     before = point.__init__
     point(1)
     assert point.__init__ is not before
@@ -168,7 +172,7 @@ def test_late_means_late() -> None:
 def test_frozen_needs_slots() -> None:
     with pytest.raises(TypeError, match="Loose is to be frozen without slots"):
 
-        @records.dataclass(frozen=True)
+        @light_dataclasses.dataclass(frozen=True)
         class Loose:
             x: int
 
