@@ -56,7 +56,7 @@ EVENTS = st.builds(BfdEvent, NAMES, st.booleans(), st.integers(0, 2**63))
 
 
 @given(st.lists(EVENTS, max_size=20))
-def test_light_dataclasses_read_back(events: list[BfdEvent]) -> None:
+def test_records_read_back(events: list[BfdEvent]) -> None:
     assert decode_events(b"".join(encode_event(event) for event in events)) == events
 
 
