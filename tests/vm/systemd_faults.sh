@@ -95,5 +95,6 @@ echo "memory_vip=$(until_has 192.0.2.100 yes)"
 echo "memory_limit=$(cat /sys/fs/cgroup/system.slice/pykeepalived.service/memory.max)"
 systemctl stop pykeepalived
 echo "stopped=$(systemctl is-active pykeepalived)$(has 192.0.2.100)"
+echo "left=$(ls /run | grep -E 'keepalived|vrrp|checkers|bfd' | tr '\n' ' ')$(ps -e -o comm= | grep -E 'keepalived' | tr '\n' ' ')"
 echo "--- journal"
 journalctl -u pykeepalived --no-pager -o cat

@@ -35,4 +35,4 @@ def test_setting_the_clock_changes_nothing(faults: tuple[dict[str, str], list[st
 
 def test_little_memory(faults: tuple[dict[str, str], list[str]]) -> None:
     steps, _ = faults
-    assert (steps["memory_vip"], steps["stopped"]) == ("yes", "inactiveno"), faults
+    assert (steps["memory_vip"], steps["stopped"], steps["left"]) == ("yes", "inactiveno", ""), faults
