@@ -194,10 +194,16 @@ class BfdProcess:
         try:
             while effects := speaker.drain():
                 for effect in effects:
-                    if isinstance(effect, SendPacket):
-                        self._send(effect)
-                    else:
-                        self._do(effect)
+                    try:
+                        if isinstance(effect, SendPacket):
+                            self._send(effect)
+                        else:
+                            self._do(effect)
+                    except Exception as error:
+                        # what one effect meets must not cost the others: tell, and go on
+                        if self._loop.on_error is None:
+                            raise
+                        self._loop.on_error(error)
         finally:
             deadline = speaker.deadline()
             if deadline is not None:
@@ -260,12 +266,14 @@ class BfdProcess:
             self._log.error(f"({event.name}) {kind} pipe write() error {error.strerror}", detail=1)
 
     def _drain_sockets(self) -> None:
-        for receiver in self._receivers.values():
-            begin = self._loop.now()
-            receiver.read_quiet(self._hear, self._since, READ_BEFORE_GIVING_UP, self._stall)
-            receiver.read(self._hear, self._since, READ_BEFORE_GIVING_UP, self._stall)
-            self._service.rest.after(begin)
-        self._receive(SocketsDrained())
+        try:
+            for receiver in self._receivers.values():
+                begin = self._loop.now()
+                receiver.read_quiet(self._hear, self._since, READ_BEFORE_GIVING_UP, self._stall)
+                receiver.read(self._hear, self._since, READ_BEFORE_GIVING_UP, self._stall)
+                self._service.rest.after(begin)
+        finally:
+            self._receive(SocketsDrained())
 
     def _admit(self, guests: Guests | None) -> None:
         for receiver in self._receivers.values():

@@ -20,6 +20,8 @@ MAX_REQUEST = 65_536
 MAX_CLIENTS = 16
 IDLE_NS = 30_000_000_000
 BACKLOG = 16
+ACCEPT_RETRY_NS = 100_000_000
+"""Connections that cannot be taken, for want of descriptors, wait for so long."""
 
 Reply = Callable[[dict[str, Any]], None]
 """To be called once with the whole answer."""
@@ -80,12 +82,21 @@ class ControlServer:
         finally:
             os.umask(mask)
         self._socket.listen(BACKLOG)
-        loop.add_reader(self._socket, self._accept)
+        self._pause = loop.idle_timer(self._listen)
+        self._listen()
+
+    def _listen(self) -> None:
+        self._loop.add_reader(self._socket, self._accept)
 
     def _accept(self) -> None:
         try:
             connection, _ = self._socket.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
         except OSError:
+            # the connection stays in the queue: without a pause it would wake us again at once
+            self._loop.remove_reader(self._socket)
+            self._pause.move(self._loop.now() + ACCEPT_RETRY_NS)
             return
         connection.setblocking(False)
         _pid, uid, _gid = struct.unpack("iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
@@ -102,6 +113,7 @@ class ControlServer:
         """Close everything and remove the socket file."""
         for client in list(self._clients):
             client.close()
+        self._pause.cancel()
         self._loop.remove_reader(self._socket)
         self._socket.close()
         with contextlib.suppress(OSError):

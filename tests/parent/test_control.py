@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from pykeepalived.cli import control_commands
 from pykeepalived.observe.control import (
+    ACCEPT_RETRY_NS,
     IDLE_NS,
     MAX_CLIENTS,
     MAX_REQUEST,
@@ -134,6 +136,28 @@ def test_too_many_clients_are_turned_away_and_idle_ones_dropped(served):
     served.turn()
     assert not served.server._clients
     assert served.receive(clients[0]) == b"<end>"
+
+
+def test_a_lack_of_descriptors_makes_connections_wait_and_keeps_nobody_awake(served, monkeypatch):
+    refused = []
+
+    class Short:
+        def accept(self):
+            refused.append(1)
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        def __getattr__(self, name):
+            return getattr(whole, name)
+
+    whole = served.server._socket
+    monkeypatch.setattr(served.server, "_socket", Short())
+    client = served.connect()
+    assert len(refused) == 1
+    monkeypatch.setattr(served.server, "_socket", whole)
+    client.send(b'{"command": "a"}\n')
+    assert served.receive(client) == b""
+    served.clock.advance(ACCEPT_RETRY_NS)
+    assert b'"ok": true' in served.receive(client)
 
 
 def test_work_on_an_answer_may_take_longer_than_a_client_may_be_silent(tmp_path):
