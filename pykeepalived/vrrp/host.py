@@ -315,7 +315,11 @@ class Host:
         self._filtering.release(done)
 
     def _refresh_vmac_rules(self, facts: Facts) -> None:
-        self._filtering.redirect(attachments.vmac_rules(self._plan, facts))
+        rules = attachments.vmac_rules(self._plan, facts)
+        if "igmp" in self._sysctls.users():
+            # then the kernel sends no reports for the groups of VRRP, and there are none to redirect
+            rules = frozenset(rule for rule in rules if rule.family != 4)
+        self._filtering.redirect(rules)
 
     # views and events
 

@@ -95,6 +95,16 @@ def test_vmac_is_made_and_made_ready(machine: Machine) -> None:
     assert machine.log[-1] == "(VI_1) Success removing VMAC interface vrrp.51"
 
 
+def test_without_reports_for_local_groups_there_are_none_to_redirect(machine: Machine) -> None:
+    machine.values["net/ipv4/igmp_link_local_mcast_reports"] = "1"
+    settings = replace(Config().globals, vrrp_defaults=replace(Config().globals.vrrp_defaults, disable_local_igmp=True))
+    vmac = VrrpInstance(name="VI_1", interface="eth0", virtual_router_id=51, vmac=Vmac())
+    machine.host.adopt(Config(globals=settings, wants_vrrp=True, vrrp_instances=(vmac,)))
+    assert machine.kernel.link("vrrp.51") is not None
+    assert machine.values["net/ipv4/igmp_link_local_mcast_reports"] == "0"
+    assert not any("vmac_map { 2 : 1 }" in commands for commands in machine.kernel.nft)
+
+
 def test_removal_after_a_reload_names_the_former_instance(machine: Machine) -> None:
     machine.adopt(VrrpInstance(name="VI_1", interface="eth0", virtual_router_id=51, vmac=Vmac()))
     machine.adopt(VrrpInstance(name="VI_2", interface="eth0", virtual_router_id=51))
