@@ -180,7 +180,7 @@ def life(seed: int) -> Scenario:
     actions = [Action("start", name, random.randrange(3000) * MS) for name in nodes]
     faults = [_fault(kind, generations, nodes, random) for _ in range(random.randrange(1, 12))]
     faults += [_meanwhile(action, kind, generations, nodes, random) for action in faults if action.kind == "refuse"]
-    actions += sorted(faults, key=lambda action: action.at)
+    actions += sorted(_without_refused_stops(faults), key=lambda action: action.at)
     actions.append(Action("heal-all", "", HEALED))
     if len(generations) > 1:
         last = len(generations) - 1
@@ -241,12 +241,19 @@ def _fault(kind: Kind, generations: list[Generation], nodes: tuple[str, ...], ra
 def _meanwhile(
     refusal: Action, kind: Kind, generations: list[Generation], nodes: tuple[str, ...], random: Random
 ) -> Action:
-    """Something that makes a kernel change happen while changes are refused. Not a stop: of what that cannot remove a
-    later daemon with another file knows nothing."""
-    fault = _fault(kind, generations, nodes, random)
-    while fault.kind == "stop":
-        fault = _fault(kind, generations, nodes, random)
-    return replace(fault, at=refusal.at + random.randrange(refusal.amount))
+    """Something that makes a kernel change happen while changes are refused."""
+    return replace(_fault(kind, generations, nodes, random), at=refusal.at + random.randrange(refusal.amount))
+
+
+def _without_refused_stops(faults: list[Action]) -> list[Action]:
+    """Of servers that a stop cannot remove, a later daemon with another file knows nothing."""
+    refusals = [(fault.what, fault.at, fault.at + fault.amount) for fault in faults if fault.kind == "refuse"]
+    return [
+        fault
+        for fault in faults
+        if fault.kind != "stop"
+        or not any(what == fault.what and begin <= fault.at <= end for what, begin, end in refusals)
+    ]
 
 
 def _deletion(kind: Kind, generations: list[Generation], where: str, number: int, at: int, random: Random) -> Action:

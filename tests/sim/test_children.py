@@ -140,7 +140,7 @@ expect-in-use 10.1.0.2:80@60"""
     assert told(play.cluster, "real server") == [
         (11.003, real % (2, "DOWN")),
         (26.004, real % (1, "DOWN")),
-        (41.007, real % (2, "UP")),
+        (41.009, real % (2, "UP")),
     ]
     failed = [verdict.text for verdict in play.verdicts if not verdict.holds]
     # 10.1.0.2 alone has weight 1: quorum 2 with hysteresis 1 needs 3, so that the sorry server stays

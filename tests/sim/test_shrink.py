@@ -96,4 +96,4 @@ def test_the_soak_writes_what_it_found(
     assert soak.main(["1"], tmp_path) == 1
     written = (tmp_path / "seed_0.scenario").read_text()
     assert "1 failed [0]" in (out := capsys.readouterr().out) and written in out
-    assert "master is nobody" in play(read(written)).failures[0]
+    assert "has heard no master for too long" in play(read(written)).failures[0]
