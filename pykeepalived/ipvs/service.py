@@ -143,7 +143,7 @@ class Director:
             service, place = operation.service, operation.destination
             if service is None or (service, place) in refused:
                 return service is not None
-            return operation.command in (Command.DEL_DEST, Command.SET_DEST) and (service, place) in inherited
+            return operation.command is Command.DEL_DEST and (service, place) in inherited
 
         services = {service for service, place in refused if place is None}
         return [operation for operation in diff(wanted, found, services) if is_due(operation)]

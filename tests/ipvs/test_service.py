@@ -318,10 +318,9 @@ def test_errors_of_the_first_additions_change_nothing() -> None:
 
 
 def test_what_somebody_deletes_comes_back_and_what_is_not_ours_stays() -> None:
-    """A weight that somebody sets stays, once the first look has corrected what a predecessor left."""
     lab = Lab(config(virtual(real("10.10.0.11"), real("10.10.0.12"))))
     lab.up = {"10.10.0.11", "10.10.0.12"}
-    lab.start().run(7)
+    lab.start().run(2)
     lab.operations(), lab.take_lines()
     service = next(iter(lab.kernel.services))
     foreign = service._replace(port=99)
