@@ -28,7 +28,7 @@ from bench.checkers_load import (
 
 WORK = Path("/tmp/bench")
 PROGRAMS = {"ours": [f"{os.getcwd()}/.venv/bin/pykeepalived"], "theirs": ["/usr/sbin/keepalived"]}
-ROUNDS = 3
+ROUNDS = 2
 DEATHS = 10
 LOADS = ((1000, 1.0), (5000, 2.0))
 

@@ -133,7 +133,7 @@ class Case:
     instances: int = 0
 
 
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 30
 """What the C daemon gets where its time grows with the square of the size."""
 
 
