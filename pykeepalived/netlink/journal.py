@@ -1,6 +1,6 @@
 """A file of lines about what this process changes in the kernel, for the successor of one that was killed.
 
-What the lines say is its users' business: sysctls.py, made_links.py.
+What the lines say is its users' business: sysctls.py, made_links.py, vrrp/held.py.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 _NAMESPACE = "/proc/self/ns/net"
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
+_FEWEST_LINES = 256
 
 
 class Journal:
@@ -22,6 +23,7 @@ class Journal:
     def __init__(self, path: str) -> None:
         self._path = path
         self._fd = -1
+        self._lines = 0
         self.error = ""
         self._head = ""
         with self._excused(), open(_BOOT_ID, encoding="ascii") as file:
@@ -38,6 +40,7 @@ class Journal:
 
     def replace(self, lines: list[str]) -> None:
         """Begin anew with these lines."""
+        self._lines = len(lines)
         if not lines:
             self.remove()
             return
@@ -52,6 +55,7 @@ class Journal:
     def append(self, line: str) -> None:
         """Add a line; it is in the file when this returns."""
         text = f"{line}\n"
+        self._lines += 1
         with self._excused():
             if self._fd < 0:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -59,6 +63,10 @@ class Journal:
                 if not os.fstat(self._fd).st_size:
                     text = f"{self._head}\n{text}"
             os.write(self._fd, text.encode())
+
+    def is_outgrown(self, living: int) -> bool:
+        """Whether most lines tell of what is no more, `living` being those that do not: time to replace them."""
+        return self._lines > max(_FEWEST_LINES, 4 * living)
 
     def remove(self) -> None:
         """There is nothing to be told any more."""

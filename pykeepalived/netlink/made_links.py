@@ -14,8 +14,6 @@ from pykeepalived.netlink.journal import Journal
 from pykeepalived.netlink.links import below
 from pykeepalived.netlink.operations import VirtualLink
 
-_FEWEST_LINES = 256
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeLink:
@@ -46,7 +44,6 @@ class MadeLinks:
     def __init__(self, journal: Journal | None = None) -> None:
         self._journal = journal
         self._made = _parse(journal.read()) if journal is not None else {}
-        self._lines = 0
         self._write_anew()
 
     @property
@@ -93,14 +90,12 @@ class MadeLinks:
         if self._journal is None:
             return
         self._journal.append(line)
-        self._lines += 1
-        if self._lines > max(_FEWEST_LINES, 4 * len(self._made)):
+        if self._journal.is_outgrown(len(self._made)):
             self._write_anew()
 
     def _write_anew(self) -> None:
         if self._journal is not None:
             self._journal.replace([str(made) for made in self._made.values()])
-            self._lines = len(self._made)
 
 
 def _parse(lines: list[str]) -> dict[str, MadeLink]:

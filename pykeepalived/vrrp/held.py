@@ -22,7 +22,6 @@ from pykeepalived.netlink.rules import kernel_key, rule_key
 from pykeepalived.observe.codec import Codec, CodecError
 from pykeepalived.vrrp import effects
 
-_FEWEST_LINES = 256
 _ADDED, _REMOVED = "+", "-"
 
 Object = IpAddress | IpRoute | IpRule
@@ -85,7 +84,6 @@ class HeldObjects:
         self._texts: dict[Hashable, str] = {}
         self._left: dict[Hashable, Held] = {}
         self._pending: deque[effects.Operation] = deque()
-        self._lines = 0
         if journal is not None:
             self._read(journal.read())
 
@@ -176,14 +174,12 @@ class HeldObjects:
         if self._journal is None:
             return
         self._journal.append(line)
-        self._lines += 1
-        if self._lines > max(_FEWEST_LINES, 4 * len(self._texts)):
+        if self._journal.is_outgrown(len(self._texts)):
             self._write_anew()
 
     def _write_anew(self) -> None:
         if self._journal is not None:
             self._journal.replace([_ADDED + text for text in self._texts.values()])
-            self._lines = len(self._texts)
 
     def _read(self, lines: list[str]) -> None:
         for line in lines:
