@@ -10,7 +10,20 @@ import sys
 import time
 from collections.abc import Callable
 
-from bench import bfd, bfd_failover, bfd_soak, checkers, config, failover, ipvs_table, reload, start, store, vrrp
+from bench import (
+    bfd,
+    bfd_failover,
+    bfd_soak,
+    checkers,
+    config,
+    failover,
+    ipvs_table,
+    recorder,
+    reload,
+    start,
+    store,
+    vrrp,
+)
 from bench.figures import Row, markdown
 
 SUBJECTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
@@ -23,9 +36,10 @@ SUBJECTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "bfd-soak": ("BFD on a busy machine", lambda: bfd_soak.measure(600)),
     "checkers": ("Checkers, in the test machine", lambda: checkers.measure(2)),
     "ipvs-table": ("Large IPVS tables, in the test machine", lambda: ipvs_table.measure(2)),
+    "recorder": ("Flight recorder", lambda: recorder.measure(5)),
     "config": ("Configuration test", lambda: config.measure(2)),
 }
-BY_HAND = ("bfd-soak",)
+BY_HAND = ("bfd-soak", "recorder")
 """Too long for a run of everything."""
 
 

@@ -160,7 +160,7 @@ class Host:
                     kinds.add(kind)
                     self.kernel.prepare(ko.AddAddress(address, address.interface or instance.interface))
                     self.kernel.prepare(ko.DeleteAddress(address, address.interface or instance.interface))
-                    yield
+                yield
         for route in self._routes:
             self.kernel.prepare(ko.AddRoute(route))
             self.kernel.prepare(ko.DeleteRoute(route))
