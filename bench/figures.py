@@ -62,6 +62,7 @@ def markdown(rows: Iterable[Row]) -> str:
         shown, theirs = f"{ratio:.2f}" if ratio is not None else "-", cell(row.theirs)
         if row.over and not row.theirs:
             shown, theirs = f"< {statistics.median(row.ours) / row.over:.2f}", f"> {_short(row.over)}"
-        cells = [row.what.replace("|", "\\|"), row.unit, cell(row.ours), theirs, shown, row.budget] + [cell(row.floor)] * floors
+        cells = [row.what.replace("|", "\\|"), row.unit, cell(row.ours), theirs, shown, row.budget]
+        cells += [cell(row.floor)] * floors
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
