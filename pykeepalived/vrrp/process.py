@@ -215,6 +215,7 @@ class VrrpProcess:
         self._service.ready()
         self._bus.publish(self._config, self.snapshot)
         self._snmp.publish(self._config)
+        self._prepare()
         status = self._service.run()
         self._close()
         return status

@@ -143,6 +143,15 @@ def test_master_from_start_to_stop(running: Running) -> None:
     assert "(VI_1) Entering MASTER STATE" in running.kept.texts
 
 
+def test_what_a_takeover_needs_is_made_ready_after_the_start(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[str] = []
+    monkeypatch.setattr(running.kernel, "prepare", lambda operation: prepared.append(str(operation)))
+    assert running.run() == 0
+    assert prepared == ["address add 192.0.2.100/32 dev eth0", "address delete 192.0.2.100/32 dev eth0"]
+
+
 def test_wish_that_fails_does_not_cost_the_others(running: Running) -> None:
     def fail(_effect: object) -> None:
         raise OSError("nothing works today")
