@@ -9,12 +9,13 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pykeepalived.parent.options import DEFAULT_CONFIG_FILE
+
 if TYPE_CHECKING:
     from pykeepalived.config.findings import Finding
     from pykeepalived.config.load import LoadResult
     from pykeepalived.config.model import Config
 
-DEFAULT_CONFIG_FILE = "/etc/keepalived/keepalived.conf"
 EXIT_CHANGED = 1
 EXIT_WARNINGS = 5
 

@@ -27,7 +27,6 @@ from pykeepalived.config.model.values import Ip
 from pykeepalived.config.values import Accounts, User
 from pykeepalived.light_dataclasses import dataclass
 
-DEFAULT_SCRIPT_USER = "keepalived_script"
 IPROUTE_USR_DIRS = ("/usr/share/iproute2", "/usr/lib/iproute2")
 IPROUTE_ETC_DIR = "/etc/iproute2"
 _NETLINK_CONNECTOR = 11

@@ -6,12 +6,20 @@ What the objects are is mib_vrrp.py; the connection to the master agent is snmp_
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pykeepalived.config.model.values import Ip
 from pykeepalived.notify.agentx import Oid, Pdu, PduType, SearchRange, Syntax, Value, VarBind
 
 Entry = tuple[Oid, Value]
+Columns = Iterator[tuple[int, Value]]
+"""The columns of one row of a table, with their numbers."""
+
+
+def table_row(table: Oid, index: Oid, columns: Columns) -> Iterator[Entry]:
+    """The objects of a row; `table` is the OID of the entry, which the columns are below."""
+    for column, value in columns:
+        yield (*table, column, *index), value
 
 
 def integer(value: int) -> Value:

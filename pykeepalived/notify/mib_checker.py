@@ -19,7 +19,19 @@ from pykeepalived.config.model.ipvs import (
 )
 from pykeepalived.config.model.values import Ip
 from pykeepalived.notify.agentx import Oid, Syntax, Value, VarBind
-from pykeepalived.notify.mib import Entry, address_type, counter32, counter64, gauge, integer, octets, text, truth
+from pykeepalived.notify.mib import (
+    Columns,
+    Entry,
+    address_type,
+    counter32,
+    counter64,
+    gauge,
+    integer,
+    octets,
+    table_row,
+    text,
+    truth,
+)
 from pykeepalived.notify.mib_traps import TRAP_OID
 from pykeepalived.notify.mib_vrrp import GLOBAL, KEEPALIVED
 from pykeepalived.notify.queue import Trap
@@ -31,7 +43,6 @@ CHECK: Oid = (*KEEPALIVED, 3)
 VIRTUAL_TABLE: Oid = (*CHECK, 3, 1)
 REAL_TABLE: Oid = (*CHECK, 4, 1)
 
-Columns = Iterator[tuple[int, Value]]
 
 _PROTOCOLS = {Protocol.TCP: 1, Protocol.UDP: 2, Protocol.SCTP: 3, Protocol.NONE: 4}
 _SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "twos")
@@ -48,25 +59,20 @@ def checker_entries(config: Config, snapshot: IpvsSnapshot) -> Iterator[Entry]:
         marks = [entry for entry in group.entries if entry.fwmark is not None]
         addresses = [entry for entry in group.entries if entry.fwmark is None]
         for number, entry in enumerate((*marks, *addresses), 1):
-            yield from _row((*CHECK, 2, 1), (row, number), _member(entry))
+            yield from table_row((*CHECK, 2, 1), (row, number), _member(entry))
     for row, virtual in enumerate(config.virtual_servers, 1):
         now = _state(snapshot, row - 1, virtual)
         yield from _statistics(snapshot, row, virtual)
-        yield from _row(VIRTUAL_TABLE, (row,), _virtual(virtual, now))
+        yield from table_row(VIRTUAL_TABLE, (row,), _virtual(virtual, now))
         number = 1
         if virtual.sorry_server is not None:
-            yield from _row(REAL_TABLE, (row, number), _sorry(virtual.sorry_server))
+            yield from table_row(REAL_TABLE, (row, number), _sorry(virtual.sorry_server))
             number += 1
         for position, real in enumerate(virtual.real_servers):
             known = now.real_servers[position] if position < len(now.real_servers) else None
             columns = _real(real, known or RealServerSnapshot(name="", effective_weight=real.weight), virtual)
-            yield from _row(REAL_TABLE, (row, number + position), columns)
+            yield from table_row(REAL_TABLE, (row, number + position), columns)
     yield from _scalars(config)
-
-
-def _row(table: Oid, index: Oid, columns: Columns) -> Iterator[Entry]:
-    for column, value in columns:
-        yield (*table, column, *index), value
 
 
 def _state(snapshot: IpvsSnapshot, position: int, virtual: VirtualServer) -> VirtualServerSnapshot:
@@ -187,10 +193,10 @@ def _statistics(snapshot: IpvsSnapshot, row: int, virtual: VirtualServer) -> Ite
     if traffic is None or row > len(traffic):
         return
     here = traffic[row - 1]
-    yield from _row(VIRTUAL_TABLE, (row,), _carried(here.total, (27, 32, 38, 41, 74)))
+    yield from table_row(VIRTUAL_TABLE, (row,), _carried(here.total, (27, 32, 38, 41, 74)))
     servers = (*([here.sorry_server] if virtual.sorry_server is not None else ()), *here.real_servers)
     for number, server in enumerate(servers, 1):
-        yield from _row(REAL_TABLE, (row, number), _carried(server, (14, 22, 27, 30, 58), connections=True))
+        yield from table_row(REAL_TABLE, (row, number), _carried(server, (14, 22, 27, 30, 58), connections=True))
 
 
 def _carried(traffic: TrafficSnapshot, first: tuple[int, int, int, int, int], connections: bool = False) -> Columns:

@@ -8,11 +8,20 @@ from pykeepalived.config.model import Config
 from pykeepalived.config.model.network import Encap, IpAddress, IpRoute, IpRule, NextHop
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import VrrpInstance
-from pykeepalived.notify.agentx import Oid, Value
-from pykeepalived.notify.mib import Entry, address_type, counter64, gauge, integer, octets, text, truth
+from pykeepalived.notify.agentx import Oid
+from pykeepalived.notify.mib import (
+    Columns,
+    Entry,
+    address_type,
+    counter64,
+    gauge,
+    integer,
+    octets,
+    table_row,
+    text,
+    truth,
+)
 from pykeepalived.observe.snapshot import VrrpInstanceSnapshot, VrrpSnapshot
-
-Columns = Iterator[tuple[int, Value]]
 
 _SCOPES = {0: 14, 200: 5, 253: 2, 254: 1}
 """Scopes of rtnetlink(7) as InetScopeType (RFC 4001)."""
@@ -35,20 +44,15 @@ def network_entries(vrrp: Oid, config: Config, snapshot: VrrpSnapshot) -> Iterat
         for number, (address, present, advertised) in enumerate(_addresses(instance, now), 1):
             interface = address.interface or now.interface
             columns = _address(address, interface, indices.get(interface, 0), present, advertised)
-            yield from _row((*vrrp, 6, 1), (row, number), columns)
+            yield from table_row((*vrrp, 6, 1), (row, number), columns)
         for number, route in enumerate(instance.virtual_routes, 1):
             present = now.routes_set[number - 1] if number <= len(now.routes_set) else False
             columns = _route(route, indices.get(route.interface, 0), present)
-            yield from _row((*vrrp, 7, 1), (row, number), columns)
+            yield from table_row((*vrrp, 7, 1), (row, number), columns)
             yield from _nexthops((*vrrp, 11, 1), (row, number), route, indices)
         for number, rule in enumerate(instance.virtual_rules, 1):
             present = now.rules_set[number - 1] if number <= len(now.rules_set) else False
-            yield from _row((*vrrp, 8, 1), (row, number), _rule(rule, present))
-
-
-def _row(table: Oid, index: Oid, columns: Columns) -> Iterator[Entry]:
-    for column, value in columns:
-        yield (*table, column, *index), value
+            yield from table_row((*vrrp, 8, 1), (row, number), _rule(rule, present))
 
 
 def _addresses(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> Iterator[tuple[IpAddress, bool, bool]]:
@@ -152,7 +156,7 @@ def _encap(encap: Encap | None, first: int) -> Columns:
 
 def _nexthops(table: Oid, index: Oid, route: IpRoute, indices: dict[str, int]) -> Iterator[Entry]:
     for number, hop in enumerate(route.nexthops, 1):
-        yield from _row(table, (*index, number), _nexthop(hop, indices.get(hop.interface, 0)))
+        yield from table_row(table, (*index, number), _nexthop(hop, indices.get(hop.interface, 0)))
 
 
 def _nexthop(hop: NextHop, index: int) -> Columns:

@@ -8,7 +8,18 @@ from pykeepalived.config.model import Config
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import AuthType, VrrpInstance
 from pykeepalived.notify.agentx import Oid, Syntax, Value
-from pykeepalived.notify.mib import Entry, counter32, counter64, gauge, integer, octets, ticks, truth
+from pykeepalived.notify.mib import (
+    Columns,
+    Entry,
+    counter32,
+    counter64,
+    gauge,
+    integer,
+    octets,
+    table_row,
+    ticks,
+    truth,
+)
 from pykeepalived.observe.snapshot import InterfaceSnapshot, VrrpInstanceSnapshot, VrrpSnapshot, VrrpState
 
 VRRP_MIB: Oid = (1, 3, 6, 1, 2, 1, 68)
@@ -54,8 +65,7 @@ def rfc2787_entries(config: Config, snapshot: VrrpSnapshot) -> Iterator[Entry]:
     yield (*VRRP_MIB, 1, 2, 0), truth(config.globals.snmp.traps)
     for row in rows:
         index = (row.index, row.instance.virtual_router_id)
-        for column, value in _operations_v2(row):
-            yield (*VRRP_MIB, 1, 3, 1, column, *index), value
+        yield from table_row((*VRRP_MIB, 1, 3, 1), index, _operations_v2(row))
         for address in row.instance.virtual_addresses:
             yield (*VRRP_MIB, 1, 4, 1, 2, *index, *address.address), integer(_ACTIVE)
         counters = row.now.counters
@@ -82,7 +92,7 @@ def rfc2787_entries(config: Config, snapshot: VrrpSnapshot) -> Iterator[Entry]:
     yield (*VRRP_MIB, 2, 3, 0), counter32(sum(row.now.counters.vrid_err for row in rows))
 
 
-def _operations_v2(row: _Row) -> Iterator[tuple[int, Value]]:
+def _operations_v2(row: _Row) -> Columns:
     instance = row.instance
     yield 2, octets(row.mac)
     yield 3, integer(row.state)
@@ -107,19 +117,17 @@ def rfc6527_entries(config: Config, snapshot: VrrpSnapshot) -> Iterator[Entry]:
     for row in rows:
         instance = row.instance
         index = (row.index, instance.virtual_router_id, 1 if instance.family == 4 else 2)
-        for column, value in _operations_v3(row):
-            yield (*operations, column, *index), value
+        yield from table_row(operations, index, _operations_v3(row))
         for address in instance.virtual_addresses:
             yield (*VRRPV3_MIB, 1, 1, 2, 1, 2, *index, *address.address), integer(_ACTIVE)
-        for column, value in _statistics_v3(row):
-            yield (*statistics, column, *index), value
+        yield from table_row(statistics, index, _statistics_v3(row))
     yield (*VRRPV3_MIB, 1, 2, 1, 0), counter64(sum(row.now.counters.chk_err for row in rows))
     yield (*VRRPV3_MIB, 1, 2, 2, 0), counter64(sum(row.now.counters.vers_err for row in rows))
     yield (*VRRPV3_MIB, 1, 2, 3, 0), counter64(sum(row.now.counters.vrid_err for row in rows))
     yield (*VRRPV3_MIB, 1, 2, 4, 0), ticks(0)
 
 
-def _operations_v3(row: _Row) -> Iterator[tuple[int, Value]]:
+def _operations_v3(row: _Row) -> Columns:
     instance = row.instance
     yield 3, octets(row.master)
     yield 4, octets(row.primary)
@@ -134,7 +142,7 @@ def _operations_v3(row: _Row) -> Iterator[tuple[int, Value]]:
     yield 13, integer(_ACTIVE)
 
 
-def _statistics_v3(row: _Row) -> Iterator[tuple[int, Value]]:
+def _statistics_v3(row: _Row) -> Columns:
     counters = row.now.counters
     yield 1, counter32(counters.become_master)
     yield 2, integer(3 if row.now.state == VrrpState.MASTER else 0)

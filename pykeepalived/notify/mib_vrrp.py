@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.values import Script
 from pykeepalived.config.model.vrrp import AuthType, Notify, Tracker, Trackers, VrrpInstance, VrrpSyncGroup
-from pykeepalived.notify.agentx import Oid, Value
-from pykeepalived.notify.mib import Entry, address_type, gauge, integer, octets, text, truth
+from pykeepalived.notify.agentx import Oid
+from pykeepalived.notify.mib import Columns, Entry, address_type, gauge, integer, octets, table_row, text, truth
 from pykeepalived.notify.mib_network import network_entries
 from pykeepalived.observe.dump.text import command
 from pykeepalived.observe.snapshot import VrrpGroupSnapshot, VrrpInstanceSnapshot, VrrpSnapshot, VrrpState
@@ -44,7 +44,7 @@ def vrrp_entries(config: Config, snapshot: VrrpSnapshot, version: str) -> Iterat
     states = {instance.name: instance for instance in snapshot.instances}
     for row, instance in enumerate(config.vrrp_instances, 1):
         now = states.get(instance.name) or VrrpInstanceSnapshot(name=instance.name)
-        yield from _columns(INSTANCE_TABLE, (row,), _instance(config, instance, now))
+        yield from table_row(INSTANCE_TABLE, (row,), _instance(config, instance, now))
         yield from _tracked(instance.track, row, (4, 5, 12, 17, 20))
     for row, group in enumerate(config.vrrp_sync_groups, 1):
         yield from _tracked(group.track, row, (14, 15, 16, 19, 22))
@@ -85,15 +85,7 @@ def global_entries(config: Config, version: str) -> Iterator[Entry]:
     yield (*GLOBAL, 12, 0), truth(settings.vrrp_defaults.v3_checksum_as_v2)
 
 
-Row = Iterator[tuple[int, Value]]
-
-
-def _columns(table: Oid, index: Oid, row: Row) -> Iterator[Entry]:
-    for column, value in row:
-        yield (*table, column, *index), value
-
-
-def _script(column: int, script: Script | None) -> Row:
+def _script(column: int, script: Script | None) -> Columns:
     if script is not None:
         yield column, text(command(script))
 
@@ -102,12 +94,12 @@ def _groups(config: Config, snapshot: VrrpSnapshot) -> Iterator[Entry]:
     states = {group.name: group for group in snapshot.groups}
     for row, group in enumerate(config.vrrp_sync_groups, 1):
         now = states.get(group.name) or VrrpGroupSnapshot(name=group.name)
-        yield from _columns((*VRRP, 1, 1), (row,), _group(group, now))
+        yield from table_row((*VRRP, 1, 1), (row,), _group(group, now))
         for number, member in enumerate(group.members, 1):
             yield (*VRRP, 2, 1, 2, row, number), text(member)
 
 
-def _group(group: VrrpSyncGroup, now: VrrpGroupSnapshot) -> Row:
+def _group(group: VrrpSyncGroup, now: VrrpGroupSnapshot) -> Columns:
     yield 2, text(group.name)
     yield 3, integer(state_number(now.state))
     yield 4, truth(group.smtp_alert)
@@ -125,7 +117,7 @@ def _has_scripts(notify: Notify) -> bool:
     return any(script is not None for script in scripts)
 
 
-def _instance(config: Config, instance: VrrpInstance, now: VrrpInstanceSnapshot) -> Row:
+def _instance(config: Config, instance: VrrpInstance, now: VrrpInstanceSnapshot) -> Columns:
     notify = instance.notify
     advert = instance.advert_int_us // (1_000_000 if instance.version == 2 else 10_000)
     yield 2, text(instance.name)

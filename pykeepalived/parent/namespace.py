@@ -6,9 +6,9 @@ import contextlib
 import ctypes
 import os
 
+from pykeepalived.parent.paths import RUN_DIRECTORY
 from pykeepalived.runtime.log import Log
 
-RUN_DIRECTORY = "/run/keepalived"
 NAMESPACE_DIRECTORY = "/run/netns"
 
 _CLONE_NEWNET, _CLONE_NEWNS = 0x40000000, 0x00020000

@@ -8,11 +8,9 @@ from __future__ import annotations
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import AuthType, UnicastChecksum, VrrpInstance
 from pykeepalived.vrrp import packet
-from pykeepalived.vrrp.auth import AhSequence, HmacSigner, ah_header, ah_icv
+from pykeepalived.vrrp.auth import AUTH_NUMBERS, AhSequence, HmacSigner, ah_header, ah_icv
 from pykeepalived.vrrp.effects import Flow, Pool
 from pykeepalived.vrrp.outbox import Outbox, Wall
-
-_AUTH_NUMBER = {AuthType.NONE: packet.AUTH_NONE, AuthType.PASS: packet.AUTH_PASS, AuthType.AH: packet.AUTH_AH}
 
 
 class Advertiser:
@@ -106,7 +104,7 @@ class Advertiser:
             interval_us=config.advert_int_us,
             addresses=[address.address for address in config.virtual_addresses],
             family=config.family,
-            auth_type=_AUTH_NUMBER[config.auth_type],
+            auth_type=AUTH_NUMBERS[config.auth_type],
             auth_data=config.auth_pass if config.auth_type is AuthType.PASS else b"",
         )
         if not self._v4:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pykeepalived.config.model.globals import Garp
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import GarpGroup
+from pykeepalived.runtime.contract import NANOSECONDS_PER_SECOND
 from pykeepalived.vrrp import messages
 from pykeepalived.vrrp.effects import Frame
 from pykeepalived.vrrp.inputs import Interface
@@ -28,7 +29,6 @@ NA_ROUTER, NA_OVERRIDE = 0x80, 0x20
 ICMPV6 = 58
 ALL_NODES = Ip.parse("ff02::1")
 ALL_NODES_MAC = bytes.fromhex("333300000001")
-NANOSECONDS_PER_SECOND = 1_000_000_000
 
 
 def garp_frame(interface: Interface, address: Ip) -> bytes:

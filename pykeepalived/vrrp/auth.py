@@ -11,15 +11,21 @@ import struct
 from collections.abc import Iterable
 
 from pykeepalived.config.model.values import Ip
-from pykeepalived.config.model.vrrp import AuthHmac
+from pykeepalived.config.model.vrrp import AuthHmac, AuthType
+from pykeepalived.runtime.contract import NANOSECONDS_PER_SECOND
 from pykeepalived.vrrp.packet import (
     AH_LENGTH,
+    AUTH_AH,
     AUTH_DATA_LENGTH,
+    AUTH_NONE,
+    AUTH_PASS,
     PROTOCOL_VRRP,
     TRAILER_LENGTH,
     VrrpPacketError,
 )
 
+AUTH_NUMBERS = {AuthType.NONE: AUTH_NONE, AuthType.PASS: AUTH_PASS, AuthType.AH: AUTH_AH}
+"""The authentication type of a version 2 message (RFC 2338 section 5.3.6)."""
 AH_SEQUENCE_LIMIT = 0xFFFFFFFD
 AH_ICV_LENGTH = 12
 TRAILER_TYPE_HMAC_SHA256 = 1
@@ -29,7 +35,6 @@ REPLAY_SLOTS = 4
 
 _AH = struct.Struct("!BBHII")
 _TRAILER = struct.Struct("!BBHIHH")
-_NANOSECONDS = 1_000_000_000
 
 
 def password_field(password: bytes) -> bytes:
@@ -119,8 +124,8 @@ def serial_after(left: int, right: int) -> bool:
 
 def clock_sequence(wall_ns: int) -> int:
     """The sequence number of a moment: seconds, 1/65536 seconds, counter 0; 32, 16 and 16 bits."""
-    seconds, nanoseconds = divmod(wall_ns, _NANOSECONDS)
-    return (seconds & 0xFFFFFFFF) << 32 | (nanoseconds * 65536 // _NANOSECONDS) << 16
+    seconds, nanoseconds = divmod(wall_ns, NANOSECONDS_PER_SECOND)
+    return (seconds & 0xFFFFFFFF) << 32 | (nanoseconds * 65536 // NANOSECONDS_PER_SECOND) << 16
 
 
 def signature(secret: bytes, *, family: int, source: Ip, message: bytes | bytearray, trailer: bytes) -> bytes:
@@ -189,7 +194,7 @@ class HmacVerifier:
         if kind != TRAILER_TYPE_HMAC_SHA256 or reserved or len(trailer) != TRAILER_LENGTH:
             text = f"malformed authentication trailer from {source}"
             raise VrrpPacketError("auth_ext_malformed", "auth_malformed", text)
-        skew = seconds - wall_ns // _NANOSECONDS
+        skew = seconds - wall_ns // NANOSECONDS_PER_SECOND
         if self._config.anti_replay == "time" and abs(skew) > self._config.time_window_s:
             text = f"stale authentication trailer from {source}, clock skew {skew} sec"
             text += f" exceeds window {self._config.time_window_s} sec"
@@ -209,7 +214,8 @@ class HmacVerifier:
         """Refuse a sequence not above the sender's last one; in time mode records older than the window lapse."""
         last = self._records.pop(source, None)
         fresh = last is not None and (
-            self._config.anti_replay != "time" or wall_ns // _NANOSECONDS - (last >> 32) <= self._config.time_window_s
+            self._config.anti_replay != "time"
+            or wall_ns // NANOSECONDS_PER_SECOND - (last >> 32) <= self._config.time_window_s
         )
         if last is not None and fresh and not serial_after(sequence, last):
             self._records[source] = last

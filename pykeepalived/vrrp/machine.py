@@ -1,6 +1,7 @@
 """What the core knows of the machine it runs on: interfaces, their debounced state, their addresses.
 
-Deciding what an interface that goes down means is track.py; which address an instance sends from is sources.py.
+Deciding what an interface that goes down means is track.py; which address an instance sends from is
+assembly.py.
 """
 
 from __future__ import annotations

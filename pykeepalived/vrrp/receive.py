@@ -12,11 +12,9 @@ from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import AuthType, UnicastChecksum, VrrpInstance
 from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.vrrp import packet
-from pykeepalived.vrrp.auth import AhSequence, HmacVerifier, password_field, verify_ah
+from pykeepalived.vrrp.auth import AUTH_NUMBERS, AhSequence, HmacVerifier, password_field, verify_ah
 from pykeepalived.vrrp.counters import Counters
 from pykeepalived.vrrp.packet import Advert, VrrpPacketError
-
-_AUTH_NUMBER = {AuthType.NONE: packet.AUTH_NONE, AuthType.PASS: packet.AUTH_PASS, AuthType.AH: packet.AUTH_AH}
 
 Report = Callable[[str, str], None]
 """Called with (kind, text) for what is worth a line without refusing the advert; limits itself to one line a kind."""
@@ -95,7 +93,7 @@ class Receiver:
         self.ah = ah
         self.multicast_group = group4
         self.old_checksum = config.unicast_checksum is UnicastChecksum.OLD
-        self._auth_number = _AUTH_NUMBER[config.auth_type]
+        self._auth_number = AUTH_NUMBERS[config.auth_type]
         self._password = password_field(config.auth_pass)
         self._own_addresses = frozenset(address.address for address in config.virtual_addresses)
         self._peers = {peer.address: peer for peer in config.unicast_peers}

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from pykeepalived.config.model.ipvs import Checker
 from pykeepalived.ipvs.checks.attempt import Attempt, Outcome, Reason
+from pykeepalived.runtime.contract import NANOSECONDS_PER_MICROSECOND
 
-NANOSECONDS = 1000
 FIRST_RUN_NS = 1_000_000_000
 """A timed checker runs this long, and up to warmup more, after start or reload."""
 
@@ -91,8 +91,8 @@ class CheckState(Generic[ModelT]):
         self.delegated = False
         """Another process makes the attempts; this object is told of them."""
         self.weight = 0
-        self.delay_loop = model.delay_loop_us * NANOSECONDS
-        self.delay_retry = model.delay_before_retry_us * NANOSECONDS
+        self.delay_loop = model.delay_loop_us * NANOSECONDS_PER_MICROSECOND
+        self.delay_retry = model.delay_before_retry_us * NANOSECONDS_PER_MICROSECOND
         self.due = 0
         self.started = 0
         self.duration_ns = 0
