@@ -84,7 +84,12 @@ def _parser(command: str) -> argparse.ArgumentParser:
     }
     parser = argparse.ArgumentParser(prog=f"pykeepalived {command}", description=about[command])
     if command == "why":
-        parser.add_argument("object", nargs="?", default="", help="name of an instance, group, server, session, script")
+        parser.add_argument(
+            "object",
+            nargs="?",
+            default="",
+            help="name of an instance, group, server, session or script, or an address or interface",
+        )
     elif command == "plan":
         parser.add_argument("file", nargs="?", default="/etc/keepalived/keepalived.conf")
     elif command == "record":
@@ -214,15 +219,11 @@ def _session_row(session: View) -> tuple[object, ...]:
 def _tracked(vrrp: View) -> Iterable[tuple[object, ...]]:
     """A row for each script, file and process that instances depend on."""
     for script in vrrp.get("scripts", ()):
-        yield "script", script["name"], "good" if script["good"] else "bad", _exit_status(script["status"])
+        yield "script", script["name"], "good" if script["good"] else "bad", script["ending"] or "has not run yet"
     for file in vrrp.get("files", ()):
         yield "file", file["name"], file["value"], ""
     for process in vrrp.get("processes", ()):
         yield "process", process["name"], "good" if process["quorum"] else "bad", f"{process['running']} running"
-
-
-def _exit_status(status: int) -> str:
-    return f"exit status {status}" if status >= 0 else "has not run yet"
 
 
 def _why(found: list[View]) -> Iterable[str]:

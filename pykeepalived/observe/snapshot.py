@@ -47,6 +47,14 @@ class Taken:
 # vrrp
 
 
+@dataclass(frozen=True, slots=True)
+class Circumstance:
+    """What else an operator should know of a state; not worth telling any more after `until` (0 = holds now)."""
+
+    cause: Cause
+    until: int = 0
+
+
 @dataclass(slots=True, kw_only=True)
 class VrrpCounters:
     """Counters of one instance since start or the last clearing; names are the keys of keepalived's JSON dump.
@@ -99,6 +107,8 @@ class VrrpInstanceSnapshot:
     faults: tuple[Cause, ...] = ()
     troubles: tuple[Cause, ...] = ()
     """Why what a MASTER should own is not usable."""
+    circumstances: tuple[Circumstance, ...] = ()
+    """What keeps it from what might be expected, or is wrong with other routers, the weightiest first."""
     contributions: tuple[tuple[str, str, int], ...] = ()
     """What trackers add to the priority now: kind, name, amount."""
     fault_flags: tuple[str, ...] = ()
@@ -163,7 +173,8 @@ class VrrpGroupSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackScriptSnapshot:
-    """One vrrp_script: `result` as counted by rise and fall; `last_status` -1 = no result yet.
+    """One vrrp_script: `result` as counted by rise and fall; `last_status` -1 = no result yet. `ending` tells how the
+    last run ended ("exit status 1", "timed out"), "" = has not run yet; a run without exit status leaves `last_status`.
 
     `init_state` is one of keepalived's words (INIT, INIT/FAILED, INIT/RELOAD, unknown, ...); `run_state` idle, running,
     "requested termination" or "forcing termination".
@@ -173,6 +184,7 @@ class TrackScriptSnapshot:
     result: int = 0
     good: bool = False
     last_status: int = -1
+    ending: str = ""
     init_state: str = "unknown"
     run_state: str = "idle"
 

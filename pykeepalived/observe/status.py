@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pykeepalived.config.model import Config
 from pykeepalived.observe.cause import Cause
 from pykeepalived.observe.snapshot import (
     BfdSessionSnapshot,
@@ -42,7 +43,13 @@ def status_view(snapshots: Iterable[Snapshot]) -> View:
                     for group in snapshot.groups
                 ],
                 "scripts": [
-                    {"name": script.name, "good": script.good, "result": script.result, "status": script.last_status}
+                    {
+                        "name": script.name,
+                        "good": script.good,
+                        "result": script.result,
+                        "status": script.last_status,
+                        "ending": script.ending,
+                    }
                     for script in snapshot.scripts
                 ],
                 "files": [{"name": file.name, "value": file.value} for file in snapshot.files],
@@ -72,9 +79,42 @@ def status_view(snapshots: Iterable[Snapshot]) -> View:
     return view
 
 
-def why_view(name: str, snapshots: Iterable[Snapshot]) -> list[View]:
-    """Everything called `name` ("" = everything): its state and every fact behind it. Empty: nothing has that name."""
-    return [view for view in _explanations(snapshots) if name in ("", view["name"])]
+def why_view(name: str, snapshots: Iterable[Snapshot], config: Config | None = None) -> list[View]:
+    """Everything called `name` ("" = everything): its state and every fact behind it. Empty: nothing has that name.
+
+    With the configuration instances are found by their addresses and interfaces too, servers always by address, with or
+    without port.
+    """
+    users = _users(name, config) if config is not None and name else set()
+    return [
+        view
+        for view in _explanations(snapshots)
+        if name in ("", *_names(view["name"])) or (view["kind"] == "vrrp_instance" and view["name"] in users)
+    ]
+
+
+def known_names(snapshots: Iterable[Snapshot]) -> list[str]:
+    """What `why_view` explains."""
+    return list(dict.fromkeys(view["name"] for view in _explanations(snapshots)))
+
+
+def _users(word: str, config: Config) -> set[str]:
+    """Instances with this virtual address, or on this interface."""
+    return {
+        instance.name
+        for instance in config.vrrp_instances
+        if word == instance.interface
+        or any(word == str(each.address) for each in (*instance.virtual_addresses, *instance.excluded_addresses))
+    }
+
+
+def _names(name: str) -> tuple[str, ...]:
+    """The names of an object: of a server `[192.0.2.1]:tcp:80` also 192.0.2.1, 192.0.2.1:80 and [192.0.2.1]:80."""
+    address, bracket, rest = name.partition("]:")
+    if not name.startswith("[") or not bracket:
+        return (name,)
+    bare, port = address[1:], rest.rpartition(":")[2]
+    return name, bare, f"{bare}:{port}", f"[{bare}]:{port}"
 
 
 def _explanations(snapshots: Iterable[Snapshot]) -> Iterator[View]:
@@ -94,16 +134,20 @@ def _explanations(snapshots: Iterable[Snapshot]) -> Iterator[View]:
 def _explain_vrrp(snapshot: VrrpSnapshot) -> Iterator[View]:
     taken = snapshot.taken
     for instance in snapshot.instances:
-        causes = (instance.cause, *instance.faults, *instance.troubles)
+        causes = (instance.cause, *instance.faults, *instance.troubles, *_circumstances(instance, taken))
         facts = list(dict.fromkeys(_fact(cause, taken) for cause in causes if cause is not None))
         if instance.scripts_init:
             facts.append(f"scripts that have no result yet: {instance.scripts_init}")
-        if instance.master_address is not None and instance.state.name == "BACKUP":
-            facts.append(f"the master is {instance.master_address} with priority {instance.master_priority}")
+        if instance.state.name == "BACKUP":
+            facts += _master(instance, taken)
         if instance.effective_priority != instance.base_priority:
             text = f"trackers change the priority {instance.base_priority} to {instance.effective_priority}"
             shares = ", ".join(f"{kind} {name} {amount:+d}" for kind, name, amount in instance.contributions)
             facts.append(f"{text}: {shares}" if shares else text)
+        if instance.state.name == "MASTER" and instance.addresses_set:
+            missing = instance.addresses_set.count(False)
+            held = f"{missing} of its {len(instance.addresses_set)} addresses are not in place"
+            facts.append(held if missing else "its addresses are in place")
         if instance.group:
             facts.append(f"it follows sync group {instance.group}")
         since = _since(instance.last_transition_ns, taken)
@@ -122,7 +166,7 @@ def _explain_vrrp(snapshot: VrrpSnapshot) -> Iterator[View]:
         since = _since(group.last_transition_ns, taken)
         yield {"kind": "vrrp_sync_group", "name": group.name, "state": group.state.name, **since, "facts": facts}
     for script in snapshot.scripts:
-        ran = f"last exit status {script.last_status}" if script.last_status >= 0 else "has not run yet"
+        ran = f"its last run: {script.ending}" if script.ending else "has not run yet"
         facts = [ran, f"result {script.result}"]
         state = "good" if script.good else "bad"
         yield {"kind": "vrrp_script", "name": script.name, "state": state, "facts": facts}
@@ -132,6 +176,21 @@ def _explain_vrrp(snapshot: VrrpSnapshot) -> Iterator[View]:
         state = "good" if process.have_quorum else "bad"
         facts = [f"{process.current} processes match"]
         yield {"kind": "vrrp_track_process", "name": process.name, "state": state, "facts": facts}
+
+
+def _master(instance: VrrpInstanceSnapshot, taken: Taken) -> Iterator[str]:
+    """Whom a BACKUP listens to, and when it would be MASTER without."""
+    if instance.master_address is not None:
+        text = f"the master is {instance.master_address} with priority {instance.master_priority}"
+        yield f"{text}, ours is {instance.effective_priority}"
+    elif instance.timer_expires_ns:
+        left = max(instance.timer_expires_ns - taken.monotonic_ns, 0) / 1e9
+        yield f"no master has been heard; the wait for one ends in {left:.1f} s"
+
+
+def _circumstances(instance: VrrpInstanceSnapshot, taken: Taken) -> list[Cause]:
+    """Those that still hold."""
+    return [each.cause for each in instance.circumstances if each.until == 0 or each.until >= taken.monotonic_ns]
 
 
 def _explain_ipvs(snapshot: IpvsSnapshot) -> Iterator[View]:
@@ -160,11 +219,12 @@ def _explain_ipvs(snapshot: IpvsSnapshot) -> Iterator[View]:
 
 
 def _instance(instance: VrrpInstanceSnapshot, taken: Taken) -> View:
+    circumstances = _circumstances(instance, taken)
     return {
         "name": instance.name,
         "state": instance.state.name,
         **_since(instance.last_transition_ns, taken),
-        "why": _text(next(iter((*instance.faults, *instance.troubles)), instance.cause)),
+        "why": _text(next(iter((*instance.faults, *instance.troubles, *circumstances)), instance.cause)),
         "interface": instance.interface,
         "priority": instance.effective_priority,
         "configured_priority": instance.base_priority,

@@ -16,7 +16,7 @@ from typing import Any
 from pykeepalived.config.diff import diff
 from pykeepalived.observe.control import ControlServer, Reply, failure, result
 from pykeepalived.observe.snapshot import BfdSnapshot, IpvsSnapshot, VrrpSnapshot
-from pykeepalived.observe.status import Snapshot, status_view, why_view
+from pykeepalived.observe.status import Snapshot, known_names, status_view, why_view
 from pykeepalived.parent.daemon import Daemon
 from pykeepalived.parent.launch import fork_worker
 from pykeepalived.parent.parts import wanted_children
@@ -26,6 +26,7 @@ from pykeepalived.runtime.messages import ChildKind
 
 ANSWER_NS = 2_000_000_000
 _MAX_PLAN = 16 << 20
+_SUGGESTIONS, _COMPARED = 8, 500
 
 Collected = Callable[[list[Snapshot], list[str]], None]
 
@@ -104,12 +105,11 @@ class ControlExtension:
         name = arguments[0] if arguments else ""
 
         def collected(snapshots: list[Snapshot], silent: list[str]) -> None:
-            found = why_view(name, snapshots)
+            found = why_view(name, snapshots, self._daemon.config)
             if found or not name:
                 reply(result(found))
             else:
-                extra = f" ({', '.join(silent)} did not answer)" if silent else ""
-                reply(failure(f"nothing is called {name}{extra}"))
+                reply(failure(_nothing_called(name, known_names(snapshots), silent)))
 
         self._collect(collected)
 
@@ -208,6 +208,17 @@ class ControlExtension:
             return
         path = arguments[0]
         _Worker(daemon, lambda: plan(daemon, path), reply)
+
+
+def _nothing_called(name: str, known: list[str], silent: list[str]) -> str:
+    """Why there is nothing to explain, and what there is instead: the most similar first."""
+    from difflib import get_close_matches
+
+    text = f"nothing is called {name}"
+    similar = get_close_matches(name, known[:_COMPARED], _SUGGESTIONS, 0)
+    if similar:
+        text += f"; there are {', '.join(similar)}{' and others' if len(similar) < len(known) else ''}"
+    return f"{text} ({', '.join(silent)} did not answer)" if silent else text
 
 
 def plan(daemon: Daemon, path: str) -> dict[str, Any]:

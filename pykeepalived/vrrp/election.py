@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from pykeepalived.observe.cause import Cause
 from pykeepalived.vrrp import messages
+from pykeepalived.vrrp.circumstances import MISSED, OTHER_MASTER
+from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND
 from pykeepalived.vrrp.receive import Heard
 from pykeepalived.vrrp.table import Event, State, follow
 from pykeepalived.vrrp.timers import Timer
@@ -155,6 +157,7 @@ def hear_as_master(instance: Instance, heard: Heard, now: int) -> None:
     if equal and source == own:
         follow(instance.state, Event.ADVERT_OWN_ADDRESS)
         _log(instance, messages.SAME_ADDRESS % instance.name)
+        _note_rival(instance, heard, now)
     elif equal and ours == OWNER and not better:
         follow(instance.state, Event.ADVERT_ROGUE)
         instance.rogue.heard_as_master(heard, now)
@@ -190,6 +193,7 @@ def _defend(instance: Instance, heard: Heard, now: int) -> None:
     answer = not instance.config.lower_prio_no_advert
     words = (name, source, priority, instance.effective, messages.FORCING if answer else "")
     _log(instance, messages.LOWER % words)
+    _note_rival(instance, heard, now)
     if instance.uses_ah:
         instance.ah.value = heard.ah_sequence + 1
         _log(instance, messages.AH_SYNC % name)
@@ -202,6 +206,16 @@ def _defend(instance: Instance, heard: Heard, now: int) -> None:
             if member.state is State.MASTER:
                 member.estate.schedule.answer_lower_priority(now)
     instance.notify_lower_priority(Cause("lower_priority", str(source), f"priority {priority}", now))
+
+
+def _note_rival(instance: Instance, heard: Heard, now: int) -> None:
+    """Two masters that go on hearing each other's adverts would soon be one; a rival that stays cannot hear ours."""
+    if heard.source == instance.source:
+        text = "another router has our own address"
+    else:
+        text = f"it is master too, with priority {heard.advert.priority}, and does not hear our adverts or refuses them"
+    longest_us = max(instance.config.advert_int_us, heard.advert.interval_us)
+    instance.notices.note(OTHER_MASTER, heard.source, "", text, now, MISSED * longest_us * NANOSECONDS_PER_MICROSECOND)
 
 
 # two address owners

@@ -17,6 +17,7 @@ from pykeepalived.vrrp import election, messages
 from pykeepalived.vrrp.advertiser import Advertiser
 from pykeepalived.vrrp.announce import Announced
 from pykeepalived.vrrp.auth import AhSequence
+from pykeepalived.vrrp.circumstances import DIFFERS, REFUSED, Notices
 from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
 from pykeepalived.vrrp.counters import Counters
 from pykeepalived.vrrp.effects import NotifyInstance, SyncDaemon
@@ -72,6 +73,7 @@ class Instance:
         "master_interval_us",
         "master_priority",
         "master_source",
+        "notices",
         "paced",
         "preempt_until",
         "previous",
@@ -122,6 +124,7 @@ class Instance:
         self.last_source: Ip | None = None
         self.answered_batch = -1
         self.limits: set[str] = set()
+        self.notices = Notices()
         self.repeats: Repeats | None = None
         self.repeat_key: Key = b""
         self.repeat_ttl = 0
@@ -233,13 +236,14 @@ class Instance:
                 wall=self.context.wall,
                 ignore_as_owner=self.config.owner_ignore_adverts and self.effective == OWNER,
                 compare_addresses=self._compare_addresses,
-                report=self._report,
+                report=lambda kind, text: self._report(kind, text, DIFFERS, now),
             )
         except VrrpPacketError as error:
             self.counters.add(error.counter)
             if error.text:
-                self._report(error.kind, error.text)
+                self._report(error.kind, error.text, REFUSED, now)
             return None
+        self.notices.accepted(heard.source, now)
         if self.receiver.old_checksum != checksum_mode:
             self.advertiser.old_checksum = True
             self.advertiser.build(self.effective)
@@ -253,8 +257,10 @@ class Instance:
     def _compare_addresses(self, sender: Ip) -> bool:
         return self.state is State.MASTER or sender != self.master_source or not self.config.skip_check_adv_addr
 
-    def _report(self, kind: str, text: str) -> None:
-        """Log what is wrong with an advert, once a kind until something changes; "" is not limited."""
+    def _report(self, kind: str, text: str, fact: str, now: int) -> None:
+        """Log what is wrong with an advert, once a kind until something changes; "" is not limited. It is noticed
+        every time."""
+        self.notices.complain(fact, self.last_source, kind, text, now)
         if kind and kind in self.limits:
             return
         if kind:

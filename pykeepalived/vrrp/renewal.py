@@ -18,6 +18,7 @@ def reconfigure(
     """Give the instance another configuration; its state stays. What a MASTER owns goes into `change`. The caller
     then sets source and trackers, and calls `resume`."""
     instance.forget_repeat()
+    instance.notices.clear()
     own_interval = instance.master_interval_us == instance.config.advert_int_us
     instance.config = config
     instance.interface = interface

@@ -19,6 +19,7 @@ from pykeepalived.observe.snapshot import (
     VrrpState,
 )
 from pykeepalived.vrrp import packet
+from pykeepalived.vrrp.circumstances import circumstances
 from pykeepalived.vrrp.table import State
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def _instance(assembly: Assembly, instance: Instance) -> VrrpInstanceSnapshot:
         last_transition_ns=instance.last_transition,
         faults=tuple(instance.faults.values()),
         troubles=holdings.troubles,
+        circumstances=circumstances(instance),
         contributions=tuple((*key, amount) for key, amount in instance.contributions.items() if amount),
         fault_flags=tuple(words),
         duplicate_vrid="vrid" in kinds,
@@ -163,6 +165,7 @@ def _script(script: TrackedScript) -> TrackScriptSnapshot:
         result=script.result,
         good=script.result >= script.config.rise,
         last_status=script.last_status if script.last_end else -1,
+        ending=script.ending,
         init_state=script.init_state,
         run_state="running" if script.running else "idle",
     )

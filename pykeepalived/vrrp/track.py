@@ -5,6 +5,8 @@ A tracked object has a state; a Use says what that state does to one instance: a
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pykeepalived.config.model.values import Span, leading_number
 from pykeepalived.config.model.vrrp import TrackFile, TrackProcess, VrrpScript
 from pykeepalived.light_dataclasses import dataclass
@@ -103,6 +105,7 @@ class TrackedScript(Tracked):
 
     `result` counts from 0 to rise+fall-1 and is good from `rise` on. Before the first result it stands one below, so
     that one success or one failure decides; with init_fail it begins at 0, failed, and needs `rise` successes.
+    `ending` tells how the last run ended, "" before the first.
     """
 
     KIND = "script"
@@ -114,6 +117,7 @@ class TrackedScript(Tracked):
         self.first = not config.init_fail
         self.result = config.rise - 1 if self.first else 0
         self.last_status = 0
+        self.ending = ""
         self.last_start = 0
         self.last_end = 0
         self.init_state = "INIT"
@@ -141,7 +145,7 @@ class TrackedScript(Tracked):
         """After a reload: the last result counts, scaled to the new rise and fall. Nothing waits."""
         self.running, self.last_status = older.running, older.last_status
         self.last_start, self.last_end = older.last_start, older.last_end
-        self.first = older.first
+        self.first, self.ending = older.first, older.ending
         if older.up is None:
             return
         self.up = older.up
@@ -167,6 +171,11 @@ class TrackedScript(Tracked):
         timeout_us = self.config.timeout_us or self.config.interval_us
         self.context.outbox.later(StartScript(self.name, self.config.script, timeout_us * NANOSECONDS_PER_MICROSECOND))
 
+    def cause(self, now: int, at: Span | None) -> Cause:
+        """With how the last run ended, where that was a failure."""
+        cause = Tracked.cause(self, now, at)
+        return cause if self.up else replace(cause, detail=self.ending)
+
     def finished(self, message: ScriptFinished, now: int) -> None:
         """Count a result."""
         self.running = False
@@ -176,6 +185,7 @@ class TrackedScript(Tracked):
             self.last_status = message.status
             self.context.outbox.log(messages.SCRIPT_STATUS % (self.name, message.status), SCRIPT=self.name)
         self.init_state = "unknown"
+        self.ending = _ending(message)
         if success:
             self._succeeded(now)
         else:
@@ -210,6 +220,13 @@ class TrackedScript(Tracked):
             text = messages.SCRIPT_BAD_STATUS % (self.name, message.status)
         self.context.outbox.log(text, SCRIPT=self.name)
         self.set_up(False, now)
+
+
+def _ending(message: ScriptFinished) -> str:
+    """How a run ended, in words."""
+    if message.timed_out:
+        return "timed out"
+    return f"killed by signal {message.signal}" if message.signal else f"exit status {message.status}"
 
 
 class TrackedFile:

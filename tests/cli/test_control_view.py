@@ -84,7 +84,7 @@ def test_why(monkeypatch):
     _, lines = show(monkeypatch, "why", why_view("VI_1", [VRRP]), "VI_1")
     assert lines[0].startswith("vrrp_instance VI_1: BACKUP since ")
     assert lines[0].endswith(", before that MASTER")
-    assert lines[2] == "  the master is 192.0.2.2 with priority 200"
+    assert lines[2] == "  the master is 192.0.2.2 with priority 200, ours is 80"
 
 
 def test_json_is_the_whole_answer(monkeypatch):

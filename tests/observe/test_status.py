@@ -22,7 +22,8 @@ from pykeepalived.observe.snapshot import (
     VrrpSnapshot,
     VrrpState,
 )
-from pykeepalived.observe.status import status_view, why_view
+from pykeepalived.observe.status import known_names, status_view, why_view
+from tests.vrrp.lan import config, instance, vip
 
 S = 1_000_000_000
 TAKEN = Taken(monotonic_ns=1000 * S, wall_ns=2_000_000_000 * S)
@@ -54,7 +55,7 @@ VRRP = VrrpSnapshot(
         ),
     ),
     groups=(VrrpGroupSnapshot(name="G", state=VrrpState.BACKUP, members_fault=1),),
-    scripts=(TrackScriptSnapshot(name="chk", good=False, last_status=3, result=-1),),
+    scripts=(TrackScriptSnapshot(name="chk", good=False, last_status=3, ending="exit status 3", result=-1),),
 )
 IPVS = IpvsSnapshot(
     taken=TAKEN,
@@ -116,7 +117,7 @@ def test_why_an_instance_is_what_it_is():
     (view,) = why_view("VI_1", [VRRP, IPVS])
     assert view["facts"] == [
         "higher_priority 192.0.2.2 (200 > 100) [k.conf:7], for 10.0 s",
-        "the master is 192.0.2.2 with priority 200",
+        "the master is 192.0.2.2 with priority 200, ours is 80",
         "trackers change the priority 100 to 80: script chk -30, file f +10",
         "it follows sync group G",
     ]
@@ -125,7 +126,7 @@ def test_why_an_instance_is_what_it_is():
 
 def test_why_of_everything_else():
     assert why_view("G", [VRRP])[0]["facts"] == ["1 members are in fault"]
-    assert why_view("chk", [VRRP])[0]["facts"] == ["last exit status 3", "result -1"]
+    assert why_view("chk", [VRRP])[0]["facts"] == ["its last run: exit status 3", "result -1"]
     new = replace(VRRP, scripts=(TrackScriptSnapshot(name="new"),))
     assert why_view("new", [new])[0]["facts"] == ["has not run yet", "result 0"]
     # in FAULT for its only fault, which is told once; one script has not run yet
@@ -136,3 +137,34 @@ def test_why_of_everything_else():
     assert why_view("b1", [BFD])[0]["kind"] == "bfd_instance"
     assert why_view("nothing", [VRRP, IPVS, BFD]) == []
     assert len(why_view("", [VRRP, IPVS, BFD])) == 8
+
+
+def test_objects_are_found_by_what_an_operator_knows_of_them():
+    first = instance("VI_1", virtual_addresses=(vip("203.0.113.9"),), excluded_addresses=(vip("2001:db8::9"),))
+    second = instance("VI_2", interface="eth1", virtual_addresses=())
+    known = config(first, second)
+
+    def found(word):
+        return [view["name"] for view in why_view(word, [VRRP, IPVS, BFD], known)]
+
+    assert found("203.0.113.9") == found("2001:db8::9") == found("eth0") == found("VI_1") == ["VI_1"]
+    assert found("eth1") == ["VI_2"]
+    assert found("192.0.2.10") == found("192.0.2.10:80") == found("[192.0.2.10]:80") == ["[192.0.2.10]:tcp:80"]
+    assert found("192.0.2.10:81") == found("eth2") == found("203.0.113.1") == []
+    assert known_names([VRRP, BFD]) == ["VI_1", "VI_2", "G", "chk", "b1"]
+
+
+def test_a_backup_without_a_master_tells_how_long_it_waits():
+    alone = VrrpInstanceSnapshot(name="VI_1", state=VrrpState.BACKUP, timer_expires_ns=1002 * S + S // 2)
+    (view,) = why_view("VI_1", [VrrpSnapshot(taken=TAKEN, instances=(alone,))])
+    assert view["facts"] == ["no master has been heard; the wait for one ends in 2.5 s"]
+
+
+def test_a_master_tells_whether_it_has_its_addresses():
+    for held, text in (
+        ((True, True), "its addresses are in place"),
+        ((True, False), "1 of its 2 addresses are not in place"),
+    ):
+        master = VrrpInstanceSnapshot(name="VI_1", state=VrrpState.MASTER, addresses_set=held)
+        (view,) = why_view("VI_1", [VrrpSnapshot(taken=TAKEN, instances=(master,))])
+        assert view["facts"] == [text]

@@ -334,14 +334,14 @@ def test_timeout_defaults_to_the_interval() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "line"),
+    ("message", "line", "ending"),
     [
-        (inputs.ScriptFinished("chk", status=3), "VRRP_Script(chk) failed (exited with status 3)"),
-        (inputs.ScriptFinished("chk", signal=11), "VRRP_Script(chk) failed (due to signal 11)"),
-        (inputs.ScriptFinished("chk", timed_out=True), "VRRP_Script(chk) timed out"),
+        (inputs.ScriptFinished("chk", status=3), "VRRP_Script(chk) failed (exited with status 3)", "exit status 3"),
+        (inputs.ScriptFinished("chk", signal=11), "VRRP_Script(chk) failed (due to signal 11)", "killed by signal 11"),
+        (inputs.ScriptFinished("chk", timed_out=True), "VRRP_Script(chk) timed out", "timed out"),
     ],
 )
-def test_first_failure(message: inputs.ScriptFinished, line: str) -> None:
+def test_first_failure(message: inputs.ScriptFinished, line: str, ending: str) -> None:
     lan = Lan()
     node = script_node(lan, fall=3)
     lan.run(0)
@@ -350,6 +350,8 @@ def test_first_failure(message: inputs.ScriptFinished, line: str) -> None:
     assert node.state() == "FAULT"
     assert node.notices() == ["INSTANCE VI_1 FAULT 100"]
     assert line in node.log()
+    cause = node.snapshot().cause
+    assert (cause.fact, cause.detail, node.router.snapshot().scripts[0].ending) == ("script_down", ending, ending)
     if message.status:
         assert "Script `chk` now returning 3" in node.log()
 
