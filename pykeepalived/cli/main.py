@@ -1,6 +1,7 @@
 """The program: decides between the daemon, keepalived's other personalities and our own subcommands.
 
-Everything is imported where it is needed, so that -v and a config test do not pay for the daemon.
+Everything is imported where it is needed, so that -v and a config test do not pay for the daemon. Signals that come
+meanwhile wait until there is a daemon that can stop in order.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+
+from pykeepalived.runtime import early_signals
 
 Command = Callable[[Sequence[str]], int]
 
@@ -103,12 +106,16 @@ def _commands() -> str:
 
 
 def _keepalived(argv: list[str], program: str, own_process: bool) -> int:
+    before = early_signals.hold() if own_process else None
     from pykeepalived.cli.options import Action, parse, usage
 
     parsed = parse(argv)
     for stream, text in parsed.messages:
         (sys.stdout if stream == 1 else sys.stderr).write(text)
     sys.stdout.flush()
+    runs = parsed.action is Action.RUN and not parsed.options.config_test
+    if before is not None and not runs:
+        early_signals.let_go(before)
     if parsed.action is Action.EXIT:
         return parsed.exit_status
     if parsed.action is Action.VERSION:

@@ -24,6 +24,7 @@ from pykeepalived.parent.parts import wanted_children
 from pykeepalived.parent.process import cpu_usage
 from pykeepalived.parent.reload import Reloader
 from pykeepalived.parent.systemd import ServiceManager
+from pykeepalived.runtime import early_signals
 from pykeepalived.runtime.child_loop import EXIT_PERMISSION, NOT_IGNORED
 from pykeepalived.runtime.log import Log
 from pykeepalived.runtime.loop import Loop
@@ -97,7 +98,19 @@ class Daemon:
 
     def run(self) -> int:
         """Start what is configured and serve until told to stop."""
-        self._install_signals()
+        if self._install_signals():
+            self.stop()
+        else:
+            self._begin()
+        self.loop.run()
+        self._scripts.close()
+        if self._reload_timer is not None:
+            self._reload_timer.close()
+        return self._status
+
+    # start
+
+    def _begin(self) -> None:
         if self._manager.watchdog_ns:
             self._keep_alive()
         script = self.config.globals.startup_script
@@ -106,13 +119,6 @@ class Daemon:
         else:
             hook = Hook(self.loop, self.log, "startup", self._start_children)
             hook.start(self._scripts, script, self.config.globals.startup_script_timeout_s)
-        self.loop.run()
-        self._scripts.close()
-        if self._reload_timer is not None:
-            self._reload_timer.close()
-        return self._status
-
-    # start
 
     def _start_children(self) -> None:
         if self.phase is not Phase.STARTING:
@@ -223,7 +229,8 @@ class Daemon:
 
     # signals
 
-    def _install_signals(self) -> None:
+    def _install_signals(self) -> bool:
+        """Returns whether one that stops the daemon has come already."""
         handlers: dict[int, Callable[[], object]] = {
             signal.SIGHUP: self.reload,
             signal.SIGTERM: self.stop,
@@ -239,6 +246,9 @@ class Daemon:
             signal.signal(signum, signal.SIG_IGN)
         for number, handler in handlers.items():
             self.loop.on_signal(number, handler, urgent=number == signal.SIGTERM)
+        stopped = early_signals.stop_waits()
+        early_signals.release()
+        return stopped
 
     def _reap(self) -> None:
         self._dumps.reap()

@@ -16,10 +16,11 @@ from pykeepalived.config.model import Config
 from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.notify.spawner import fork_helper
 from pykeepalived.parent.namespace import in_initial_network_namespace
+from pykeepalived.runtime import early_signals
 from pykeepalived.runtime.channel import Channel, channel_pair
 from pykeepalived.runtime.child import ChildContext, DaemonOptions, scheduling_of
 from pykeepalived.runtime.child_loop import EXIT_INTERNAL
-from pykeepalived.runtime.forking import close_all_but, fork, fresh_signals, ignore_early_signals
+from pykeepalived.runtime.forking import close_all_but, fork, fresh_signals
 from pykeepalived.runtime.log import IDENT_BFD, IDENT_CHECKER, IDENT_VRRP, Log
 from pykeepalived.runtime.messages import ChildKind, Leaving
 from pykeepalived.runtime.pidfile import AlreadyRunningError, PidFile
@@ -137,7 +138,7 @@ class ForkLauncher:
         if os.getppid() != parent:
             return 0
         fresh_signals()
-        ignore_early_signals()
+        early_signals.begin()
         bfd_in = self._pipes[kind][0] if kind in self._pipes else None
         bfd_out = {k: pipe[1] for k, pipe in self._pipes.items()} if kind is ChildKind.BFD else {}
         pid_file = self.pid_files.get(kind)
@@ -150,7 +151,6 @@ class ForkLauncher:
         close_all_but(keep)
         log = self.open_log(kind)
         set_process_name(_process_name(kind, config))
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         if pid_file is not None:
             try:
                 pid_file.write(os.getpid())

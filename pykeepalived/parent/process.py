@@ -7,6 +7,7 @@ import os
 import resource
 import time
 
+from pykeepalived.runtime import early_signals
 from pykeepalived.runtime.log import Log
 
 _CORE_PATTERN = "/proc/sys/kernel/core_pattern"
@@ -47,7 +48,9 @@ def open_standard_descriptors() -> None:
 def detach() -> bool:
     """Become a daemon: True in the daemon, False in the launcher, which has to exit with status 0."""
     launcher = os.getpid()
-    if os.fork():
+    pid = os.fork()
+    if pid:
+        early_signals.pass_on(pid)
         return False
     os.setsid()
     os.chdir("/")

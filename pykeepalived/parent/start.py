@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -26,9 +25,9 @@ from pykeepalived.parent.options import DEFAULT_CONFIG_FILE, Options
 from pykeepalived.parent.paths import RUN_DIRECTORY, RunPaths, run_paths
 from pykeepalived.parent.process import CoreDumps, announce, detach, open_standard_descriptors
 from pykeepalived.parent.systemd import ServiceManager
+from pykeepalived.runtime import early_signals
 from pykeepalived.runtime.child import DaemonOptions
 from pykeepalived.runtime.child_loop import EXIT_FATAL
-from pykeepalived.runtime.forking import ignore_early_signals
 from pykeepalived.runtime.log import IDENT_PARENT, Log, LogOptions, ident_for, log_file_name, open_log
 from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.messages import ChildKind
@@ -84,8 +83,7 @@ class _Runs(Mapping[ChildKind, RunChild]):
 def start(options: Options, parts: Parts) -> int:
     """Be the daemon. Returns the exit status: of the daemon, or 0 in the launcher that has detached it."""
     open_standard_descriptors()
-    ignore_early_signals()
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whatever the starter has blocked
+    early_signals.begin()
     os.umask(DEFAULT_UMASK if options.umask is None else options.umask)
     manager = ServiceManager(os.environ)
     log_options = _log_options(options)

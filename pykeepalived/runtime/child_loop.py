@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.globals import Scheduling
 from pykeepalived.observe.dump_files import reload_path
+from pykeepalived.runtime import early_signals
 from pykeepalived.runtime.channel import Channel
 from pykeepalived.runtime.child import ChildContext, scheduling_of
 from pykeepalived.runtime.delta import ConfigDelta, DeltaReader
@@ -173,19 +174,23 @@ class ChildService:
     # signals
 
     def _install_signals(self) -> None:
-        loop = self._loop
-        for signum in signal.valid_signals() - NOT_IGNORED:
-            if signal.getsignal(signum) is not signal.SIG_IGN:  # most are, already in the parent
-                signal.signal(signum, signal.SIG_IGN)
-        loop.on_signal(signal.SIGTERM, self.stop, urgent=True)
+        handlers: dict[int, Callable[[], object]] = {
+            signal.SIGTERM: self.stop,
+            signal.SIGHUP: self.request_reload,
+            signal.SIGUSR1: lambda: self._handler.on_dump(Dump.DATA),
+            signal.SIGXCPU: self._tell_cpu_time,
+        }
         if not self._context.options.ignore_sigint:
-            loop.on_signal(signal.SIGINT, self.stop)
-        loop.on_signal(signal.SIGHUP, self.request_reload)
-        loop.on_signal(signal.SIGUSR1, lambda: self._handler.on_dump(Dump.DATA))
+            handlers[signal.SIGINT] = self.stop
         if self._context.kind is ChildKind.VRRP:
             for number, kind in _DUMPS.items():
-                loop.on_signal(number, lambda kind=kind: self._handler.on_dump(kind))  # type: ignore[misc]
-        loop.on_signal(signal.SIGXCPU, self._tell_cpu_time)
+                handlers[number] = lambda kind=kind: self._handler.on_dump(kind)  # type: ignore[misc]
+        for signum in signal.valid_signals() - NOT_IGNORED - handlers.keys():
+            if signal.getsignal(signum) is not signal.SIG_IGN:  # most are, already in the parent
+                signal.signal(signum, signal.SIG_IGN)
+        for number, handler in handlers.items():
+            self._loop.on_signal(number, handler, urgent=number == signal.SIGTERM)
+        early_signals.release()
 
     def _overhear(self, signals: socket.socket) -> None:
         """The parent gets a signal. SIGTERM is for us too: others wait for our farewell, and the parent may be busy."""

@@ -45,12 +45,6 @@ def fresh_signals() -> None:
                 signal.signal(signum, signal.SIG_DFL)
 
 
-def ignore_early_signals() -> None:
-    """Until there are handlers, a request for a reload or a dump must not end the process."""
-    for signum in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGRTMAX - 1, signal.SIGRTMIN + 2):
-        signal.signal(signum, signal.SIG_IGN)
-
-
 def close_all_but(keep: set[int]) -> None:
     """Close every inherited descriptor that is not the child's business."""
     first = 3

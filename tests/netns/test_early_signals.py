@@ -1,0 +1,72 @@
+"""Signals that come while the daemon starts: SIGTERM leads to an orderly end, whenever it comes, and SIGHUP to none."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from pykeepalived.lab.node import Node
+from tests.netns.conftest import Lan, instance
+from tests.netns.faults import Traces, processes
+
+pytestmark = [pytest.mark.netns, pytest.mark.timeout(600)]
+
+CONFIG = (
+    instance(255, "use_vmac\n  no_accept")
+    + instance(255, name="VI_2", vrid=52, vip="192.0.2.101/32")
+    + """bfd_instance peer {
+  neighbor_ip 192.0.2.9
+  source_ip 192.0.2.1
+}
+virtual_server 192.0.2.100 80 {
+  real_server 192.0.2.9 80 {
+    TCP_CHECK {
+    }
+  }
+}
+"""
+)
+TERM = 1 << (signal.SIGTERM - 1)
+ROUNDS = 100
+LONGEST_S = 0.4
+
+
+def began(node: Node) -> bool:
+    """Start the daemon and wait until the first of our code has run: before that nothing can be done. Returns whether
+    it was seen that early: when the signal waits, and nothing is there to handle it."""
+    node.start()
+    assert node.process is not None
+    end = time.monotonic() + 60
+    while True:
+        assert time.monotonic() < end
+        text = Path(f"/proc/{node.process.pid}/status").read_text()
+        held, handled = (int(text.partition(f"{name}:\t")[2].split()[0], 16) & TERM for name in ("SigBlk", "SigCgt"))
+        if held or handled:
+            return bool(held)
+        time.sleep(0.001)
+
+
+def test_stop_at_any_moment_of_the_start(lan: Lan) -> None:
+    node = lan.host(CONFIG)
+    before, draw = Traces.of(node), random.Random(1)
+    early = masters = 0
+    for number in range(ROUNDS):
+        moment = draw.uniform(0, LONGEST_S)
+        early += began(node)
+        lan.pause(moment)
+        node.signal(signal.SIGHUP)
+        node.signal(signal.SIGTERM)
+        lan.wait(lambda: not node.alive, 60)
+        assert node.process is not None
+        assert node.process.returncode == 0, f"round {number}, {moment:.3f} s\n{lan.log()}"
+        assert processes(node) == []
+        assert not list(node.directory.glob("*.pid"))
+        assert Traces.of(node) == before, lan.log()
+        masters += node.said("Entering MASTER STATE")
+        node.lines.clear()
+    assert early > ROUNDS // 2
+    assert 0 < masters < ROUNDS, "some stops came before the first state, others later"
