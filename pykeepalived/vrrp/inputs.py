@@ -47,6 +47,11 @@ class Address:
     prefix_length: int
     flags: int = 0
 
+    @property
+    def place(self) -> tuple[str, Ip, int]:
+        """What tells it from all other addresses of the machine."""
+        return self.interface, self.address, self.prefix_length
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:

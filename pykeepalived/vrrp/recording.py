@@ -46,6 +46,7 @@ _MISSED = 4
 """A master that has missed so many adverts is gone (RFC 9568 section 6.1: three and a part)."""
 
 _PoolKey = tuple[int, int, str, str, Ip | None, Ip | None]
+_Addresses = dict[tuple[str, Ip, int], inputs.Address]
 
 
 def make_codec() -> Codec:
@@ -85,7 +86,7 @@ class Base:
         self.exact = False
         heard: dict[object, Entry] = {}
         links = {each.name: each for each in self.view.interfaces}
-        addresses = {_place(each): each for each in self.view.addresses}
+        addresses = {each.place: each for each in self.view.addresses}
         for entry in entries:
             if len(entry) > 2:
                 # of repetitions only the last one; IPv4 from the addresses on, as identification and sum differ
@@ -103,7 +104,7 @@ class Base:
         self.heard = self._lately()
         self.view = replace(self.view, interfaces=tuple(links.values()), addresses=tuple(addresses.values()))
 
-    def _fold(self, entry: Entry, links: dict[str, inputs.Interface], addresses: dict[object, inputs.Address]) -> None:
+    def _fold(self, entry: Entry, links: dict[str, inputs.Interface], addresses: _Addresses) -> None:
         message = entry[1]
         match message:
             case inputs.InterfaceChanged(interface):
@@ -113,9 +114,9 @@ class Base:
                 for place in [place for place, known in addresses.items() if known.interface == name]:
                     del addresses[place]
             case inputs.AddressAdded(address):
-                addresses[_place(address)] = address
+                addresses[address.place] = address
             case inputs.AddressRemoved(address):
-                addresses.pop(_place(address), None)
+                addresses.pop(address.place, None)
             case inputs.Resynced(view) | inputs.Reload(_, view):
                 self.view = view
                 if isinstance(message, inputs.Reload):
@@ -123,7 +124,7 @@ class Base:
                 links.clear()
                 addresses.clear()
                 links.update((each.name, each) for each in view.interfaces)
-                addresses.update((_place(each), each) for each in view.addresses)
+                addresses.update((each.place, each) for each in view.addresses)
             case inputs.Attached():
                 made = {**self.view.attachments, (message.instance, message.parent, message.family): message.name}
                 self.view = replace(self.view, attachments=made)
@@ -202,9 +203,11 @@ def _line(codec: Codec, entry: Entry, hidden: list[bytes], secrets: bool) -> dic
         if isinstance(message, inputs.Reload):
             message = replace(message, config=_own_part(message.config))
         return {"at": at, "input": codec.encode(message, secrets)}
-    pool, data, source, destination, limit = entry[1:]
+    pool, data, source, destination, limit, waited = entry[1:]
     line = {"at": at, "pool": codec.encode(pool), "heard": (_without(data, hidden, pool) if hidden else data).hex()}
-    return line if not source else {**line, "source": source.hex(), "destination": destination.hex(), "limit": limit}
+    if source:
+        line |= {"source": source.hex(), "destination": destination.hex(), "limit": limit}
+    return {**line, "waited": waited} if waited else line
 
 
 def decode(text: str) -> tuple[Base, list[Entry]]:
@@ -246,7 +249,8 @@ def _entry(codec: Codec, line: dict[str, Any], pools: dict[_PoolKey, effects.Poo
         raise CodecError("not a pool")
     pool = pools.setdefault(_pool_key(pool), pool)
     source, destination = bytes.fromhex(line.get("source", "")), bytes.fromhex(line.get("destination", ""))
-    return (at, pool, bytes.fromhex(line["heard"]), source, destination, int(line.get("limit", -1)))
+    limit, waited = int(line.get("limit", -1)), int(line.get("waited", 0))
+    return (at, pool, bytes.fromhex(line["heard"]), source, destination, limit, waited)
 
 
 # secrets
@@ -353,10 +357,6 @@ class _Player:
 
 def _pool_key(pool: effects.Pool) -> _PoolKey:
     return pool.family, pool.protocol, pool.interface, pool.vrf, pool.group, pool.source
-
-
-def _place(address: inputs.Address) -> object:
-    return address.interface, address.address, address.prefix_length
 
 
 def _origin(entry: Entry) -> object:

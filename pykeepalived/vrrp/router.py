@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pykeepalived.config.model import Config
-from pykeepalived.config.model.values import Ip
 from pykeepalived.observe.cause import Cause
 from pykeepalived.observe.snapshot import VrrpSnapshot
 from pykeepalived.vrrp import election, inputs, messages
@@ -108,18 +107,8 @@ class Router:
                 master = self._assembly.instances.get(operation.instance)
                 if master is not None and master.state is State.MASTER:
                     master.estate.refused(operation, error, now)
-            case inputs.ScriptFinished(name):
-                self._script_finished(name, message, now)
-            case inputs.FileChanged(name, content):
-                file = self._assembly.tracking.files.get(name)
-                if file is not None:
-                    file.receive(content, now)
-            case inputs.ProcessCount(name, count):
-                process = self._assembly.tracking.processes.get(name)
-                if process is not None:
-                    process.receive(count, now)
-            case inputs.BfdChanged(name, up, sent_ns):
-                self._assembly.tracking.bfd_changed(name, up, sent_ns, now)
+            case inputs.ScriptFinished() | inputs.FileChanged() | inputs.ProcessCount() | inputs.BfdChanged():
+                self._tracked(message, now)
             case inputs.Reload(config, view):
                 self._assembly.reload(config, view, now)
             case inputs.SendGarp(name):
@@ -130,9 +119,16 @@ class Router:
         self._assembly.pools.settle(now)
 
     def hear(
-        self, pool: Pool, data: bytes, now: int, source: bytes = b"", destination: bytes = b"", hop_limit: int = -1
+        self,
+        pool: Pool,
+        data: bytes,
+        now: int,
+        source: bytes = b"",
+        destination: bytes = b"",
+        hop_limit: int = -1,
+        waited: int = 0,
     ) -> None:
-        """Take one datagram from the receive socket of a pool.
+        """Take one datagram from the receive socket of a pool, where it has waited for so many nanoseconds.
 
         IPv4: `data` begins with the IP header and the rest is left out. IPv6: `data` is the payload; `source`,
         `destination` (IPV6_PKTINFO) and `hop_limit` come from the ancillary data.
@@ -148,7 +144,12 @@ class Router:
             instance.last_heard = now
             instance.counters.advert_rcvd += 1
             return
-        self._listen(state, key, data, now, source, destination, hop_limit)
+        if waited:
+            instance = state.repeats.answered.get(key)
+            if instance is not None and now - waited < instance.answered and (source or data[8] == instance.repeat_ttl):
+                instance.counters.advert_rcvd += 1
+                return
+        self._listen(state, key, data, now, source, destination, hop_limit, waited)
 
     def tick(self, now: int) -> None:
         """Do what is due. A call that comes very late does nothing but ask for another one at once, so that adverts
@@ -204,6 +205,7 @@ class Router:
         source: bytes,
         destination: bytes,
         hop_limit: int,
+        waited: int,
     ) -> None:
         self._context.finish()
         self._thaw(now)
@@ -223,13 +225,15 @@ class Router:
             return
         if state.pool.family == 6 and not self._cast_fits(instance, datagram):
             return
-        heard = instance.hear(datagram, now)
+        heard = instance.hear(datagram, now, waited)
         if heard is None:
             state.guard.refused(state.instances, now)
         elif election.may_repeat(instance, heard):
-            instance.forget_repeat()
-            instance.repeats, instance.repeat_key, instance.repeat_ttl = state.repeats, key, datagram.ttl
+            instance.keep_repeat(state.repeats, key, datagram.ttl)
             state.repeats.add(key, instance)
+        elif election.is_answered(instance, heard):
+            instance.keep_repeat(state.repeats, key, datagram.ttl)
+            state.repeats.add_answered(key, instance)
         self._assembly.pools.settle(now)
 
     def _cast_fits(self, instance: Instance, datagram: Datagram) -> bool:
@@ -410,8 +414,8 @@ class Router:
             machine.remove(name, now)
         for interface in view.interfaces:
             machine.update(interface, now)
-        known = {_place(address): address for link in machine.links.values() for address in link.addresses.values()}
-        there = {_place(address): address for address in view.addresses}
+        known = {address.place: address for link in machine.links.values() for address in link.addresses.values()}
+        there = {address.place: address for address in view.addresses}
         for place, address in known.items():
             if place not in there:
                 self._address_removed(address, now)
@@ -435,7 +439,28 @@ class Router:
         if instance is not None and instance.state is State.MASTER:
             instance.estate.schedule.block(1, now)
 
-    def _script_finished(self, name: str, message: inputs.ScriptFinished, now: int) -> None:
+    def _tracked(
+        self,
+        message: inputs.ScriptFinished | inputs.FileChanged | inputs.ProcessCount | inputs.BfdChanged,
+        now: int,
+    ) -> None:
+        tracking = self._assembly.tracking
+        match message:
+            case inputs.ScriptFinished():
+                self._script_finished(message, now)
+            case inputs.FileChanged(name, content):
+                file = tracking.files.get(name)
+                if file is not None:
+                    file.receive(content, now)
+            case inputs.ProcessCount(name, count):
+                process = tracking.processes.get(name)
+                if process is not None:
+                    process.receive(count, now)
+            case inputs.BfdChanged(name, up, sent_ns):
+                tracking.bfd_changed(name, up, sent_ns, now)
+
+    def _script_finished(self, message: inputs.ScriptFinished, now: int) -> None:
+        name = message.name
         script = self._assembly.tracking.scripts.get(name)
         if script is None or not script.running:
             return
@@ -446,10 +471,6 @@ class Router:
             instance.waited = True
         for instance in waiting:
             self._assembly.begin_if_ready(instance, now)
-
-
-def _place(address: inputs.Address) -> tuple[str, Ip, int]:
-    return address.interface, address.address, address.prefix_length
 
 
 def _has_slept(instance: Instance, late_ns: int, now: int) -> bool:

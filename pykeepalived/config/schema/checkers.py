@@ -256,64 +256,51 @@ _URL = (
 )
 
 
+_WEB = (
+    Keyword(
+        name="nb_get_retry",
+        process=CHECKER,
+        type=RETRY,
+        take=http_handlers.deprecated_retry(RETRY),
+        deprecated="retry",
+        deprecated_status=FindingClass.DEPRECATED,
+        default="real server, else 1",
+    ),
+    Keyword(
+        name="virtualhost",
+        process=CHECKER,
+        take=text_setting("virtualhost", "a host name"),
+        values="STR",
+        default="none",
+        inherits="real_server/virtualhost",
+    ),
+    Keyword(
+        name="http_protocol",
+        process=CHECKER,
+        take=http_handlers.http_protocol,
+        values="1.0|1.0C|1.0c|1.1|2",
+        default="1.0",
+        note="keepalived does not know 2",
+    ),
+    Keyword(name="enable_sni", process=CHECKER, type=SWITCH, take=handlers.stored("sni", SWITCH), default="no"),
+    Keyword(
+        name="sni_name",
+        process=CHECKER,
+        take=http_handlers.sni_name,
+        values="STR?",
+        default="virtualhost or address",
+        since="debian2.2.7=no",
+    ),
+    switch("fast_recovery"),
+)
+
+
 def _web(kind: CheckerKind, tls: tuple[Keyword, ...], url: tuple[Keyword, ...]) -> Keyword:
     """HTTP_GET or SSL_GET; `tls` and `url` are the words only the latter has."""
-    sni = handlers.stored("sni", SWITCH)
-    return Keyword(
-        name=kind.keyword,
-        process=CHECKER,
-        since="~0.4.9",
-        block=Block(
-            table(
-                (
-                    *connecting(kind),
-                    *tls,
-                    Keyword(
-                        name="nb_get_retry",
-                        process=CHECKER,
-                        type=RETRY,
-                        take=http_handlers.deprecated_retry(RETRY),
-                        deprecated="retry",
-                        deprecated_status=FindingClass.DEPRECATED,
-                        default="real server, else 1",
-                    ),
-                    Keyword(
-                        name="virtualhost",
-                        process=CHECKER,
-                        take=text_setting("virtualhost", "a host name"),
-                        values="STR",
-                        default="none",
-                        inherits="real_server/virtualhost",
-                    ),
-                    Keyword(
-                        name="http_protocol",
-                        process=CHECKER,
-                        take=http_handlers.http_protocol,
-                        values="1.0|1.0C|1.0c|1.1|2",
-                        default="1.0",
-                        note="keepalived does not know 2",
-                    ),
-                    Keyword(name="enable_sni", process=CHECKER, type=SWITCH, take=sni, default="no"),
-                    Keyword(
-                        name="sni_name",
-                        process=CHECKER,
-                        take=http_handlers.sni_name,
-                        values="STR?",
-                        default="virtualhost or address",
-                        since="debian2.2.7=no",
-                    ),
-                    switch("fast_recovery"),
-                    Keyword(
-                        name="url",
-                        process=CHECKER,
-                        block=Block(table((*_URL, *url)), http_handlers.begin_url, http_handlers.end_url),
-                    ),
-                )
-            ),
-            handlers.begin(kind, drafts.HttpDraft),
-            http_handlers.end_http,
-        ),
-    )
+    urls = Block(table((*_URL, *url)), http_handlers.begin_url, http_handlers.end_url)
+    words = table((*connecting(kind), *tls, *_WEB, Keyword(name="url", process=CHECKER, block=urls)))
+    block = Block(words, handlers.begin(kind, drafts.HttpDraft), http_handlers.end_http)
+    return Keyword(name=kind.keyword, process=CHECKER, since="~0.4.9", block=block)
 
 
 _HTTP = _web(drafts.HTTP, (), ())
