@@ -180,10 +180,13 @@ def test_frozen_needs_slots() -> None:
 def test_a_configuration_test_compiles_few_methods() -> None:
     """What made a start slow: hundreds of methods compiled while modules are imported."""
     code = (
-        "import builtins, sys\nran, run = [], builtins.exec\n"
-        "def counted(*given):\n ran.append(given)\n return run(*given)\n"
+        "import builtins, sys\ncompiled, run = [], builtins.exec\n"
+        "def counted(what, *given):\n"
+        # modules come as code; from Python 3.13 on dataclasses also run a text that defines nothing
+        " if isinstance(what, str) and '(self' in what: compiled.append(what)\n"
+        " return run(what, *given)\n"
         "builtins.exec = counted\n"
-        "import pykeepalived.config.build, pykeepalived.config.schema.root\nprint(len(ran))"
+        "import pykeepalived.config.build, pykeepalived.config.schema.root\nprint(len(compiled))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 150
+    assert 10 < int(done.stdout) < 60
