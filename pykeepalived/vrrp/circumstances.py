@@ -131,7 +131,7 @@ def _held_back(instance: Instance) -> Cause | None:
     group = instance.group
     if group is not None and instance.want is State.MASTER:
         others = ", ".join(member.name for member in group.members if member.want is not State.MASTER)
-        detail = f"no other master is heard here, but {others} cannot be master"
+        detail = f"no better master is heard here, but {others} cannot be master"
         return Cause("group_waits", group.name, detail, at=group.config.at)
     if not master or instance.resigned or instance.master_priority >= instance.effective:
         return None

@@ -178,7 +178,7 @@ def test_a_member_that_its_group_holds_back() -> None:
     lan.run(10)
     assert b.state("VI_2") == "MASTER"
     assert a.state("VI_1") == a.state("VI_2") == "BACKUP"
-    assert told(a) == ["group_waits G1 (no other master is heard here, but VI_2 cannot be master)"]
+    assert told(a) == ["group_waits G1 (no better master is heard here, but VI_2 cannot be master)"]
     assert told(a, "VI_2") == []
 
 
