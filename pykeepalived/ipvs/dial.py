@@ -33,6 +33,8 @@ _READING = select.EPOLLIN
 _WRITING = select.EPOLLIN | select.EPOLLOUT
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _READ_SIZE = 65536
+_READS = 16
+"""So often a server is read at a time: one that never stops sending must not keep the others waiting."""
 _EVENTS = 512
 
 _SERVER_UNREACHABLE = frozenset(
@@ -308,7 +310,9 @@ class Dialler:
                 self._end(call, fault)
 
     def _read(self, call: _Call) -> None:
-        while call.sock is not None:
+        for _ in range(_READS):
+            if call.sock is None:
+                return
             try:
                 data = call.sock.recv(_READ_SIZE)
             except BlockingIOError:

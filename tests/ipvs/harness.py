@@ -55,6 +55,7 @@ class Lab:
         self.up: set[str] = set()
         self.lines: list[str] = []
         self.told: list[str] = []
+        self.tells: list[effects.Tell] = []
         self.mails: list[str] = []
         self.checks: list[Any] = []
         self.other: list[Any] = []
@@ -108,6 +109,7 @@ class Lab:
             case effects.ReadTable():
                 self.core.receive(effects.TableRead(self.kernel.table()), self.now)
             case effects.Tell():
+                self.tells.append(effect)
                 if not effect.trap_only:
                     name = (
                         f"RS {effect.real_name} {effect.virtual_name}" if effect.real else f"VS {effect.virtual_name}"

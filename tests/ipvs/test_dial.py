@@ -316,6 +316,66 @@ def test_udp_replies_and_closed_ports(phone: Phone) -> None:
     assert bad.text == "failed to read socket; errno 111 (Connection refused)"
 
 
+class Endless:
+    """A server that sends more whenever something has been read: `turns` counts the receptions of each turn."""
+
+    rearm = True
+
+    def __init__(self, kind: int) -> None:
+        self.server = socket.socket(socket.AF_INET, kind)
+        self.server.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_STREAM:
+            self.server.listen()
+        self.peer = self.server
+        self.turns = [0]
+
+    def opened(self) -> bytes:
+        return b"go"
+
+    def begin(self) -> None:
+        """Answer the request with more than one read takes."""
+        if self.server.type == socket.SOCK_STREAM:
+            self.peer, _ = self.server.accept()
+        else:
+            self.peer.connect(self.peer.recvfrom(9)[1])
+        self.more()
+
+    def more(self) -> None:
+        self.peer.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(200 if self.peer is not self.server else 2):
+                if sum(self.turns) < 5000:
+                    self.peer.send(bytes(65000))
+
+    def received(self, data: bytes) -> bytes:
+        self.turns[-1] += 1
+        self.more()
+        return b""
+
+    def ended(self) -> Outcome:
+        return Outcome(True, Reason.ANSWER)
+
+    def failed(self, reason: Reason, error: int, text: str) -> Outcome:
+        return Outcome(False, reason, text, error)
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_server_that_never_stops_sending_does_not_keep_the_others_waiting(phone: Phone, kind: int) -> None:
+    endless = Endless(kind)
+    with listener() as port, contextlib.closing(endless.server):
+        connect = where(endless.server.getsockname()[1])
+        phone.dialler.start(1, tcp(connect, endless) if kind == socket.SOCK_STREAM else udp(connect, endless))
+        phone.loop.run_once(until=phone.loop.now() + SECOND)
+        endless.begin()
+        phone.dialler.start(0, tcp(where(port)))
+        for _ in range(20):
+            endless.turns.append(0)
+            phone.loop.run_once(until=phone.loop.now() + SECOND)
+        endless.peer.close()
+    assert phone.outcomes[0].ok
+    assert 0 < max(endless.turns) <= 64
+
+
 def test_dropped_attempts_are_not_answered(phone: Phone) -> None:
     with listener() as port:
         phone.dialler.start(0, tcp(where(port, timeout_us=50_000), SmtpExchange("x")))

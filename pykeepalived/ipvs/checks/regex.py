@@ -38,7 +38,9 @@ OPTIONS: Mapping[str, int] = {
     "use_offset_limit": 0x00800000,
 }
 _PARTIAL_HARD = 0x00000020
+_NO_JIT = 0x00002000
 _ERROR_PARTIAL = -2
+_ERROR_JIT_STACK_LIMIT = -46
 _JIT_PARTIAL_HARD = 0x00000004
 _INFO_MAX_LOOKBEHIND = 15
 
@@ -102,8 +104,13 @@ class Pattern:
         self.lookbehind = behind.value
 
     def search(self, subject: bytes, start: int) -> tuple[int, bool] | None:
-        """Where the first match at or after `start` begins, and whether it is whole (False: cut off by the end)."""
+        """Where the first match at or after `start` begins, and whether it is whole (False: cut off by the end).
+
+        Compiled code has a small stack. What needs more is matched without it, on the heap, whatever regex_stack says.
+        """
         result = self._match(self._code, subject, len(subject), start, _PARTIAL_HARD, self._data, None)
+        if result == _ERROR_JIT_STACK_LIMIT:
+            result = self._match(self._code, subject, len(subject), start, _PARTIAL_HARD | _NO_JIT, self._data, None)
         if result >= 0:
             return self._offsets[0], True
         if result == _ERROR_PARTIAL:

@@ -1,0 +1,312 @@
+"""Words of virtual servers and groups, from the text of a file to the kernel's table and to who is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pykeepalived.config.model import Config
+from pykeepalived.ipvs import effects
+from pykeepalived.ipvs.checks.attempt import Outcome, Reason
+from pykeepalived.netlink.services import (
+    FORWARD_DIRECT,
+    FORWARD_MASQUERADE,
+    FORWARD_TUNNEL,
+    DestinationSettings,
+    ServiceSettings,
+)
+from pykeepalived.notify.messages import virtual_server_event
+from tests.config_lvs.loading import read
+from tests.ipvs.harness import Lab
+
+ALL_ONES = 0xFFFFFFFF
+SERVER = "virtual_server/real_server"
+TWO = "real_server 10.10.0.11 80 {\n}\nreal_server 10.10.0.12 80 {\n weight 2\n}\n"
+
+
+def loaded(text: str) -> Config:
+    config = read(text).config
+    assert config is not None
+    return config
+
+
+def lab(words: str, *, head: str = "10.99.0.1 80", servers: str = TWO, before: str = "") -> Lab:
+    """Start with one virtual server."""
+    return Lab(loaded(f"{before}\nvirtual_server {head} {{\n{words}\n{servers}}}\n")).start()
+
+
+def service(words: str, **options: str) -> ServiceSettings:
+    """The settings of the only service that the kernel got."""
+    (settings,) = lab(words, **options).kernel.services.values()
+    return settings
+
+
+def destinations(running: Lab) -> dict[str, DestinationSettings]:
+    (found,) = running.kernel.destinations.values()
+    return {str(key): values for key, values in found.items()}
+
+
+def keyword(path: str) -> pytest.MarkDecorator:
+    return pytest.mark.keyword(f"virtual_server/{path}")
+
+
+def case(path: str, *values: Any) -> Any:
+    return pytest.param(*values, marks=keyword(path), id=path)
+
+
+@pytest.mark.parametrize(
+    ("words", "scheduler", "flags"),
+    [
+        case("lvs_sched", "protocol TCP\nlvs_sched mh", "mh", 0),
+        case("lb_algo", "protocol TCP\nlb_algo sed", "sed", 0),
+        case("hashed", "protocol TCP\nlvs_sched sh\nhashed", "sh", 0),
+        case("ops", "protocol UDP\nlvs_sched rr\nops", "rr", 0x04),
+        case("flag-1", "protocol TCP\nlvs_sched rr\nflag-1", "rr", 0x08),
+        case("flag-2", "protocol TCP\nlvs_sched rr\nflag-2", "rr", 0x10),
+        case("flag-3", "protocol TCP\nlvs_sched rr\nflag-1\nflag-3", "rr", 0x28),
+        case("sh-port", "protocol TCP\nlvs_sched sh\nsh-port", "sh", 0x10),
+        case("sh-fallback", "protocol TCP\nlvs_sched sh\nsh-fallback\nsh-port", "sh", 0x18),
+        case("mh-port", "protocol TCP\nlvs_sched mh\nmh-port", "mh", 0x10),
+        case("mh-fallback", "protocol TCP\nlvs_sched mh\nmh-fallback", "mh", 0x08),
+        pytest.param("protocol TCP\nops\nmh-port", "wlc", 0, id="not for this service"),
+    ],
+)
+def test_scheduler_and_its_flags(words: str, scheduler: str, flags: int) -> None:
+    assert service(words) == ServiceSettings(scheduler, flags, 0, ALL_ONES)
+
+
+@pytest.mark.parametrize(
+    ("words", "timeout", "netmask", "engine"),
+    [
+        case("persistence_timeout", "persistence_timeout 50", 50, ALL_ONES, ""),
+        case("persistence_granularity", "persistence_granularity 255.255.255.0", 360, 0xFFFFFF00, ""),
+        case("persistence_engine", "persistence_engine sip\npersistence_timeout", 360, ALL_ONES, "sip"),
+    ],
+)
+def test_persistence(words: str, timeout: int, netmask: int, engine: str) -> None:
+    found = service(f"protocol UDP\nlvs_sched rr\n{words}")
+    assert found == ServiceSettings("rr", 0x01, timeout, netmask, engine)
+
+
+def test_an_engine_without_persistence_is_not_told_to_the_kernel() -> None:
+    assert service("protocol UDP\nlvs_sched rr\npersistence_engine sip") == ServiceSettings("rr", 0, 0, ALL_ONES)
+
+
+def test_the_granularity_of_ipv6_is_a_prefix_length() -> None:
+    words = "protocol TCP\nlvs_sched rr\npersistence_granularity 64"
+    six = "real_server fd00::11 80 {\n}\n"
+    assert service(words, head="fd00:99::1 80", servers=six).netmask == 64
+    assert service("protocol TCP", head="fd00:99::1 80", servers=six).netmask == 128
+
+
+@keyword("protocol")
+@pytest.mark.keyword("virtual_server")
+@pytest.mark.parametrize(
+    ("head", "words", "expected"),
+    [
+        ("10.99.0.1 80", "protocol sctp", "10.99.0.1:sctp:80"),
+        ("10.99.0.1 80", "", "10.99.0.1:udp:80"),
+        ("fwmark 5", "protocol TCP", "Fwm 5"),
+        ("group G", "protocol UDP", "10.99.0.9:udp:53"),
+    ],
+)
+def test_the_service_of_each_kind_of_head(head: str, words: str, expected: str) -> None:
+    running = lab(words, head=head, before="virtual_server_group G {\n 10.99.0.9 53\n}\n")
+    assert [str(key) for key in running.kernel.services] == [expected]
+
+
+@keyword("ip_family")
+@pytest.mark.parametrize(("words", "family"), [("ip_family inet6", 6), ("ip_family inet", 4), ("", 4)])
+def test_the_family_of_a_mark(words: str, family: int) -> None:
+    tunnels = "real_server fd00::11 {\n lvs_method TUN\n}\nreal_server 10.10.0.11 {\n lvs_method TUN\n}\n"
+    running = lab(f"lvs_sched rr\n{words}", head="fwmark 5", servers=tunnels)
+    assert [key.family for key in running.kernel.services] == [family]
+    assert set(destinations(running)) == {"fd00::11:0", "10.10.0.11:0"}
+
+
+GROUP = """
+virtual_server_group G {
+    10.99.1.1-3 80
+    10.99.2.0/31 81
+    fd00:99::1-a 82
+    10.99.3.1 83
+    fwmark 7 inet
+    fwmark 7 inet6
+}
+"""
+
+
+@pytest.mark.keyword("virtual_server_group:ADDRESS")
+@pytest.mark.keyword("virtual_server_group:fwmark")
+def test_every_address_and_mark_of_a_group_has_every_server() -> None:
+    tunnels = "real_server 10.10.0.11 80 {\n}\nreal_server 10.10.0.12 80 {\n}\n"
+    running = lab("protocol TCP\nlvs_sched rr\nlvs_method TUN", head="group G", servers=tunnels, before=GROUP)
+    found = [str(key) for key in running.kernel.services]
+    six = [f"fd00:99::{number:x}:tcp:82" for number in range(1, 11)]
+    four = [f"10.99.1.{number}:tcp:80" for number in (1, 2, 3)] + ["10.99.2.0:tcp:81", "10.99.2.1:tcp:81"]
+    assert found == [*four, *six, "10.99.3.1:tcp:83", "Fwm 7", "Fwm 7 inet6"]
+    for key, servers in running.kernel.destinations.items():
+        assert [str(place) for place in servers] == [f"10.10.0.11:{key.port}", f"10.10.0.12:{key.port}"]
+
+
+@keyword("lb_kind")
+@keyword("lvs_method")
+@keyword("sorry_server_lvs_method")
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("lb_kind DR", (FORWARD_DIRECT, 0, 0, 0)),
+        ("lvs_method DR", (FORWARD_DIRECT, 0, 0, 0)),
+        ("lvs_method NAT", (FORWARD_MASQUERADE, 0, 0, 0)),
+        ("lvs_method TUN", (FORWARD_TUNNEL, 0, 0, 0)),
+        ("lvs_method TUN type gue port 6080 remcsum", (FORWARD_TUNNEL, 1, 6080, 2)),
+        ("lvs_method TUN type gre csum", (FORWARD_TUNNEL, 2, 0, 1)),
+    ],
+)
+def test_how_packets_are_forwarded(words: str, expected: tuple[int, ...]) -> None:
+    sorry = "sorry_server 10.10.0.14 80\nsorry_server_inhibit\n"
+    own = words.replace("lvs_method", "sorry_server_lvs_method") if words.startswith("lvs_method") else ""
+    good = "protocol TCP\nlvs_sched rr\n"
+    for text in (f"{good}{words}\n{sorry}", f"{good}{sorry}{own}\n{words}"):
+        found = destinations(lab(text))
+        assert {tuple(values)[1:2] + tuple(values)[4:] for values in found.values()} == {expected}
+
+
+@keyword("weight")
+@keyword("real_server")
+@keyword("real_server/weight")
+def test_the_weight_of_the_virtual_server_is_that_of_servers_without_one() -> None:
+    running = lab("protocol TCP\nlvs_sched wrr\nlvs_method NAT\nweight 7")
+    assert running.weights() == {"10.10.0.11:80": 7, "10.10.0.12:80": 2}
+    assert "Gained quorum 1+0=1 <= 9 for VS [10.99.0.1]:tcp:80" in running.lines
+
+
+@keyword("real_server/uthreshold")
+@keyword("real_server/lthreshold")
+@keyword("real_server/lvs_method")
+def test_words_of_a_server_alone() -> None:
+    servers = "real_server 10.10.0.11 80 {\n uthreshold 90\n lthreshold 50\n lvs_method DR\n}\n"
+    values = destinations(lab("protocol TCP\nlvs_sched rr\nlvs_method NAT", servers=servers))["10.10.0.11:80"]
+    assert (values.forwarding, values.upper, values.lower) == (FORWARD_DIRECT, 90, 50)
+
+
+MAIL = "global_defs {{\n notification_email {{\n a@b\n }}\n smtp_server 10.0.0.9\n {}\n}}\n"
+
+
+@keyword("smtp_alert")
+@pytest.mark.keyword("global_defs/smtp_alert_checker")
+@pytest.mark.keyword("global_defs/smtp_alert")
+@pytest.mark.parametrize(
+    ("words", "defaults", "of_servers", "of_quorum"),
+    [
+        ("", "", True, False),
+        ("smtp_alert", "", True, True),
+        ("", "smtp_alert_checker on", True, True),
+        ("", "smtp_alert_checker off", False, False),
+        ("smtp_alert on", "smtp_alert_checker off", False, True),
+        ("smtp_alert off", "smtp_alert_checker", True, False),
+        ("", "smtp_alert on\nsmtp_alert_checker off", False, False),
+        ("", "smtp_alert on", True, True),
+        ("", "smtp_alert off", False, False),
+    ],
+)
+def test_who_gets_mail_of_whom(words: str, defaults: str, of_servers: bool, of_quorum: bool) -> None:
+    servers = "real_server 10.10.0.11 80 {\n TCP_CHECK {\n warmup 0\n delay_loop 1\n retry 0\n }\n}\n"
+    running = lab(f"protocol TCP\n{words}", servers=servers, before=MAIL.format(defaults))
+    running.up = {"10.10.0.11"}
+    running.run(1)
+    running.up = set()
+    running.tells.clear()
+    running.run(1)
+    assert bool(running.mails) == of_servers
+    (quorum,) = [tell for tell in running.tells if tell.real is None]
+    settings = running.core.config.globals
+    event = virtual_server_event(settings, quorum.virtual, quorum.virtual_name, quorum.up, quorum.body)
+    assert (event.mail is not None) == of_quorum
+
+
+CHECKED = "real_server 10.10.0.11 80 {{\n {} {{\n warmup 0\n delay_loop 2\n {}\n }}\n}}\n"
+
+
+def checked(kind: str, words: str, before: str = "") -> Lab:
+    """One server with this checker, which runs a second after the start and every two seconds."""
+    return lab("protocol TCP\nlvs_sched rr\nlvs_method NAT", servers=CHECKED.format(kind, words), before=before)
+
+
+@pytest.mark.keyword(f"{SERVER}/HTTP_GET/url/regex_stack")
+@pytest.mark.keyword(f"{SERVER}/SSL_GET/url/regex_stack")
+@pytest.mark.parametrize("kind", ["HTTP_GET", "SSL_GET"])
+@pytest.mark.parametrize("stack", ["", "regex_stack 1024 2048", "regex_stack 65536 4194304"])
+def test_a_regex_that_needs_much_stack_finds_what_it_looks_for(kind: str, stack: str) -> None:
+    running = checked(kind, f'url {{\n path /\n regex "(?:(a)|b)*c"\n {stack}\n }}')
+    outcomes = []
+
+    def serve(begun: effects.StartCheck) -> Outcome:
+        exchange = begun.attempt.exchange
+        assert exchange is not None
+        for body in pages:
+            exchange.received(b"HTTP/1.0 200 OK\r\n\r\n" + body)
+        outcomes.append(exchange.ended())
+        return outcomes[-1]
+
+    running.answer = serve
+    pages = [b"ab" * 1500 + b"c end"]
+    running.run(1)
+    pages = [b"ab" * 1500 + b"d end"]
+    running.run(2)
+    assert [outcome.ok for outcome in outcomes] == [True, False]
+
+
+@pytest.mark.keyword(f"{SERVER}/MISC_CHECK")
+def test_a_script_decides() -> None:
+    running = checked("MISC_CHECK", 'misc_path "/bin/true --now"', "global_defs {\n script_user root\n}")
+    (check,) = running.core.checks
+    assert check.model.script.words == ("/bin/true", "--now")
+    running.answer = lambda _begun: Outcome(False, Reason.SCRIPT_ENDED, "", 1)
+    running.run(1)
+    assert running.weights() == {}
+    running.answer = lambda _begun: Outcome(True, Reason.SCRIPT_ENDED, "", 0)
+    running.run(2)
+    assert running.weights() == {"10.10.0.11:80": 1}
+
+
+@pytest.mark.keyword(f"{SERVER}/SMTP_CHECK/host/alpha")
+def test_alpha_in_a_host_block_is_that_of_the_checker_around_it() -> None:
+    """keepalived puts the word where the real server's own checker finds it: both are alpha then, or neither."""
+    for words, there in (("alpha", False), ("alpha off", True)):
+        running = checked("SMTP_CHECK", f"connect_timeout 1\n host {{\n connect_ip 10.10.0.98\n {words}\n }}")
+        assert bool(running.weights()) == there
+        running.up = {"10.10.0.11", "10.10.0.98"}
+        running.run(1)
+        assert running.weights() == {"10.10.0.11:80": 1}
+
+
+@pytest.mark.keyword(f"{SERVER}/SMTP_CHECK/host/log_all_failures")
+def test_log_all_failures_in_a_host_block_is_that_of_the_checker_around_it() -> None:
+    counts = []
+    for words in ("", "log_all_failures"):
+        running = checked("SMTP_CHECK", f"retry 3\n connect_timeout 1\n host {{\n connect_ip 10.10.0.98\n {words}\n }}")
+        running.run(3.5)
+        counts.append([line.startswith("SMTP_CHECK") for line in running.lines].count(True))
+    assert counts == [0, 6]
+
+
+@pytest.mark.keyword("global_defs/checker_log_all_failures")
+@pytest.mark.parametrize(
+    ("everywhere", "own", "count"),
+    [
+        ("", "", 0),
+        ("checker_log_all_failures", "", 2),
+        ("", "log_all_failures", 2),
+        ("checker_log_all_failures off", "", 0),
+    ],
+)
+def test_all_failures_of_all_checkers(everywhere: str, own: str, count: int) -> None:
+    settings = f"global_defs {{\n{everywhere}\n}}\n"
+    running = checked("TCP_CHECK", f"retry 5\n delay_before_retry 1\n{own}", settings)
+    running.up = {"10.10.0.11"}
+    running.run(1)
+    running.up = set()
+    running.run(3.5)
+    assert running.lines.count("TCP connection to [10.10.0.11]:tcp:80 failed.") == count
