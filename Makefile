@@ -82,9 +82,14 @@ install: ## into $(DESTDIR)$(PREFIX), with units and default configuration
 	@.ci/packages $(BUILD_PACKAGES) $(RUN_PACKAGES)
 	rm -rf $(DESTDIR)$(LIBRARY)
 	$(PYTHON) -m venv $(DESTDIR)$(LIBRARY)
-	$(DESTDIR)$(LIBRARY)/bin/pip install --quiet '.[dbus]'
-	# scripts must name the interpreter where it will be, not where it is staged
+	$(DESTDIR)$(LIBRARY)/bin/pip install --quiet --no-compile '.[dbus]'
+	# the daemon alone, without the tools that made it; what is left must name its place, not where it is staged
+	$(DESTDIR)$(LIBRARY)/bin/pip uninstall --quiet --yes setuptools pip
+	find $(DESTDIR)$(LIBRARY)/bin -type f ! -name pykeepalived ! -name 'python*' -delete
+	find $(DESTDIR)$(LIBRARY)/lib -name direct_url.json -delete
 	sed -i '1s|^#!$(DESTDIR)|#!|' $(DESTDIR)$(LIBRARY)/bin/pykeepalived
+	sed -i '/^command = /d' $(DESTDIR)$(LIBRARY)/pyvenv.cfg
+	$(DESTDIR)$(LIBRARY)/bin/python -m compileall -q $(if $(DESTDIR),-s $(DESTDIR) -p /) $(DESTDIR)$(LIBRARY)/lib
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)/etc/keepalived $(DESTDIR)$(UNITS) $(DESTDIR)$(SHARE)/keepalived.service.d
 	ln -sf ../lib/pykeepalived/bin/pykeepalived $(DESTDIR)$(PREFIX)/sbin/pykeepalived
 	for unit in pykeepalived.service pykeepalived-nonroot@.service; do \
