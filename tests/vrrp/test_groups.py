@@ -278,3 +278,22 @@ def test_three_members_on_two_links() -> None:
     assert (first.flow.instance, first.at - lan.start) == ("V2", 3_609_375_000)
     assert [sent.flow.instance for sent in lan.wire[:3]] == ["V2", "V1", "V3"]
     assert {item.state.name for item in node.router.snapshot().instances} == {"MASTER"}
+
+
+def test_a_member_that_hears_its_master_again_wants_nothing() -> None:
+    """Its master was silent for a while: that must not count when, later, the master of another member is."""
+    lan = Lan()
+    a, b = start(lan, "A", 150), start(lan, "B", 100)
+    lan.run(6)
+    both, quiet = list(b.pools), [pool for pool in b.pools if pool.interface == "eth0"]
+    b.pools = quiet
+    lan.run(5)
+    assert b.snapshot("VI_2").wantstate.name == "MASTER"
+    b.pools = both
+    lan.run(2)
+    assert b.snapshot("VI_2").wantstate.name == "BACKUP"
+    b.pools = [pool for pool in both if pool.interface == "eth1"]
+    lan.run(10)
+    assert b.snapshot("VI_1").wantstate.name == "MASTER"
+    assert states(a)[2] == "MASTER"
+    assert states(b) == ("BACKUP", "BACKUP", "BACKUP")
