@@ -138,10 +138,16 @@ def may_repeat(instance: Instance, heard: Heard) -> bool:
     )
 
 
+def is_answered(instance: Instance, heard: Heard) -> bool:
+    """Whether the same advert, sent before the answer to this one, would say nothing new."""
+    lower = 0 < heard.advert.priority < instance.effective
+    return instance.state is State.MASTER and heard.repeatable and lower
+
+
 # MASTER
 
 
-def hear_as_master(instance: Instance, heard: Heard, now: int) -> None:
+def hear_as_master(instance: Instance, heard: Heard, now: int, waited: int) -> None:
     """A good advert for a MASTER."""
     advert, source = heard.advert, heard.source
     ours, own = instance.effective, instance.source
@@ -164,7 +170,7 @@ def hear_as_master(instance: Instance, heard: Heard, now: int) -> None:
     elif better:
         _yield(instance, heard, now)
     else:
-        _defend(instance, heard, now)
+        _defend(instance, heard, now, waited)
 
 
 def _yield(instance: Instance, heard: Heard, now: int) -> None:
@@ -186,9 +192,16 @@ def _yield(instance: Instance, heard: Heard, now: int) -> None:
         instance.group.member_left(instance, cause, now)
 
 
-def _defend(instance: Instance, heard: Heard, now: int) -> None:
-    """A worse router believes to be MASTER: tell it and everybody else that we are."""
+def _defend(instance: Instance, heard: Heard, now: int, waited: int) -> None:
+    """A worse router believes to be MASTER: tell it and everybody else that we are.
+
+    Adverts that it sent before our last answer are no news. A MASTER that was late and finds hundreds of them would
+    answer itself out of time for its own adverts, and cause what it answers.
+    """
     follow(instance.state, Event.ADVERT_LOWER)
+    if now - waited < instance.answered:
+        return
+    instance.answered = now
     priority, source, name = heard.advert.priority, heard.source, instance.name
     answer = not instance.config.lower_prio_no_advert
     words = (name, source, priority, instance.effective, messages.FORCING if answer else "")

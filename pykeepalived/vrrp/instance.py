@@ -46,12 +46,14 @@ class Instance:
     `want` is the state it would take if its group let it. `waiting` are scripts whose first result must be known
     before the first decision, `waited` that there were some. `timer` is the master down timer of a BACKUP and the
     advert timer of a MASTER.
+    `answered` is when a router of lower priority that believes to be MASTER was last told of us.
     `resigned`: the last advert heard had priority 0. `paced`: the phase of a MASTER's adverts has been chosen.
     """
 
     __slots__ = (
         "advertiser",
         "ah",
+        "answered",
         "answered_batch",
         "cause",
         "config",
@@ -122,6 +124,7 @@ class Instance:
         self.last_sent = 0
         self.last_heard = 0
         self.last_source: Ip | None = None
+        self.answered = 0
         self.answered_batch = -1
         self.limits: set[str] = set()
         self.notices = Notices()
@@ -225,9 +228,9 @@ class Instance:
         self.last_sent = now
         self._log(messages.SENT_ZERO % self.name, detail=messages.DETAIL)
 
-    def hear(self, datagram: Datagram, now: int) -> Heard | None:
-        """Judge an advert for this instance and act on it; returns it if it was good. A refused one changes nothing
-        but a counter."""
+    def hear(self, datagram: Datagram, now: int, waited: int) -> Heard | None:
+        """Judge an advert for this instance, which came `waited` nanoseconds ago, and act on it; returns it if it was
+        good. A refused one changes nothing but a counter."""
         self.last_source = datagram.source
         checksum_mode = self.receiver.old_checksum
         try:
@@ -251,7 +254,7 @@ class Instance:
         if self.state is State.BACKUP:
             election.hear_as_backup(self, heard, now)
         else:
-            election.hear_as_master(self, heard, now)
+            election.hear_as_master(self, heard, now, waited)
         return heard
 
     def _compare_addresses(self, sender: Ip) -> bool:
@@ -266,6 +269,11 @@ class Instance:
         if kind:
             self.limits.add(kind)
         self._log(f"({self.name}) {text}")
+
+    def keep_repeat(self, repeats: Repeats, key: Key, ttl: int) -> None:
+        """An advert that need not be looked at when it comes again, until `forget_repeat`; it replaces another one."""
+        self.forget_repeat()
+        self.repeats, self.repeat_key, self.repeat_ttl = repeats, key, ttl
 
     def forget_repeat(self) -> None:
         """The next advert must be looked at, even if it is the same as the last one."""

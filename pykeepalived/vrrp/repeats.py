@@ -24,17 +24,19 @@ Key = tuple[bytes, bytes, int, bytes] | bytes
 
 
 class Repeats:
-    """Of one pool. `known` is for reading only.
+    """Of one pool. `known` and `answered` are for reading only; `answered` are adverts of routers of lower priority to
+    which a MASTER has answered: what had been sent before the answer is no news.
 
     Whose advert is forgotten must be heard at once when he says the same again: then nothing waits any more, until the
     adverts of all others have stayed the same for SETTLED_NS. `changed` collects who needs a call of `settle`.
     """
 
-    __slots__ = ("_changed", "_outbox", "_timer", "_waiting", "known", "pool")
+    __slots__ = ("_changed", "_outbox", "_timer", "_waiting", "answered", "known", "pool")
 
     def __init__(self, pool: Pool, timers: Timers, outbox: Outbox, changed: dict[Repeats, None]) -> None:
         self.pool = pool
         self.known: dict[Key, Instance] = {}
+        self.answered: dict[Key, Instance] = {}
         self._changed = changed
         self._outbox = outbox
         self._timer = Timer(timers, self._settled)
@@ -45,8 +47,13 @@ class Repeats:
         self.known[key] = instance
         self._changed[self] = None
 
+    def add_answered(self, key: Key, instance: Instance) -> None:
+        """This MASTER has answered to this advert."""
+        self.answered[key] = instance
+
     def remove(self, key: Key) -> None:
         """The advert must be looked at when it comes again."""
+        self.answered.pop(key, None)
         if self.known.pop(key, None) is None:
             return
         self._changed[self] = None
@@ -57,6 +64,7 @@ class Repeats:
     def clear(self) -> None:
         """The sockets are closed."""
         self.known.clear()
+        self.answered.clear()
         self._waiting = False
         self._timer.cancel()
 

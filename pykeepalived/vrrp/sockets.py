@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import struct
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -21,7 +22,7 @@ from pykeepalived.observe.cause import LogLine
 from pykeepalived.observe.recorder import Ring
 from pykeepalived.vrrp import sieve
 from pykeepalived.vrrp.effects import Flow, Frame, Guests, Pool
-from pykeepalived.vrrp.mmsg import SENDER
+from pykeepalived.vrrp.mmsg import SENDER, SO_TIMESTAMPNS
 from pykeepalived.vrrp.quiet import LEAST_ROOM, SO_RCVBUFFORCE, QuietSocket
 
 _IP_FREEBIND, _IP_MULTICAST_ALL = 15, 49
@@ -38,13 +39,15 @@ _BURST = 8
 MOST_READS = 64
 """Datagrams read in one turn: a flood of forged adverts cannot keep timers waiting for more than these."""
 _READ_SIZE = 2048
-_ANCILLARY = socket.CMSG_SPACE(20) + socket.CMSG_SPACE(4)
+_STAMP = struct.Struct("=qq")
+_STAMP_SPACE = socket.CMSG_SPACE(_STAMP.size)
+_ANCILLARY = _STAMP_SPACE + socket.CMSG_SPACE(20) + socket.CMSG_SPACE(4)
 _SOCKADDR_LL = struct.Struct("=HHiHBB8s")
 _SOCKADDR_IN = struct.Struct("=HH4s8x")
 _SOCKADDR_IN6 = struct.Struct("=HHI16sI")
 
-Hear = Callable[[Pool, bytes, int, bytes, bytes, int], None]
-"""Router.hear: pool, data, now, source, destination, hop limit."""
+Hear = Callable[[Pool, bytes, int, bytes, bytes, int, int], None]
+"""Router.hear: pool, data, now, source, destination, hop limit, how long it has waited."""
 
 
 class PoolSockets:
@@ -60,6 +63,7 @@ class PoolSockets:
         self.receive = _raw(pool)
         try:
             self._set_up_receive(self.receive)
+            self.receive.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             if parent_index and pool.group is not None:
                 self._extra = _join_hardware(parent_index, pool.group)
             self.send = _raw(pool)
@@ -325,16 +329,17 @@ class AdvertSockets:
         return count
 
     def _read4(self, sockets: PoolSockets) -> int:
-        pool, receive, hear, now = sockets.pool, sockets.receive.recv, self._hear, self._now
+        pool, receive, hear, now = sockets.pool, sockets.receive.recvmsg, self._hear, self._now
         note = self._ring.append
         for count in range(MOST_READS):
             try:
-                data = receive(_READ_SIZE)
+                data, ancillary, _flags, _address = receive(_READ_SIZE, _STAMP_SPACE)
             except OSError:
                 return count
             moment = now()
-            note((moment, pool, data, b"", b"", -1))
-            hear(pool, data, moment, b"", b"", -1)
+            waited = _waited(ancillary[0][2]) if ancillary else 0
+            note((moment, pool, data, b"", b"", -1, waited))
+            hear(pool, data, moment, b"", b"", -1, waited)
         return MOST_READS
 
     def _read6(self, sockets: PoolSockets) -> int:
@@ -344,18 +349,20 @@ class AdvertSockets:
                 data, ancillary, _flags, address = receive(_READ_SIZE, _ANCILLARY)
             except OSError:
                 return count
-            destination, hop_limit = b"", -1
+            destination, hop_limit, waited = b"", -1, 0
             for _level, kind, value in ancillary:
                 if kind == _IPV6_PKTINFO:
                     destination = value[:16]
                 elif kind == _IPV6_HOPLIMIT:
                     hop_limit = value[0]
+                elif kind == SO_TIMESTAMPNS:
+                    waited = _waited(value)
             source = self._sources.get(address[0])
             if source is None:
                 source = self._remember_source(address[0])
             moment = self._now()
-            note((moment, pool, data, source, destination, hop_limit))
-            self._hear(pool, data, moment, source, destination, hop_limit)
+            note((moment, pool, data, source, destination, hop_limit, waited))
+            self._hear(pool, data, moment, source, destination, hop_limit, waited)
         return MOST_READS
 
     # adverts that may wait
@@ -387,8 +394,8 @@ class AdvertSockets:
             self._ring.trim()
 
     def _take(self, pool: Pool, data: bytes, moment: int, source: bytes, destination: bytes, hop_limit: int) -> None:
-        self._ring.append((moment, pool, data, source, destination, hop_limit))
-        self._hear(pool, data, moment, source, destination, hop_limit)
+        self._ring.append((moment, pool, data, source, destination, hop_limit, 0))
+        self._hear(pool, data, moment, source, destination, hop_limit, 0)
 
     def _remember_source(self, text: str) -> bytes:
         if len(self._sources) >= 1024:
@@ -427,6 +434,13 @@ class FrameSocket:
 def _raw(pool: Pool) -> socket.socket:
     family = socket.AF_INET if pool.family == 4 else socket.AF_INET6
     return socket.socket(family, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, pool.protocol)
+
+
+def _waited(stamp: bytes) -> int:
+    """Nanoseconds since a datagram came. A clock that has been set meanwhile makes it wrong, but not negative."""
+    seconds, nanoseconds = _STAMP.unpack(stamp)
+    waited: int = time.time_ns() - seconds * 1_000_000_000 - nanoseconds
+    return max(waited, 0)
 
 
 def _empty(sock: socket.socket) -> None:

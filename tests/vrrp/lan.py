@@ -157,15 +157,16 @@ class Node:
         self.lan.deliver()
 
     def hear(self, sent: Sent) -> None:
+        waited = self.lan.now - sent.at
         for pool in list(self.pools):
             if not fits(pool, sent):
                 continue
             if pool.family == 4:
-                self.router.hear(pool, sent.data, self.lan.now)
+                self.router.hear(pool, sent.data, self.lan.now, waited=waited)
             else:
                 limit = 255 if sent.flow.hop_limit is None else sent.flow.hop_limit
                 source, destination = sent.flow.source, sent.flow.destination
-                self.router.hear(pool, sent.data, self.lan.now, source, destination, limit)
+                self.router.hear(pool, sent.data, self.lan.now, source, destination, limit, waited)
         self.perform()
 
     # looking back

@@ -6,8 +6,10 @@ import pytest
 
 from pykeepalived.config.model.vrrp import State
 from pykeepalived.vrrp import effects as fx
-from tests.vrrp.lan import SECOND, Lan, address, config, instance, view
+from tests.vrrp.lan import SECOND, Lan, address, config, instance, replace, view
 from tests.vrrp.pairs import VIP, masters, pair, start
+
+LOWER = "(VI_1) Received advert from 192.0.2.2 with lower priority 100, ours 150, forcing new election"
 
 # start delays
 
@@ -113,6 +115,48 @@ def test_frozen_master_answers_once() -> None:
     assert len(lan.wire) - sent_before == 1
     lan.deliver()
     assert masters(lan) == ["A"]
+
+
+def test_late_master_answers_once_to_what_was_sent_before_its_answer() -> None:
+    """However they are read: an advert that waited while the answer to another one left is counted and no more."""
+    lan = Lan()
+    a, b = pair(lan, {"priority": 150}, {"priority": 100})
+    lan.run(2)
+    a.frozen = True
+    lan.run(7)
+    waiting = len(a.backlog)
+    assert masters(lan) == ["A", "B"] and waiting >= 3
+    heard, sent_before = a.snapshot().counters.advert_rcvd, len(lan.wire)
+    a.frozen, a.late = False, True
+    backlog, a.backlog = a.backlog, []
+    for sent in backlog:
+        a.hear(sent)
+    assert a.snapshot().counters.advert_rcvd == heard + waiting
+    assert len(lan.wire) - sent_before == 1
+    assert [line for line in a.log() if "with lower priority 100" in line] == [LOWER]
+    # one that is sent later is news
+    lan.run(0.2)
+    a.hear(replace(backlog[-1], at=lan.now))
+    assert len(lan.wire) - sent_before == 2
+    assert [line for line in a.log() if "with lower priority 100" in line] == [LOWER] * 2
+    lan.run(5)
+    assert masters(lan) == ["A"] and not b.is_master
+
+
+def test_answered_advert_means_something_else_after_a_change_of_priority() -> None:
+    lan = Lan()
+    a, b = pair(lan, {"priority": 150}, {"priority": 100})
+    lan.run(2)
+    a.frozen = True
+    lan.run(5)
+    a.frozen = False
+    advert = next(sent for sent in lan.wire[::-1] if sent.node is b)
+    a.hear(replace(advert, at=lan.now))
+    assert a.is_master and LOWER in a.log()
+    (only,) = a.router._assembly.instances.values()
+    only.contribute(("script", "x"), -100, only.cause, lan.now)
+    a.hear(replace(advert, at=lan.now - 1))
+    assert not a.is_master
 
 
 @pytest.mark.keyword("vrrp_instance/timer_expired_backup")

@@ -53,7 +53,7 @@ class Recorded(Router):
 
     def hear(self, pool: effects.Pool, data: bytes, now: int, *more: Any) -> None:
         self.now = now
-        self.recorder.ring.append((now, pool, data, *(more or (b"", b"", -1))))
+        self.recorder.ring.append((now, pool, data, *more, *(b"", b"", -1, 0)[len(more) :]))
         super().hear(pool, data, now, *more)
 
     def tick(self, now: int) -> None:

@@ -74,7 +74,9 @@ class Heard:
     adverts: list[tuple[bytes, bytes, bytes, int]] = field(default_factory=list)
     lines: list[LogLine] = field(default_factory=list)
 
-    def hear(self, _pool: Pool, data: bytes, _now: int, source: bytes, destination: bytes, hop_limit: int) -> None:
+    def hear(
+        self, _pool: Pool, data: bytes, _now: int, source: bytes, destination: bytes, hop_limit: int, _: int
+    ) -> None:
         self.adverts.append((data, source, destination, hop_limit))
 
 
@@ -235,7 +237,7 @@ class Two:
 def two(cable: dict[str, int], request: pytest.FixtureRequest) -> Two:
     heard: list[tuple[int, bytes, bytes, bytes, int]] = []
 
-    def hear(_pool: Pool, data: bytes, now: int, source: bytes, destination: bytes, hop_limit: int) -> None:
+    def hear(_pool: Pool, data: bytes, now: int, source: bytes, destination: bytes, hop_limit: int, _: int) -> None:
         heard.append((now, data, source, destination, hop_limit))
 
     sockets = AdvertSockets(time.monotonic_ns, hear, lambda line: None, Ring(len))
