@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import select
 import shlex
 import subprocess
@@ -11,26 +12,71 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from pykeepalived.lab.net import LabError
+from pykeepalived.lab.net import COMMAND_TIMEOUT_SECONDS, LabError
+from pykeepalived.lab.node import OURS
 from pykeepalived.lab.running import Laboratory
 
-HELP = """\
-  status            who is master of what
-  kill NODE         SIGKILL all its processes, as if the power went (addresses stay on its interfaces)
-  down NODE         kill, and take its cables: the machine is really gone
-  stop NODE         SIGTERM
-  start NODE        start it (again)
-  reload NODE       SIGHUP
-  cut NODE          the switch drops its frames; carrier stays
-  heal NODE         the switch passes them again
-  unplug NODE IF    pull the cable of one interface
-  plug NODE IF      put it back
-  run NODE WORDS    a command inside the node (ip address, tcpdump ...)
-  wait SECONDS      let time pass
-  timeline          what happened so far
-  quit              stop everything and remove it"""
+_ASK = ("status", "why", "metrics", "plan", "reload", "record")
+
+
+@dataclass(frozen=True, slots=True)
+class _Verb:
+    """A command: what follows its name (NODE, INTERFACE, SECONDS, "..." = anything), what it is for, what it does."""
+
+    form: str
+    help: str
+    perform: Callable[[Laboratory, list[str], float], object]
+
+
+_VERBS: dict[str, _Verb] = {
+    "status": _Verb("", "who is master of what", lambda lab, words, until: print(lab.table())),
+    "ask": _Verb(
+        "NODE COMMAND ...",
+        f"an operator's command to its daemon: {', '.join(_ASK)}",
+        lambda lab, words, until: _ask(lab, *words),
+    ),
+    "kill": _Verb(
+        "NODE",
+        "SIGKILL all its processes, as if the power went (addresses stay on its interfaces)",
+        lambda lab, words, until: lab.kill(words[0]),
+    ),
+    "down": _Verb(
+        "NODE",
+        "kill, and take its cables: the machine is really gone",
+        lambda lab, words, until: lab.kill(words[0], take_cables=True),
+    ),
+    "stop": _Verb("NODE", "SIGTERM", lambda lab, words, until: lab.stop(words[0])),
+    "start": _Verb("NODE", "start it (again)", lambda lab, words, until: lab.start(words[0])),
+    "reload": _Verb("NODE", "SIGHUP", lambda lab, words, until: lab.reload(words[0])),
+    "cut": _Verb("NODE", "the switch drops its frames; carrier stays", lambda lab, words, until: lab.cut(words[0])),
+    "heal": _Verb("NODE", "the switch passes them again", lambda lab, words, until: lab.heal(words[0])),
+    "unplug": _Verb(
+        "NODE INTERFACE",
+        "pull the cable of one interface",
+        lambda lab, words, until: lab.carrier(words[0], words[1], False),
+    ),
+    "plug": _Verb("NODE INTERFACE", "put it back", lambda lab, words, until: lab.carrier(words[0], words[1], True)),
+    "run": _Verb(
+        "NODE WORD ...",
+        "a command inside the node (ip address, tcpdump ...)",
+        lambda lab, words, until: _run(lab.nodes[words[0]].namespace.command(*words[1:])),
+    ),
+    "wait": _Verb(
+        "SECONDS",
+        "let time pass",
+        lambda lab, words, until: lab.wait_for(lambda: False, min(float(words[0]), until - time.monotonic())),
+    ),
+    "timeline": _Verb("", "what happened so far", lambda lab, words, until: print(lab.story())),
+    "help": _Verb("", "these lines", lambda lab, words, until: print(_help())),
+    "quit": _Verb("", "stop everything and remove it", lambda lab, words, until: None),
+}
+
+
+def _help() -> str:
+    return "\n".join(f"  {f'{name} {verb.form}':<22}{verb.help}" for name, verb in _VERBS.items())
 
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -96,7 +142,8 @@ def converse(lab: Laboratory, commands: str | None, until: float) -> int:
     lab.start_probe(interval_ms=20)
     if commands is not None:
         for line in commands.split(";"):
-            _perform(lab, line, until)
+            if not _perform(lab, line, until):
+                break
         print(lab.story())
         return 0
     print(f"{lab.table()}\n\nhelp lists the commands.")
@@ -105,9 +152,8 @@ def converse(lab: Laboratory, commands: str | None, until: float) -> int:
         if not lab.wait_for(_input_ready, until - time.monotonic()):
             break
         line = sys.stdin.readline()
-        if not line or line.strip() in ("quit", "exit"):
+        if not line or not _perform(lab, line, until):
             break
-        _perform(lab, line, until)
     return 0
 
 
@@ -115,35 +161,59 @@ def _input_ready() -> bool:
     return bool(select.select([sys.stdin], [], [], 0)[0])
 
 
-def _perform(lab: Laboratory, line: str, until: float) -> None:
+def _perform(lab: Laboratory, line: str, until: float) -> bool:
+    """Do what a line says, or say what is wrong with it; False to end."""
     try:
-        words = shlex.split(line)
+        name, *words = shlex.split(line) or [""]
     except ValueError as error:
         print(f"{line.strip()}: {error}")
-        return
-    if not words:
-        return
-    verb, rest = words[0], words[1:]
-    actions: dict[str, Callable[..., object]] = {
-        "kill": lab.kill,
-        "down": lambda node: lab.kill(node, take_cables=True),
-        "stop": lab.stop,
-        "start": lab.start,
-        "reload": lab.reload,
-        "cut": lab.cut,
-        "heal": lab.heal,
-        "unplug": lambda node, interface: lab.carrier(node, interface, False),
-        "plug": lambda node, interface: lab.carrier(node, interface, True),
-        "run": lambda node, *command: print(lab.nodes[node].namespace.run(*command, check=False), end=""),
-        "wait": lambda seconds: lab.wait_for(lambda: False, min(float(seconds), until - time.monotonic())),
-        "status": lambda: print(lab.table()),
-        "timeline": lambda: print(lab.story()),
-        "help": lambda: print(HELP),
-    }
-    if verb not in actions:
-        print(f"no such command: {verb} (help lists them)")
-        return
+        return True
+    if not name:
+        return True
+    verb = _VERBS.get(name)
+    wrong = f"no such command; help lists them: {', '.join(_VERBS)}" if verb is None else _misused(lab, verb, words)
+    if wrong or verb is None:
+        print(f"{name}: {wrong}")
+        return True
     try:
-        actions[verb](*rest)
-    except (TypeError, KeyError, ValueError, LabError) as error:
-        print(f"{verb}: {error}")
+        verb.perform(lab, words, until)
+    except LabError as error:
+        print(f"{name}: {error}")
+    except subprocess.TimeoutExpired:
+        print(f"{name}: it took too long and was killed")
+    return name != "quit"
+
+
+def _misused(lab: Laboratory, verb: _Verb, words: list[str]) -> str:
+    """What is wrong with the words behind a command, "" if nothing is."""
+    *form, last = verb.form.split() or [""]
+    wanted = form if last == "..." else [*form, last] if last else []
+    if len(words) < len(wanted) or (len(words) > len(wanted) and last != "..."):
+        return f"expected {verb.form or 'nothing'}"
+    given = dict(zip(wanted, words, strict=False))
+    node = given.get("NODE")
+    if node is not None and node not in lab.nodes:
+        return f"no node {node}, only {', '.join(lab.nodes)}"
+    if "INTERFACE" in given and given["INTERFACE"] not in lab.nodes[words[0]].namespace.cables:
+        return f"{node} has no interface {given['INTERFACE']}, only {', '.join(lab.nodes[words[0]].namespace.cables)}"
+    if "COMMAND" in given and given["COMMAND"] not in _ASK:
+        return f"no command {given['COMMAND']}, only {', '.join(_ASK)}"
+    if "SECONDS" in given and not re.fullmatch(r"\d+(\.\d*)?", given["SECONDS"]):
+        return f"expected a number of seconds, not {given['SECONDS']}"
+    return ""
+
+
+def _ask(lab: Laboratory, name: str, command: str, *words: str) -> None:
+    """Let the node's daemon answer one of the operator's commands, as `pykeepalived COMMAND ...` would."""
+    _run([*OURS, command, *words, "--socket", str(lab.nodes[name].control_socket)])
+
+
+def _run(words: Sequence[str]) -> None:
+    """Run a program, which says what it says where the rest of the output goes. Raises LabError."""
+    sys.stdout.flush()
+    try:
+        subprocess.run(
+            words, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, timeout=COMMAND_TIMEOUT_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise LabError(f"ended after {COMMAND_TIMEOUT_SECONDS} s") from None

@@ -57,6 +57,11 @@ class Node:
         ]
         return [*self.program, "-n", "-l", "-D", "-G", "-f", str(self.config), "-i", self.name, *files, *self.options]
 
+    @property
+    def control_socket(self) -> Path:
+        """Where ours listens for its operator."""
+        return self.directory / "parent.sock"
+
     def start(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.states.clear()
