@@ -32,6 +32,7 @@ from pykeepalived.ipvs.effects import (
     Operated,
     ReadTable,
     Reload,
+    SetMarks,
     SetWeight,
     Start,
     StartWorkers,
@@ -297,6 +298,9 @@ class IpvsCore:
     def _begin(self, timeouts: Timeouts | None, first: bool) -> Procedure:
         director = self.director
         yield from self._globals.start(director, self.config.globals, timeouts, flush=first)
+        marks = director.all_marks()
+        if marks:
+            director.out.append(SetMarks(add=marks))
         for virtual in director.virtuals:
             yield from director.create(virtual, () if virtual.carried else virtual.services)
             yield from director.finish_creation(virtual)

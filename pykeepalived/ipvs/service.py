@@ -11,6 +11,7 @@ from collections.abc import Collection, Generator, Iterable
 from typing import Any
 
 from pykeepalived.config.model.globals import GlobalDefs
+from pykeepalived.config.model.ipvs import GroupEntry
 from pykeepalived.ipvs.checks.framework import CheckState
 from pykeepalived.ipvs.desired import (
     destination_key,
@@ -20,7 +21,7 @@ from pykeepalived.ipvs.desired import (
     uses_marks,
     wanted_sorry_weight,
 )
-from pykeepalived.ipvs.effects import Effect, MailReal, Operate, SetMarks, Tell
+from pykeepalived.ipvs.effects import Effect, MailReal, MarkElement, Operate, SetMarks, Tell
 from pykeepalived.ipvs.state import Real, Server, Sorry, Virtual, clamp, twin_of
 from pykeepalived.netlink.services import (
     FLUSH,
@@ -193,6 +194,16 @@ class Director:
             if not users:
                 self.users.pop(service, None)
                 batch.add(delete_service(service))
+
+    def marks_of(self, virtual: Virtual, entries: Iterable[GroupEntry]) -> tuple[MarkElement, ...]:
+        """nftables_ipvs: what gives packets to these entries of its group the virtual server's mark."""
+        mark = self.marks.get((virtual.model.group, virtual.model.protocol)) if uses_marks(virtual) else None
+        return () if mark is None else mark_elements(virtual, entries, mark)
+
+    def all_marks(self) -> tuple[MarkElement, ...]:
+        """The same of all virtual servers that are in the kernel: the tables of a dead daemon are replaced at once."""
+        made = [virtual for virtual in self.virtuals if virtual.alive]
+        return tuple(element for virtual in made for element in self.marks_of(virtual, virtual.entries))
 
     # telling
 
@@ -369,10 +380,9 @@ class Director:
         """Make the services in `fresh` and put in what is new: servers without alpha before any check ran."""
         batch = Batch()
         news: list[Real] = []
-        if uses_marks(virtual) and virtual.services and not virtual.alive:
-            mark = self.marks.get((virtual.model.group, virtual.model.protocol))
-            if mark is not None:
-                self.out.append(SetMarks(add=mark_elements(virtual, virtual.entries, mark)))
+        marks = () if virtual.alive else self.marks_of(virtual, virtual.entries)
+        if marks:
+            self.out.append(SetMarks(add=marks))
         self.add_services(batch, virtual, fresh)
         virtual.alive = True
         new = set(fresh)
@@ -413,9 +423,9 @@ class Director:
         if not quiet:
             told = self.take_servers(batch, virtual)
         self.drop_services(batch, virtual, virtual.services)
-        mark = self.marks.get((virtual.model.group, virtual.model.protocol)) if uses_marks(virtual) else None
-        if mark is not None:
-            self.out.append(SetMarks(remove=mark_elements(virtual, virtual.entries, mark)))
+        marks = self.marks_of(virtual, virtual.entries)
+        if marks:
+            self.out.append(SetMarks(remove=marks))
         yield from self.perform(batch)
         for real in told:
             self.end_real(real, body)

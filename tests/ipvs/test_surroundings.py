@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -13,7 +12,7 @@ from typing import cast
 import pytest
 
 from pykeepalived.config.model import Config
-from pykeepalived.config.model.globals import Firewall, ReceiveBuffer
+from pykeepalived.config.model.globals import Firewall, GlobalDefs, ReceiveBuffer
 from pykeepalived.config.model.ipvs import GroupEntry, Protocol, VirtualServerGroup
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import TrackFile
@@ -204,8 +203,6 @@ def test_the_kernel_takes_the_commands(namespace: str) -> None:
 
 @pytest.mark.keyword("global_defs/nftables_ipvs_start_fwmark")
 def test_a_group_becomes_one_fwmark_service_a_protocol() -> None:
-    from pykeepalived.config.model.globals import GlobalDefs
-
     entries = (GroupEntry(first=Ip.parse("10.99.1.1"), last=Ip.parse("10.99.1.3"), port=80),)
     group = VirtualServerGroup(name="G1", entries=entries)
     one = virtual(real("10.10.0.11"), address=None, group="G1")
@@ -229,12 +226,27 @@ def test_a_group_becomes_one_fwmark_service_a_protocol() -> None:
     lab.stop()
     assert effects.DropMarks() in lab.other
     assert lab.kernel.services == {}
-    assert sys.version_info >= (3, 11)
+
+
+def test_a_respawned_checker_replaces_the_marks_of_all_groups_at_once() -> None:
+    """It does not know what is in the tables: the first change of one group would empty them of all others."""
+    groups = tuple(
+        VirtualServerGroup(name=f"G{n}", entries=(GroupEntry(first=Ip.parse(f"10.99.{n}.1"), port=80),)) for n in (1, 2)
+    )
+    settings = GlobalDefs(firewall=Firewall(nftables_ipvs_table="t", nftables_ipvs_start_fwmark=1000))
+    both = [virtual(real("10.10.0.11", checkers=()), address=None, group=f"G{n}") for n in (1, 2)]
+    first = Lab(config(*both, globals=settings, virtual_server_groups=groups)).start()
+    first.operations()
+    lab = Lab(config(*both, globals=settings, virtual_server_groups=groups), first.kernel).start(respawned=True)
+    assert lab.operations() == []
+    marks = [effect for effect in lab.other if isinstance(effect, effects.SetMarks)]
+    wanted = tuple(element("tcp", f"10.99.{n}.1", f"10.99.{n}.1", 80, 999 + n) for n in (1, 2))
+    assert marks == [effects.SetMarks(add=wanted)]
+    lab.stop()
+    assert effects.DropMarks() in lab.other
 
 
 def test_dont_release_ipvs_leaves_the_marks_too() -> None:
-    from pykeepalived.config.model.globals import GlobalDefs
-
     group = VirtualServerGroup(name="G1", entries=(GroupEntry(first=Ip.parse("10.99.1.1"), port=80),))
     settings = GlobalDefs(firewall=Firewall(nftables_ipvs_table="t"))
     one = virtual(real("10.10.0.11"), address=None, group="G1")
