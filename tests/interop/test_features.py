@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pykeepalived.lab.node import Node
+from pykeepalived.lab.node import OURS, Node
 from tests.interop.conftest import MakePair, Pair
 from tests.rulesets import blocks
 
@@ -156,11 +156,17 @@ def owned(node: Node) -> list[str]:
     return [re.sub(r"^\d+: ", "", line) for line in "\n".join(text).splitlines() if not own.search(line)]
 
 
+def left(node: Node) -> list[str]:
+    """What is still there after the end; keepalived 2.3.3 forgets IPv6 routes without a metric."""
+    found = owned(node)
+    return found if node.program == OURS else [line for line in found if not line.startswith("2001:db8:99::/64 ")]
+
+
 def ruleset(node: Node) -> dict[str, list[str]]:
-    """nftables; the set that 2.4.3 has over 2.2.7 is empty without VMACs."""
+    """nftables, without the set and the rule that newer releases keep for VMACs, of which there are none here."""
     found = blocks(node.namespace.run("nft", "list", "ruleset"))
     found.pop("table ip6 keepalived / set parent_link_local", None)
-    return found
+    return {name: [line for line in lines if "@parent_link_local" not in line] for name, lines in found.items()}
 
 
 @pytest.mark.keyword("vrrp_instance/no_accept")
@@ -174,7 +180,7 @@ def test_both_own_the_same(make_pair: MakePair, programs: Programs) -> None:
     pair.pause(1)
     of_a, rules_a = owned(pair.a), ruleset(pair.a)
     assert pair.a.stop() == 0
-    assert owned(pair.a) == before, "something was left behind"
+    assert left(pair.a) == before, "something was left behind"
     moves(pair, "b")
     pair.pause(1)
     of_b, rules_b = owned(pair.b), ruleset(pair.b)
