@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Sequence
+
 import pytest
 
 from pykeepalived.config.model.globals import GlobalDefs
@@ -9,7 +12,10 @@ from pykeepalived.config.model.ipvs import Forwarding as Fwd
 from pykeepalived.config.model.ipvs import LvsMethod, Protocol, SorryServer
 from pykeepalived.config.model.values import Ip
 from pykeepalived.ipvs import effects
+from pykeepalived.ipvs.report import snapshot
 from pykeepalived.ipvs.state import Virtual
+from pykeepalived.netlink.fake_ipvs import FakeIpvs
+from pykeepalived.netlink.services import Command, Operation, OperationFailure
 from tests.ipvs.harness import SECOND, Lab, config, real, tcp_check, virtual
 
 VS = "[10.99.0.1]:tcp:80"
@@ -419,3 +425,90 @@ def test_a_verdict_does_not_look_at_the_whole_pool(monkeypatch: pytest.MonkeyPat
     lab.run(1.5)
     assert len(lab.weights()) == 400
     assert sums == 2
+
+
+def test_why_a_quorum_came_and_went() -> None:
+    """What `why` shows: the fact, the arithmetic and the moment."""
+    lab = Lab(config(virtual(real("10.10.0.11", weight=3), real("10.10.0.12", weight=2), quorum=4, hysteresis=1)))
+    lab.up = {"10.10.0.11", "10.10.0.12"}
+    lab.start()
+    seen = snapshot(lab.core).virtual_servers[0]
+    assert seen.cause is not None
+    assert (seen.cause.fact, seen.cause.subject, seen.cause.detail) == ("quorum_gained", VS, "4+1=5 <= 5")
+    lab.up.discard("10.10.0.12")
+    lab.run(1)
+    assert snapshot(lab.core).virtual_servers[0].quorum_up, "3 is not below 4 - 1"
+    lab.up.discard("10.10.0.11")
+    lab.run(1)
+    seen = snapshot(lab.core).virtual_servers[0]
+    assert seen.cause is not None
+    assert (seen.cause.fact, seen.cause.detail) == ("quorum_lost", "4-1=3 > 0")
+    assert seen.last_change_ns == seen.cause.since == 2 * SECOND
+
+
+def test_an_entry_to_be_changed_that_has_vanished_is_made_anew_at_once() -> None:
+    lab = Lab(config(virtual(real("10.10.0.11", inhibit_on_failure=True), real("10.10.0.12"))))
+    lab.up = {"10.10.0.11", "10.10.0.12"}
+    lab.start().run(1)
+    (entries,) = lab.kernel.destinations.values()
+    gone = next(key for key in entries if str(key).startswith("10.10.0.11"))
+    del entries[gone]
+    lab.operations(), lab.take_lines()
+    lab.up.discard("10.10.0.11")
+    lab.run(1)
+    assert lab.operations()[:2] == [
+        "SET_DEST 10.99.0.1:tcp:80 -> 10.10.0.11:80 weight 0 errno 2",
+        "NEW_DEST 10.99.0.1:tcp:80 -> 10.10.0.11:80 weight 0",
+    ]
+    assert not [line for line in lab.take_lines() if "rror" in line]
+    lab.check_table()
+
+
+def test_an_entry_that_cannot_be_made_anew_is_a_verdict_not_carried_out() -> None:
+    """The server stays what it was, nobody is told, and the next check tries again."""
+
+    class Full(FakeIpvs):
+        full = False
+
+        def perform(self, operations: Sequence[Operation]) -> list[OperationFailure]:
+            if self.full and operations[0].command is Command.NEW_DEST:
+                return [OperationFailure(0, errno.ENOMEM)]
+            return super().perform(operations)
+
+    kernel = Full()
+    lab = Lab(config(virtual(real("10.10.0.11", inhibit_on_failure=True), real("10.10.0.12"))), kernel)
+    lab.up = {"10.10.0.11", "10.10.0.12"}
+    lab.start().run(1)
+    kernel.full = True
+    (entries,) = kernel.destinations.values()
+    entries.clear()
+    lab.up.discard("10.10.0.11")
+    lab.told.clear()
+    lab.run(1)
+    assert lab.told == []
+    assert snapshot(lab.core).virtual_servers[0].real_servers[0].alive
+    kernel.full = False
+    lab.run(10)
+    assert lab.told == [f"RS {rs(1)} {VS} DOWN"]
+    lab.check_table()
+
+
+def test_after_a_stop_no_sorry_server_is_in_use() -> None:
+    sorry = SorryServer(address=Ip.parse("10.10.0.14"), port=80)
+    lab = Lab(config(virtual(real("10.10.0.11"), sorry_server=sorry))).start().run(1)
+    assert snapshot(lab.core).virtual_servers[0].sorry_in_use
+    lab.stop()
+    assert lab.kernel.services == {}
+    assert not snapshot(lab.core).virtual_servers[0].sorry_in_use
+
+
+def test_a_quorum_of_nothing_is_lost_with_the_last_server() -> None:
+    """What becomes of a quorum when all weights of the file are 0: nobody alive is still nobody."""
+    lab = Lab(config(virtual(real("10.10.0.11", weight=0), quorum=0)))
+    lab.up = {"10.10.0.11"}
+    lab.start().run(1)
+    lab.up.clear()
+    lab.take_lines()
+    lab.run(1)
+    assert f"Lost quorum 0-0=0 > 0 for VS {VS}" in lab.take_lines()
+    assert not snapshot(lab.core).virtual_servers[0].quorum_up

@@ -142,3 +142,16 @@ def test_takeover_after_exactly_the_skew_of_our_priority() -> None:
         lan.run(5)
         first = next(sent for sent in lan.wire if sent.node is host)
         assert first.at - heard == 3 * SECOND + (256 - priority) * 1_000_000 // 256 * 1000
+
+
+def test_silence_counts_from_the_last_advert() -> None:
+    """`why` tells since when the master is silent, and who it was."""
+    lan = Lan()
+    host = node(lan, priority=100)
+    lan.run(1)
+    hear(host, advert(priority=150))
+    heard = lan.now
+    lan.run(4)
+    cause = host.snapshot().cause
+    assert host.is_master
+    assert (cause.fact, cause.subject, cause.since) == ("advert_timeout", "192.0.2.2", heard)

@@ -443,6 +443,7 @@ def test_adopting_what_a_killed_predecessor_left() -> None:
     assert lan.adverts() == [(0.0, 150)]
     assert node.notices() == ["INSTANCE VI_1 MASTER 150"]
     assert node.snapshot().cause.fact == "adopted"
+    assert node.snapshot().wantstate.name == "MASTER"
 
 
 def test_leftovers_are_removed_at_a_fresh_start() -> None:
