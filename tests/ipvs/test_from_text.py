@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pykeepalived.config.model import Config
 from pykeepalived.ipvs import effects
+from pykeepalived.ipvs.agent import CheckerAgent
 from pykeepalived.ipvs.checks.attempt import Outcome, Reason
+from pykeepalived.ipvs.marks import MarkTables
+from pykeepalived.ipvs.report import snapshot
 from pykeepalived.netlink.services import (
     FORWARD_DIRECT,
     FORWARD_MASQUERADE,
@@ -17,8 +23,14 @@ from pykeepalived.netlink.services import (
     ServiceSettings,
 )
 from pykeepalived.notify.messages import virtual_server_event
+from pykeepalived.notify.mib_checker import REAL_TABLE, VIRTUAL_TABLE, checker_entries
+from pykeepalived.observe.snapshot import IpvsSnapshot
+from pykeepalived.runtime.child import DaemonOptions
+from pykeepalived.runtime.log import Log
+from pykeepalived.runtime.loop import Loop
+from pykeepalived.runtime.tracked_files import write_initial
 from tests.config_lvs.loading import read
-from tests.ipvs.harness import Lab
+from tests.ipvs.harness import SECOND, Lab
 
 ALL_ONES = 0xFFFFFFFF
 SERVER = "virtual_server/real_server"
@@ -310,3 +322,110 @@ def test_all_failures_of_all_checkers(everywhere: str, own: str, count: int) -> 
     running.up = set()
     running.run(3.5)
     assert running.lines.count("TCP connection to [10.10.0.11]:tcp:80 failed.") == count
+
+
+@pytest.mark.keyword("track_file")
+@pytest.mark.keyword("track_file/file")
+@pytest.mark.keyword("track_file/weight")
+@pytest.mark.keyword("vrrp_track_file")
+@pytest.mark.keyword("vrrp_track_file/file")
+@pytest.mark.keyword("vrrp_track_file/weight")
+@pytest.mark.parametrize("word", ["track_file", "vrrp_track_file"])
+def test_the_file_of_a_file_check(word: str) -> None:
+    running = checked_file(word, "weight 3")
+    (file,) = running.core.config.track_files
+    assert (file.name, file.path) == ("F1", "/tmp/f1")
+    assert running.weights() == {"10.10.0.11:80": 1}
+    running.say(effects.FileRead("F1", 2))
+    assert running.weights() == {"10.10.0.11:80": 7}
+
+
+@pytest.mark.keyword("track_file/init_file")
+@pytest.mark.keyword("vrrp_track_file/init_file")
+@pytest.mark.parametrize("word", ["track_file", "vrrp_track_file"])
+def test_the_file_can_be_written_at_start(word: str, tmp_path: Path) -> None:
+    for words, before, after in (
+        ("init_file", None, "0\n"),
+        ("init_file 5", None, "5\n"),
+        ("init_file 5", "7\n", "7\n"),
+        ("init_file 5 overwrite", "7\n", "5\n"),
+        ("", None, None),
+    ):
+        (file,) = checked_file(word, words).core.config.track_files
+        path = tmp_path / "f1"
+        path.unlink(missing_ok=True)
+        if before is not None:
+            path.write_text(before)
+        write_initial(replace(file, path=str(path)), lambda _line: None)
+        assert (path.read_text() if path.exists() else None) == after
+
+
+def checked_file(word: str, words: str) -> Lab:
+    """One server whose weight depends on a file."""
+    servers = "real_server 10.10.0.11 80 {\n FILE_CHECK {\n track_file F1\n }\n}\n"
+    return lab("protocol TCP", servers=servers, before=f"{word} F1 {{\n file /tmp/f1\n {words}\n}}\n")
+
+
+@pytest.mark.keyword("global_defs/lvs_flush_onstop")
+@pytest.mark.keyword("global_defs/lvs_flush_on_stop")
+@pytest.mark.parametrize("word", ["lvs_flush_on_stop", "lvs_flush_onstop"])
+@pytest.mark.parametrize(("how", "expected"), [("", ["FLUSH"]), ("VS", ["DEL_SERVICE 10.99.0.1:tcp:80"])])
+def test_the_table_is_flushed_at_the_end(word: str, how: str, expected: list[str]) -> None:
+    running = lab("protocol TCP", before=f"global_defs {{\n {word} {how}\n}}\n")
+    running.operations()
+    running.stop()
+    assert running.operations() == expected
+
+
+@pytest.mark.keyword("global_defs/nftables_ipvs_priority")
+@pytest.mark.keyword("global_defs/nftables_ipvs")
+@pytest.mark.keyword("global_defs/nftables_ipvs_start_fwmark")
+@pytest.mark.keyword("global_defs/nftables_counters")
+def test_the_names_and_numbers_of_the_marks() -> None:
+    words = "nftables_ipvs mine\n nftables_ipvs_priority -7\n nftables_ipvs_start_fwmark 500\n nftables_counters"
+    group = "virtual_server_group G {\n 10.99.1.1-3 80\n}\n"
+    running = lab("protocol TCP", head="group G", before=f"global_defs {{\n {words}\n}}\n{group}")
+    assert [str(key) for key in running.kernel.services] == ["Fwm 500"]
+    (marks,) = [effect for effect in running.other if isinstance(effect, effects.SetMarks)]
+    commands = MarkTables(running.core.config.globals.firewall).change(marks.add, marks.remove).splitlines()
+    assert "add chain ip mine in { type filter hook input priority -7 ; policy accept ; }" in commands
+    assert commands[-1] == "add element ip mine tcp_map { 10.99.1.1-10.99.1.3 . 80 : 0x000001f4 }"
+    assert [command.count("counter") for command in commands if "map" in command] == [1, 1, 0]
+
+
+@keyword("snmp_name")
+@keyword("real_server/snmp_name")
+def test_names_for_snmp() -> None:
+    servers = "real_server 10.10.0.11 80 {\n snmp_name first\n}\nreal_server 10.10.0.12 80 {\n}\n"
+    running = lab("protocol TCP\nsnmp_name web", servers=servers)
+    shown = dict(checker_entries(running.core.config, snapshot(running.core)))
+    names = {oid: value.data for oid, value in shown.items() if oid[:-1] == (*VIRTUAL_TABLE, 71)}
+    assert list(names.values()) == [b"web"]
+    names = {oid: value.data for oid, value in shown.items() if oid[:-2] == (*REAL_TABLE, 55)}
+    assert names == {(*REAL_TABLE, 55, 1, 1): b"first"}
+
+
+@pytest.mark.keyword("global_defs/snmp_rs_stats_update_interval")
+@pytest.mark.keyword("global_defs/snmp_vs_stats_update_interval")
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("", 5),
+        ("snmp_vs_stats_update_interval 2", 2),
+        ("snmp_rs_stats_update_interval 3", 3),
+        ("snmp_vs_stats_update_interval 4\n snmp_rs_stats_update_interval 0.5", 0.5),
+    ],
+)
+def test_traffic_is_looked_at_at_most_so_often(words: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = loaded(f"global_defs {{\n {words}\n}}\nvirtual_server 10.99.0.1 80 {{\n protocol TCP\n{TWO}}}\n")
+    looks: list[int] = []
+    now = 10 * SECOND
+    with closing(Loop()) as loop:
+        monkeypatch.setattr(loop, "now", lambda: now)
+        agent = CheckerAgent(loop, Log(), DaemonOptions(), IpvsSnapshot, lambda: looks.append(now))
+        agent.publish(config)
+        for _ in range(int(seconds * 20)):
+            agent.about_to_show()
+            agent._state()
+            now += SECOND // 10
+    assert [look - 10 * SECOND for look in looks] == [0, seconds * SECOND]
