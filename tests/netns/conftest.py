@@ -20,7 +20,7 @@ from pykeepalived.lab.net import Network, network, run
 from pykeepalived.lab.node import Node, watch
 
 _counter = itertools.count()
-ETH_P_ALL = 3
+ETH_P_ALL, SO_TIMESTAMPNS = 3, 35
 
 
 @dataclass
@@ -54,15 +54,19 @@ class Recorder:
             assert ctypes.CDLL(None).setns(file.fileno(), 0x40000000) == 0
         listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         listener.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)
+        listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         listener.bind(("br0", ETH_P_ALL))
         self._ready.set()
         while not self._stop.is_set():
             if select.select([listener], [], [], 0.05)[0]:
-                self._take(listener.recv(2048))
+                frame, marks, *_ = listener.recvmsg(2048, 64)
+                self._take(frame, marks[0][2])
         listener.close()
 
-    def _take(self, frame: bytes) -> None:
-        now = time.monotonic()
+    def _take(self, frame: bytes, mark: bytes) -> None:
+        """A frame and when the kernel had it, which may be a while ago on a busy machine."""
+        seconds, nanoseconds = struct.unpack("=qq", mark)
+        now = time.monotonic() - (time.time() - seconds - nanoseconds / 1e9)
         kind = int.from_bytes(frame[12:14], "big")
         if kind == 0x0800 and frame[23] == 112:
             self.adverts.append(Advert(now, socket.inet_ntoa(frame[26:30]), frame[35], frame[36]))
