@@ -152,10 +152,7 @@ class ForkLauncher:
         log = self.open_log(kind)
         set_process_name(_process_name(kind, config))
         if pid_file is not None:
-            try:
-                pid_file.write(os.getpid())
-            except (OSError, AlreadyRunningError) as error:
-                log.error(f"Unable to write pid file {pid_file.path} - {error}")
+            _write_pid(pid_file, log)
         refuse_others(_capabilities(kind, config), log)
         context = ChildContext(
             kind=kind,
@@ -170,15 +167,26 @@ class ForkLauncher:
             forked_ns=begin,
             signal_fd=signal_fd,
         )
-        try:
-            status = self.runs[kind](context)
-        except Exception as error:
-            log.internal_error(error, detail=0)
-            status = EXIT_INTERNAL
+        status = self._run(context)
         if pid_file is not None:
             pid_file.remove()
         Channel(channel).send(Leaving(status))
         return status
+
+    def _run(self, context: ChildContext) -> int:
+        try:
+            return self.runs[context.kind](context)
+        except Exception as error:
+            context.log.internal_error(error, detail=0)
+            return EXIT_INTERNAL
+
+
+def _write_pid(file: PidFile, log: Log) -> None:
+    """A child goes on without its pid file."""
+    try:
+        file.write(os.getpid())
+    except (OSError, AlreadyRunningError) as error:
+        log.error(f"Unable to write pid file {file.path} - {error}")
 
 
 def _out_of_the_way(channel: socket.socket) -> socket.socket:

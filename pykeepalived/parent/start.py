@@ -181,18 +181,12 @@ def _serve(
         log.info("NOTICE: setting config option max_auto_priority should result in better keepalived performance")
     set_child_subreaper()
     runs = _Runs(parts.run_child)
-
-    def child_log(kind: ChildKind) -> Log:
-        names = (settings.net_namespace, settings.instance)
-        file = log_file_name(log_options.file, LOG_FILE_INFIXES[kind], *names) if log_options.file else ""
-        return open_log(log_options, ident_for(IDENTS[kind], *names), file)
-
     loop = Loop()
     launcher = ForkLauncher(
         signal_fd=lambda: loop.signal_fd,
         runs=runs,
         options=_child_options(options, paths),
-        open_log=child_log,
+        open_log=lambda kind: _child_log(kind, log_options, settings.net_namespace, settings.instance),
         pid_files={kind: file for kind, file in pid_files.items() if kind is not None},
     )
     daemon = Daemon(
@@ -209,19 +203,24 @@ def _serve(
         clear=lambda: parts.clear_leftovers(_child_options(options, paths), log),
         reload_file=lambda config: _paths(options, config).reload_file,
     )
+    status = _run(daemon, log, lambda: parts.extend(daemon, paths))
+    log.info(f"Stopped {parts.product}")
+    return status
+
+
+def _run(daemon: Daemon, log: Log, extend: Callable[[], Extension]) -> int:
+    """Run until told to stop; an internal error ends the daemon with a status of its own."""
     extensions: list[Extension] = []
     # In the first turn of the loop, when the children are forked already: no advert waits for the import.
-    daemon.loop.call_at(daemon.loop.now(), lambda: extensions.append(parts.extend(daemon, paths)))
+    daemon.loop.call_at(daemon.loop.now(), lambda: extensions.append(extend()))
     try:
-        status = daemon.run()
+        return daemon.run()
     except Exception as error:
         log.internal_error(error, detail=0)
-        status = EXIT_FATAL
+        return EXIT_FATAL
     finally:
         for extension in extensions:
             extension.close()
-    log.info(f"Stopped {parts.product}")
-    return status
 
 
 def _log_options(options: Options) -> LogOptions:
@@ -237,6 +236,11 @@ def _log_options(options: Options) -> LogOptions:
         file=file,
         foreground=options.dont_fork,
     )
+
+
+def _child_log(kind: ChildKind, options: LogOptions, namespace: str, instance: str) -> Log:
+    file = log_file_name(options.file, LOG_FILE_INFIXES[kind], namespace, instance) if options.file else ""
+    return open_log(options, ident_for(IDENTS[kind], namespace, instance), file)
 
 
 def _named_log(log: Log, options: LogOptions, namespace: str, instance: str, quiet: bool = False) -> Log:

@@ -53,6 +53,10 @@ _SLICE_NS, _PAUSE_NS = 300_000, 5_000_000
 """How long work that can wait goes on at a time, and the pause before it goes on."""
 _MOST_OPERATIONS = 250
 """Changes of the network at once: the kernel needs milliseconds for them, more the more addresses it has."""
+_MOST_FRAMES = 256
+"""Announcements at once."""
+_LATE_NS = 10_000_000
+"""What is due for so long does not wait for the end of what is being done."""
 _FILES_BESIDE_SOCKETS = 44
 """Descriptors needed beside three a pool: logs, netlink, FIFOs, scripts, mail."""
 
@@ -85,14 +89,7 @@ def clear_leftovers(options: DaemonOptions, log: Log) -> None:
     """
     kernel = Kernel()
     try:
-        host = Host(
-            kernel,
-            log.write,
-            time.monotonic_ns,
-            _saved_sysctls(options.sysctl_file),
-            made=_made_links(options.link_file),
-            notes=_journal(options.object_file),
-        )
+        host = _host(kernel, options, log, time.monotonic_ns)
         host.adopt(Config())
         host.tidy()
         host.release(lambda: None)
@@ -136,16 +133,7 @@ class VrrpProcess:
         self._kernel = kernel
         self._frames = frames
         self._rule_keeper = RuleKeeper(loop, self._log.write)
-        self._host = Host(
-            kernel,
-            self._log.write,
-            loop.now,
-            _saved_sysctls(context.options.sysctl_file),
-            monitor=context.options.address_monitoring,
-            rule_keeper=self._rule_keeper,
-            made=_made_links(context.options.link_file),
-            notes=_journal(context.options.object_file),
-        )
+        self._host = _host(kernel, context.options, context.log, loop.now, self._rule_keeper)
         self._runner = ScriptRunner(loop, context.log, self._service.fork_script_helper)
         self._notifier = Notifier(loop, context.log, self._runner, "vrrp")
         self._surroundings = Surroundings(loop, self._log.write, self._runner, self._feed)
@@ -160,6 +148,7 @@ class VrrpProcess:
         self._noting = loop.idle_timer(self._note_some)
         self._sync: SyncThreads | None = None
         self._settling = False
+        self._pace = 0
         self._refused: set[tuple[str, Ip]] = set()
         self._stopping = False
         self._notifier.configure(context.config.globals)
@@ -175,9 +164,20 @@ class VrrpProcess:
         self._service.next_due = self._router.deadline
         self._sockets = AdvertSockets(self._now, self._router.hear, self._log.write, self._recorder.ring)
         self._listening = Listening(
-            loop, kernel.link, context.log.write, self._sockets, self._service.rest, self._feed, self._settle
+            loop,
+            kernel.link,
+            context.log.write,
+            self._sockets,
+            self._service.rest,
+            self._feed,
+            self._settle,
+            self._keep_pace,
         )
-        self._do: dict[type, Callable[[Any], object]] = {
+        self._do = self._performers()
+
+    def _performers(self) -> dict[type, Callable[[Any], object]]:
+        """Who performs which effect."""
+        return {
             effects.OpenPool: self._listening.open,
             effects.SendAdverts: self._send_adverts,
             effects.RehearseAdvert: self._rehearse_advert,
@@ -266,12 +266,36 @@ class VrrpProcess:
 
     def _tick(self) -> None:
         try:
-            self._listening.catch_up()
+            if self._is_late():
+                self._keep_pace()
+                self._listening.hear_all()
+            else:
+                self._listening.catch_up()
             now = self._now()
             self._recorder.tick(now)
             self._router.tick(now)
         finally:
             self._settle()
+
+    def _is_late(self) -> bool:
+        due = self._router.deadline()
+        return due is not None and self._now() - due > _LATE_NS
+
+    def _keep_pace(self) -> None:
+        """Between pieces of other work: adverts that are late leave at once. Who is late because of what he has heard
+        would be the cause of more of it."""
+        now = self._now()
+        if now < self._pace or not self._is_late():
+            return
+        self._pace = now + _LATE_NS
+        due = inputs.SendDue()
+        self._recorder.message(due, now)
+        self._router.receive(due, now)
+        self._perform_adverts()
+
+    def _perform_adverts(self) -> None:
+        for effect in self._router.drain_adverts():
+            self._do[type(effect)](effect)
 
     def _feed(self, messages: Iterable[inputs.Input]) -> None:
         """Tell the core what has come until now, then do what it wants."""
@@ -301,6 +325,7 @@ class VrrpProcess:
                         if self._loop.on_error is None:
                             raise
                         self._loop.on_error(error)
+                    self._keep_pace()
                 self._service.rest.after(begin)
         finally:
             self._settling = False
@@ -323,7 +348,9 @@ class VrrpProcess:
         frames, refused = effect.frames, self._refused
         if refused:
             frames = [each for each in frames if (each.interface, each.address) not in refused]
-        self._frames.send(frames)
+        for start in range(0, len(frames), _MOST_FRAMES):
+            self._frames.send(frames[start : start + _MOST_FRAMES])
+            self._keep_pace()
 
     # kernel
 
@@ -344,13 +371,13 @@ class VrrpProcess:
     def _keep_up(self) -> None:
         """In the midst of long work: hear adverts, send those that are due, let the parent know that we live."""
         self._service.alive()
-        self._listening.read_all()
+        self._keep_pace()
+        self._listening.hear_all()
         now, deadline = self._now(), self._router.deadline()
         if deadline is not None and deadline <= now:
             self._recorder.tick(now)
             self._router.tick(now)
-            for effect in self._router.drain_adverts():
-                self._do[type(effect)](effect)
+            self._perform_adverts()
 
     def _read_kernel(self) -> None:
         messages = self._host.events()
@@ -471,6 +498,21 @@ class VrrpProcess:
 
     def on_peer_started(self, kind: ChildKind) -> None:
         """Only the BFD child is told of new readers."""
+
+
+def _host(
+    kernel: Kernel, options: DaemonOptions, log: Log, now: Callable[[], int], rule_keeper: RuleKeeper | None = None
+) -> Host:
+    return Host(
+        kernel,
+        log.write,
+        now,
+        _saved_sysctls(options.sysctl_file),
+        monitor=options.address_monitoring,
+        rule_keeper=rule_keeper,
+        made=_made_links(options.link_file),
+        notes=_journal(options.object_file),
+    )
 
 
 def _saved_sysctls(path: str) -> SavedSysctls:
