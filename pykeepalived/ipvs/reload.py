@@ -36,11 +36,18 @@ _BODY = "=> Removing <="
 
 
 def begin_alpha(real: Real) -> None:
-    """A real server that is new: its alpha checkers, and those whose file is in fault, start down."""
+    """A real server of the start: its alpha checkers, and those whose file is in fault, start down."""
     for check in real.checks:
         if check.model.alpha and not isinstance(check, FileState):
             check.is_up = False
     real.failed = sum(not check.is_up for check in real.checks)
+
+
+def _begin_new(real: Real) -> None:
+    """A real server that the reload brings: the same, but its checkers have their retries from the beginning."""
+    begin_alpha(real)
+    for check in real.checks:
+        check.decide_at_once(False)
 
 
 def reload(director: Director, old: list[Virtual], new: list[Virtual]) -> Procedure:
@@ -71,7 +78,7 @@ def _build(director: Director, virtual: Virtual, predecessor: Virtual | None) ->
     fresh = [service for service in virtual.services if service not in known]
     for real in virtual.reals:
         if not real.carried:
-            begin_alpha(real)
+            _begin_new(real)
     yield from director.create(virtual, fresh)
     if predecessor is not None and virtual.group is not None:
         yield from _fill_entries(director, predecessor, virtual, fresh)
@@ -180,6 +187,8 @@ def _carry(batch: Batch, old: Real, new: Real) -> None:
         twin = next((before for before in old.checks if check.same_as(before)), None)
         if twin is not None:
             check.adopt(twin)
+        else:
+            check.decide_at_once(False)
     if old.model.method == new.model.method or not new.present:
         return
     new.shown = new.kernel_weight if new.alive and not old.virtual.displaced else 0
@@ -198,9 +207,11 @@ def _settle(director: Director, old: Real, real: Real) -> Procedure:
     judged = any(check.has_run and not isinstance(check, FileState) for check in real.checks)
     if down or (not real.alive and not judged):
         for check in real.checks:
-            if not check.has_run and check.model.alpha:
-                check.is_up = False
-                down.append(check)
+            if not check.has_run:
+                check.decide_at_once(True)
+                if check.model.alpha:
+                    check.is_up = False
+                    down.append(check)
     real.failed = len(down)
     cause = Cause("reload", real.name, since=director.now, at=real.model.at)
     if not down:

@@ -459,7 +459,9 @@ class Director:
             self.mail_real(real, body)
 
     def end_quorum(self, virtual: Virtual, body: str) -> None:
-        """The same for the quorum of a virtual server that goes."""
+        """The same for the quorum of a virtual server that goes; a reload does not tell again that it is lost."""
+        if not virtual.quorum_up and not self.stopping:
+            return
         virtual.quorum_up = False
         self.tell_quorum(virtual, body, trap_only=self.stopping and not virtual.model.omega)
 

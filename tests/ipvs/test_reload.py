@@ -18,7 +18,7 @@ from pykeepalived.config.model.ipvs import (
 from pykeepalived.config.model.values import Ip
 from pykeepalived.ipvs import effects
 from pykeepalived.netlink.services import Timeouts
-from tests.ipvs.harness import Lab, config, real, virtual
+from tests.ipvs.harness import Lab, config, real, tcp_check, virtual
 
 VS = "[10.99.0.1]:tcp:80"
 S = "10.99.0.1:tcp:80"
@@ -360,3 +360,49 @@ def test_ha_suspend_checks_only_while_the_address_is_here() -> None:
         "Netlink reflector reports IP 10.99.0.1 removed",
         f"Suspending healthchecker for service {rs(1)} for VS {VS}",
     ]
+
+
+PATIENT = {"retry": 2, "delay_before_retry_us": 300_000}
+
+
+def test_what_a_reload_brings_has_its_retries_from_the_beginning() -> None:
+    """Unlike what the daemon starts with, where the first failure decides."""
+    lab = started(virtual(real("10.10.0.11", check=PATIENT)), up=(1,))
+    new = virtual(real("10.10.0.13", check=PATIENT), address="10.99.0.2")
+    lab.reload(config(virtual(real("10.10.0.11", check=PATIENT), real("10.10.0.12", check=PATIENT)), new))
+    lab.operations(), lab.take_lines()
+    lab.run(1.5)
+    assert lab.operations() == []
+    lab.run(0.1)
+    assert lab.operations() == [f"DEL_DEST {S} -> 10.10.0.12:80", "DEL_DEST 10.99.0.2:tcp:80 -> 10.10.0.13:80"]
+    assert [line for line in lab.take_lines() if "failed" in line] == [
+        f"TCP_CHECK on service {rs(2)} failed after 2 retries.",
+        f"TCP_CHECK on service {rs(3)} failed after 2 retries.",
+    ]
+
+
+def test_a_changed_checker_has_its_retries_unless_the_server_was_down() -> None:
+    lab = started(virtual(real("10.10.0.11", check=PATIENT), real("10.10.0.12", check=PATIENT)), up=(1,))
+    lab.up = set()
+    changed = [
+        real(f"10.10.0.1{number}", checkers=(tcp_check(f"10.10.0.1{number}", 81, **PATIENT),)) for number in (1, 2)
+    ]
+    lab.reload(config(virtual(*changed)))
+    lab.operations(), lab.take_lines()
+    lab.run(1)
+    assert lab.operations() == [f"DEL_DEST {S} -> 10.10.0.12:80"]
+    assert f"TCP_CHECK on service {rs(2)} failed." in lab.take_lines()
+    lab.run(0.6)
+    assert lab.operations() == [f"DEL_DEST {S} -> 10.10.0.11:80"]
+    assert f"TCP_CHECK on service {rs(1)} failed after 2 retries." in lab.take_lines()
+
+
+def test_a_lost_quorum_is_not_told_again_when_its_virtual_server_goes() -> None:
+    sorry = SorryServer(address=Ip.parse("10.10.0.14"), port=80)
+    lost = virtual(real("10.10.0.12"), address="10.99.0.2", sorry_server=sorry)
+    lab = started(virtual(real("10.10.0.11")), lost, up=(1,))
+    assert lab.core.director.virtuals[1].displaced
+    other = virtual(real("10.10.0.13"), address="10.99.0.3")
+    lab.reload(config(other))
+    assert lab.told == [f"RS {rs(1)} {VS} DOWN", f"VS {VS} DOWN", "VS [10.99.0.3]:tcp:80 UP"]
+    assert list(map(str, lab.kernel.services)) == ["10.99.0.3:tcp:80"]

@@ -128,7 +128,7 @@ class DnsState(RetryingCheck[DnsCheck]):
         return ()
 
     def failure_lines(self, outcome: Outcome) -> tuple[str, ...]:
-        if not self.has_run:
+        if not self.had_retries:
             return (self._line(outcome),)
         return (f"{self._line(outcome)} after {self.model.retry} retries",)
 

@@ -43,11 +43,12 @@ def skipped(outcome: Outcome, word: str, end: str = ".") -> Conclusion:
 class CheckState(Generic[ModelT]):
     """One checker at work. `real_name` and `virtual_name` are the names used in logs; moments are nanoseconds.
 
-    `retry_it` counts failed attempts of the current failure and starts at `retry`, so that the very first result after
-    start or reload decides.
+    `retry_it` counts failed attempts of the current failure. It starts at `retry`, so that the very first result after
+    the start decides (`decides_at_once`); what a reload brings has its retries.
     """
 
     __slots__ = (
+        "decides_at_once",
         "delay_loop",
         "delay_retry",
         "delegated",
@@ -87,6 +88,7 @@ class CheckState(Generic[ModelT]):
         self.is_up = True
         self.has_run = False
         self.retry_it = model.retry
+        self.decides_at_once = True
         self.enabled = True
         self.delegated = False
         """Another process makes the attempts; this object is told of them."""
@@ -118,8 +120,19 @@ class CheckState(Generic[ModelT]):
             self.is_up = old.is_up
             self.has_run = True
         self.retry_it = min(old.retry_it, self.model.retry) if self.is_up else self.model.retry + 1
+        self.decides_at_once = old.decides_at_once
         self.runs, self.failures, self.text = old.runs, old.failures, old.text
         self.weight = old.weight
+
+    def decide_at_once(self, at_once: bool) -> None:
+        """Whether the first result of a checker that has not run decides."""
+        self.decides_at_once = at_once
+        self.retry_it = self.model.retry if at_once else 0
+
+    @property
+    def had_retries(self) -> bool:
+        """Whether a failure that is final now came after the retries."""
+        return self.has_run or (self.is_up and not self.decides_at_once)
 
     def figures(self) -> tuple[Any, ...]:
         """The values of `reported`."""
@@ -176,7 +189,7 @@ class RetryingCheck(CheckState[ModelT]):
         raise NotImplementedError
 
     def after_retries(self) -> str:
-        """How failure lines end: retries are named once the checker has run and if there are any."""
-        if self.model.retry and self.has_run:
+        """How failure lines end: retries are named if there were any."""
+        if self.model.retry and self.had_retries:
             return f"failed after {self.model.retry} retries."
         return "failed."

@@ -80,7 +80,7 @@ class PingState(RetryingCheck[PingCheck]):
         return (f"ICMP connection to {self.real_name} of {self.virtual_name} failed.",)
 
     def failure_lines(self, outcome: Outcome) -> tuple[str, ...]:
-        of = f" of {self.virtual_name}" if self.model.retry and self.has_run else ""
+        of = f" of {self.virtual_name}" if self.model.retry and self.had_retries else ""
         return (f"ICMP CHECK on service {self.real_name}{of} {self.after_retries()}",)
 
     def mail_body(self, up: bool) -> str:

@@ -81,6 +81,9 @@ class SmtpState(CheckState[SmtpCheck]):
         super().adopt(old)
         self.retry_it = 0
 
+    def decide_at_once(self, at_once: bool) -> None:
+        self.retry_it = 0
+
     def conclude(self, outcome: Outcome, now: int) -> Conclusion | None:
         self.due = now + self.delay_loop
         if outcome.ok:
