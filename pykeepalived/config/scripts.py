@@ -48,7 +48,7 @@ def regex_text(raw: str) -> str | Fault:
     words = _split(raw, escapes=True)
     if isinstance(words, Fault):
         return words
-    if len(words) != 2 or not words[1]:
+    if len(words) != 2:
         return Fault("regex-words", "regex must be exactly one string", FindingClass.GENERAL)
     return words[1]
 

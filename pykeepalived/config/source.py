@@ -278,9 +278,21 @@ class Source:
             self._report(place, "quote-unmatched", "unmatched double quote", FindingClass.UNMATCHED_QUOTE, len(text))
         if not words:
             return
-        if words[0] == "include_check":
+        if words[0] == "include_check" and self._inside_global_defs():
             self._checks = self._checks.changed(words[1:])
         self.statements.append(Statement(words, text, place.file, place.line, place.column, fixed=place.fixed))
+
+    def _inside_global_defs(self) -> bool:
+        """Whether the innermost open block is global_defs: elsewhere include_check is an unknown word."""
+        closed = 0
+        for statement in reversed(self.statements):
+            if statement.brace == CLOSE:
+                closed += 1
+            elif statement.opens or statement.brace == OPEN:
+                if not closed:
+                    return statement.words[0] == "global_defs"
+                closed -= 1
+        return False
 
     def _brace(self, brace: str, place: _Place) -> None:
         if brace == OPEN and self._can_open():

@@ -221,7 +221,7 @@ def netmask(word: str) -> int | Fault:
     fault = Fault("netmask-invalid", "", FindingClass.GENERAL)
     if not 1 <= len(parts) <= 4:
         return fault
-    numbers = [integer(part, 0, U32, c_notation=True) if part else fault for part in parts]
+    numbers = [integer(part, 0, U32, c_notation=True) if part[:1].isdigit() else fault for part in parts]
     mask = 0
     for number in numbers[:-1]:
         if isinstance(number, Fault) or number > U8:

@@ -215,6 +215,15 @@ def test_explain_command(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert config_commands.explain(["prority"]) == 1
 
 
+def test_explain_tells_what_to_do_about_a_word_it_does_not_know(capsys: pytest.CaptureFixture[str]) -> None:
+    assert config_commands.explain(["prority", "xyzzy", ""]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "'prority' is no keyword, path or finding; did you mean priority?",
+        "'xyzzy' is no keyword, path or finding; `pykeepalived schema --text` lists all keywords",
+        "'' is no keyword, path or finding; `pykeepalived schema --text` lists all keywords",
+    ]
+
+
 def test_json_schema() -> None:
     schema = json_schema(ROOT)
     instance = schema["properties"]["vrrp_instance"]["properties"]
@@ -330,3 +339,30 @@ def test_the_page_of_findings_has_every_code() -> None:
     page = (DOCS / "findings.md").read_text()
     assert [code for code in codes() if f"`{code}`" not in page] == []
     assert markdown().startswith("# Findings\n")
+
+
+def test_what_a_terminal_would_obey_is_shown_as_escapes(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    file = tmp_path / "k.conf"
+    file.write_bytes(b"\x1b]0;x\x07word\xff 1\n")
+    config_commands.check([str(file)])
+    assert rb"unknown keyword '\x1b]0;x\x07word\udcff'" in capfdbinary.readouterr().out
+
+
+def test_a_byte_order_mark_is_named(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    file = tmp_path / "k.conf"
+    file.write_bytes(b"\xef\xbb\xbfglobal_defs {\n}\n")
+    config_commands.check([str(file)])
+    out = capfdbinary.readouterr().out
+    assert rb"unknown keyword '\ufeffglobal_defs'" in out
+    assert b"= the file begins with a byte order mark" in out
+
+
+def test_fmt_takes_no_longer_for_lines_and_depths_that_nobody_writes() -> None:
+    """Lines longer than keepalived reads stay as they are; blocks in blocks without end are not indented without end."""
+    line = "{" * 300_000
+    assert format_text(f"{line}\n") == f"{line}\n"
+    deep = "a {\n" * 20_000
+    assert format_text(deep).count("\n") == 20_000
+    assert max(map(len, format_text(deep).split("\n"))) <= 1022

@@ -378,9 +378,10 @@ def test_include_letters(line: str, violated: bool) -> None:
 
 @pytest.mark.keyword("global_defs/include_check")
 def test_include_check_lasts_to_the_end_of_its_file() -> None:
-    files = {"/etc/c.conf": "include_check match\ninclude no1.conf\n"}
+    setting = "global_defs {\n include_check match\n}\n"
+    files = {"/etc/c.conf": setting + "include no1.conf\n"}
     assert read("include c.conf\n", files=files).include_violated
-    source = read("include c.conf\ninclude no2.conf\n", files={"/etc/c.conf": "include_check match\n"})
+    source = read("include c.conf\ninclude no2.conf\n", files={"/etc/c.conf": setting})
     assert not source.include_violated
     assert read("include no.conf\n", include_checks=ALL_CHECKS).include_violated
 

@@ -134,6 +134,7 @@ def test_misc() -> None:
     ("words", "codes", "exit_status"),
     [
         ("", ["misc-path-missing"], EXIT_ERRORS),
+        ('misc_path ""', ["misc-path-missing"], EXIT_ERRORS),
         ("misc_path /bin/true\nuser nobody-here", ["user-unknown"], EXIT_ERRORS),
         ("misc_path /bin/none", [], EXIT_OK),
         ("misc_path /bin/plain", [], EXIT_OK),

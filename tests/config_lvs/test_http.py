@@ -135,6 +135,8 @@ def test_regex(kind: str) -> None:
     ("words", "codes", "log"),
     [
         ("regex a b", ["regex-words"], []),
+        ('regex ""', [], []),
+        ("regex a\nregex b", ["keyword-repeated"], []),
         ("regex x\nregex_min_offset 9\nregex_max_offset 5", [], ["url-offsets"]),
         ("regex x\nregex_max_offset x", [], ["regex-offset"]),
         ("regex x\nregex_stack 1", [], ["regex-stack"]),

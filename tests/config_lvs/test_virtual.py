@@ -182,6 +182,7 @@ def test_bad_method_keeps_the_forwarding_word(words: str, text: str, forwarding:
         ("persistence_timeout 0", "number-range"),
         ("persistence_timeout 2678401", "number-range"),
         ("persistence_granularity 1.2.3.400", "persistence-granularity"),
+        ("persistence_granularity +3", "persistence-granularity"),
         ("smtp_alert maybe", "bool-invalid"),
         ("protocol X", "word-unknown"),
         ("ip_family foo", "family-unknown"),

@@ -30,6 +30,7 @@ def the_address(result: LoadResult) -> IpAddress:
         ("2001:db8::5 dev eth0", "prefix_length", 128),
         pytest.param("10.0.0.5 dev eth0 scope link", "scope", 253, marks=word("ipaddress", "scope")),
         ("10.0.0.5 dev eth0 scope 0x10", "scope", 16),
+        ("2001:db8::5 dev eth0 scope global", "scope", 0),
         pytest.param("10.0.0.5/24 dev eth0 brd +", "broadcast", Ip.parse("10.0.0.255"), marks=word("ipaddress", "brd")),
         ("10.0.0.5/24 dev eth0 broadcast -", "broadcast", Ip.parse("10.0.0.0")),
         pytest.param(

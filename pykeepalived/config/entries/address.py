@@ -95,7 +95,7 @@ class _Line:
         scope = number_or_name(word, self.names.scopes, values.U8)
         if isinstance(scope, Fault):
             self.words.report("scope-unknown", f"Invalid scope '{word}' specified for {self.ip} - ignoring")
-        elif self.ip.family == 6:
+        elif self.ip.family == 6 and scope:
             text = f"Cannot specify scope for IPv6 addresses ({self.words.words[0]}) - ignoring scope"
             self.words.report("scope-ipv6", text)
         else:

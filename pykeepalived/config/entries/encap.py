@@ -29,6 +29,9 @@ def take_encap(words: Words, names: IprouteNames) -> Encap | None:
 
 
 def _mpls(words: Words) -> Encap | None:
+    if not words.more:
+        words.report("encap-incomplete", "missing address for MPLS encapsulation")
+        return None
     text = words.value()
     labels = [values.integer(part, 0, MPLS_LABEL_MAX) if part else None for part in text.split("/")]
     if not all(isinstance(label, int) for label in labels) or len(labels) > 16:
@@ -38,6 +41,9 @@ def _mpls(words: Words) -> Encap | None:
 
 
 def _ila(words: Words) -> Encap | None:
+    if not words.more:
+        words.report("encap-incomplete", "missing locator for ILA encapsulation")
+        return None
     text = words.value()
     parts = text.split(":")
     if len(parts) != 4 or not all(0 < len(part) <= 4 and set(part) <= set("0123456789abcdefABCDEF") for part in parts):
@@ -52,7 +58,7 @@ def _ila(words: Words) -> Encap | None:
 def _ip(words: Words, kind: str, names: IprouteNames) -> Encap | None:
     numbers: dict[str, int] = {}
     addresses: dict[str, Ip] = {}
-    while words.peek() in _IP_WORDS[kind]:
+    while words.peek() in _IP_WORDS[kind] and words.index + 2 < len(words.words):
         word = words.take()
         if word in ("dst", "src"):
             addresses[word] = _address(words, kind)

@@ -212,9 +212,9 @@ class _Line:
         self.encap = take_encap(self.words, self.names)
 
     def take_expires(self) -> None:
-        self.expires = self.words.number(0, values.U32, "Invalid expires time %s specified for route")
         if self.family == 4:
             raise self.words.drop("route-expires", "expires is only valid for IPv6")
+        self.expires = self.words.number(0, values.U32, "Invalid expires time %s specified for route")
         self.family = 6
 
     def take_realms(self) -> None:

@@ -23,8 +23,9 @@ def unicast_without_peers(draft: InstanceDraft, context: RuleContext) -> None:
     """A unicast keyword without peers falls back to multicast, or is a fault with unicast_fault_no_peer."""
     if draft.unicast_peers:
         return
-    if draft.unicast_fault_no_peer and draft.unicast_seen:
-        context.note(draft, "unicast-no-peers", "unicast without peers: the instance stays in FAULT", "unicast_peer")
+    if draft.unicast_fault_no_peer:
+        text = "Cannot use unicast without any peers - going to fault state"
+        context.note(draft, "unicast-no-peers", text, "unicast_peer")
         draft.fault = draft.fault or "no unicast peers"
         return
     if draft.unicast_seen:

@@ -132,17 +132,17 @@ class Reading:
         if not any(finding.message == text for finding in self.findings):
             self.report(statement, "keyword-ours", text, word=word, kind=FindingClass.NONE, severity=Severity.HINT)
 
-    def missing(self, statement: Statement, what: str = "") -> None:
-        """Record a missing word that makes keepalived end at once with status 2."""
+    def missing(self, statement: Statement, what: str = "", *, after: str = "") -> None:
+        """Record a missing word that makes keepalived end at once with status 2; `after` is the word it belongs to."""
         name = statement.words[0]
         self.report(
             statement,
             "word-missing",
-            f"{name} needs {what or 'a value'}",
+            f"{after or name} needs {what or 'a value'}",
             word=len(statement.words),
             kind=FindingClass.MISSING_PARAMETER,
             upstream=f"*** Configuration line starting `{name}` is missing a parameter"
-            f" after keyword `{name}` at word position {len(statement.words) + 1}",
+            f" after keyword `{after or name}` at word position {len(statement.words) + 1}",
             stop=True,
         )
 

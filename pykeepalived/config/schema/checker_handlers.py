@@ -252,7 +252,7 @@ def misc_user(checker: MiscDraft, statement: Statement, reading: Reading) -> Non
 
 
 def end_misc(checker: MiscDraft, real: RealDraft, reading: Reading) -> None:
-    if checker.script is None:
+    if checker.script is None or not checker.script.words[1]:
         text = "No script path has been specified for MISC_CHECKER - skipping"
         remove(checker, "misc-path-missing", text, reading)
     end(checker, real, reading)

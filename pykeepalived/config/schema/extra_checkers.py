@@ -38,7 +38,7 @@ def _octets(target: str) -> Take:
 
     def take(draft: Any, statement: Statement, reading: Reading) -> None:
         text = scripts.regex_text(statement.raw)
-        if isinstance(text, Fault):
+        if isinstance(text, Fault) or not text:
             name = statement.words[0]
             reading.report(statement, "string-invalid", f"{name} must be exactly one string - ignored", word=0)
             return

@@ -188,7 +188,7 @@ GLOBAL_FIREWALL = [
     ),
     _vrrp(
         "nftables",
-        Word("TABLE?", absent="keepalived", longest=254),
+        globals_lvs.VRRP_TABLE,
         "nftables_table",
         default="keepalived",
         values="1..254 characters",
@@ -204,7 +204,7 @@ GLOBAL_FIREWALL = [
     Keyword(
         name="nftables_ipvs",
         process="checker",
-        type=Word("TABLE?", absent="keepalived_ipvs", longest=254),
+        type=globals_lvs.IPVS_TABLE,
         take=globals_lvs.nftables_ipvs,
         default="keepalived_ipvs",
         values="1..254 characters",

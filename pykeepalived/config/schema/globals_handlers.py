@@ -177,7 +177,7 @@ def smtp_server(draft: GlobalsDraft, statement: Statement, reading: Reading) -> 
             _bad_server(statement, reading, 2)
             return
         port = number
-    address = values.socket_ip(words[1])
+    address = values.ip(words[1])
     found: Ip | None = reading.environment.resolve(words[1], port) if isinstance(address, Fault) else address
     if found is None:
         _bad_server(statement, reading, 1)
@@ -280,20 +280,21 @@ def garp_extra_if(low: int) -> Take:
             text = f"{name} is deprecated"
             status = FindingClass.DEPRECATED
             reading.report(statement, "keyword-deprecated", text, word=0, kind=status, suggestion=f"use {new}")
-        index = 1
-        if len(words) > 1 and words[1] == "all":
-            draft.garp_extra_if_all = True
-            index = 2
-        if len(words) <= index:
+        given = False
+        for index, word in enumerate(words[1:], 1):
+            if word == "all":
+                draft.garp_extra_if_all = True
+                continue
+            number = values.integer(word, low, 86400, lenient=reading.lenient)
+            given = True
+            if isinstance(number, Fault):
+                reading.fault(statement, index, number)
+                if number.value is None:
+                    return
+                number = number.value
+            draft.garp_extra_if_s = number
+        if not given:
             report_missing(statement, reading, "a number of seconds")
-            return
-        number = values.integer(words[index], low, 86400, lenient=reading.lenient)
-        if isinstance(number, Fault):
-            reading.fault(statement, index, number)
-            if number.value is None:
-                return
-            number = number.value
-        draft.garp_extra_if_s = number
 
     return take
 
@@ -423,6 +424,10 @@ def config_save_dir(draft: GlobalsDraft, statement: Statement, reading: Reading)
         reading.missing(statement)
         return
     path = statement.words[1]
+    if not path:
+        text = "Unable to create config_save_dir  (error 2 - No such file or directory)"
+        reading.report(statement, "path-directory", "config_save_dir needs a path - ignored", word=1, upstream=text)
+        return
     entry = reading.environment.files.lstat(path) if path.startswith("/") else 2
     if not isinstance(entry, int) and entry.kind.value == "file":
         reading.report(statement, "path-directory", f"config_save_dir {path} is not a directory - ignored", word=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from pykeepalived.config import values
 from pykeepalived.config.model.globals import LvsSyncDaemon
@@ -22,6 +23,26 @@ DEFAULT_IPSETS = (
     "keepalived_mld",
     "keepalived_nd",
 )
+
+
+class TableName(Word):
+    """The name of an nftables table, 1..254 characters; `what` is keepalived's word for it in the message."""
+
+    __slots__ = ("_what",)
+
+    def __init__(self, default: str, what: str) -> None:
+        super().__init__("TABLE?", absent=default, longest=254)
+        self._what = what
+
+    def read(self, statement: Statement, reading: Reading) -> Any:
+        if len(statement.words) > 1 and not statement.words[1]:
+            reading.report(statement, "word-absent", f"VRRP Error : {self._what} chain name empty - ignored", word=1)
+            return REJECTED
+        return super().read(statement, reading)
+
+
+VRRP_TABLE = TableName("keepalived", "nftables")
+IPVS_TABLE = TableName("keepalived_ipvs", "nftables ipvs")
 
 
 # --- firewall ---------------------------------------------------------------------------------------------------------
@@ -88,7 +109,7 @@ def nftables_ipvs(draft: GlobalsDraft, statement: Statement, reading: Reading) -
     if draft.nftables_ipvs_table is not None:
         duplicate(statement, reading)
         return
-    value = Word("TABLE?", absent="keepalived_ipvs", longest=254).read(statement, reading)
+    value = IPVS_TABLE.read(statement, reading)
     if value is REJECTED:
         return
     draft.nftables_ipvs_table = value

@@ -123,6 +123,9 @@ def url_regex(url: UrlDraft, statement: Statement, reading: Reading) -> None:
     if isinstance(pattern, Fault):
         reading.report(statement, pattern.code, f"regex: {pattern.text} - ignored", word=0, kind=pattern.kind)
         return
+    if url.regex is not None:
+        text = f"Duplicate regex specified - replacing {url.regex} with {pattern}"
+        reading.report(statement, "keyword-repeated", text, word=0)
     url.regex = pattern
 
 

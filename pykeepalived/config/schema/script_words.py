@@ -34,10 +34,11 @@ def take_script(target: str, *, missing: str = "stop") -> Take:
     def take(draft: Any, statement: Statement, reading: Reading) -> None:
         if getattr(draft, target) is not None:
             _repeated(statement, reading, draft)
-        elif len(statement.words) < 2:
-            _absent(missing, statement, reading)
-        else:
+        elif len(statement.words) >= 2:
             setattr(draft, target, ScriptWords(statement))
+        elif missing != "stop" or '"' not in statement.raw:
+            # A lone quote takes its word away: that is reported as such, and the script is dropped.
+            _absent(missing, statement, reading)
 
     return take
 

@@ -118,7 +118,7 @@ def _begin_script(parent: Any, statement: Statement, reading: Reading) -> Script
 
 
 def _end_script(draft: ScriptDraft, parent: Any, reading: Reading) -> None:
-    if draft.script is None:
+    if draft.script is None or not draft.script.statement.words[1]:
         text = f"No script set for vrrp_script {draft.name} - removing"
         reading.report(draft.at, "script-absent", text)
         return

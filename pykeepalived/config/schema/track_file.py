@@ -14,6 +14,7 @@ from pykeepalived.config.values import I32_MAX, I32_MIN, Fault
 from pykeepalived.light_dataclasses import late_dataclass
 
 LARGEST_WEIGHT = 254
+_NUMBER_BEGINS = tuple("-0123456789 \t")
 
 UNWATCHABLE = {
     0x9FA0: "proc",
@@ -132,13 +133,17 @@ def _init_file(draft: TrackFileDraft, statement: Statement, reading: Reading) ->
         if word == "overwrite":
             draft.overwrite = True
             continue
-        value = values.integer(word, I32_MIN, I32_MAX)
-        if isinstance(value, Fault):
-            text = f"Unknown track_file {draft.name} init_file option {word}"
+        if word[:1] not in _NUMBER_BEGINS:
+            text = f"Unknown track file init option {word}"
             reading.report(statement, "word-unknown", text, word=index, suggestion="a number or overwrite")
             continue
+        value = values.integer(word, I32_MIN, I32_MAX)
+        if isinstance(value, Fault):
+            text = f"Track file {draft.name} init value {word} is invalid"
+            reading.report(statement, value.code, text, word=index, kind=value.kind)
+            continue
         if abs(value) > LARGEST_WEIGHT:
-            text = f"Initial value {value} for track_file {draft.name} should be between -254 and 254"
+            text = f"Track file {draft.name} init value {value} is outside sensible range [-254, 254]"
             reading.report(statement, "number-range", text, word=index)
         draft.init_value = value
 

@@ -115,7 +115,9 @@ _PACKETS = [
         since="~1.2.8",
         block=ValueBlock(entry=handlers.peer, begin=handlers.begin_peers, notation="IP [min_ttl U8] [max_ttl U8]"),
     ),
-    Keyword(name="unicast_fault_no_peer", type=Flag(), target="unicast_fault_no_peer", default="off", since="~2.2.7"),
+    Keyword(
+        name="unicast_fault_no_peer", type=Flag(), take=handlers.unicast_fault_no_peer, default="off", since="~2.2.7"
+    ),
     Keyword(name="unicast_ttl", type=Integer(0, U8, notation="U8", strict=True), target="unicast_ttl", since="~2.2.7"),
     Keyword(name="check_unicast_src", type=Flag(), take=handlers.check_unicast_src, default="off"),
     Keyword(

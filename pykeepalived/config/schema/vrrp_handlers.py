@@ -228,6 +228,12 @@ def peer(draft: InstanceDraft, statement: Statement, reading: Reading) -> None:
     draft.unicast_peers.append(parsed)
 
 
+def unicast_fault_no_peer(draft: InstanceDraft, statement: Statement, reading: Reading) -> None:
+    """Flag; it also means unicast, so that alone it keeps the instance in FAULT."""
+    draft.unicast_fault_no_peer = True
+    draft.unicast_seen = True
+
+
 def check_unicast_src(draft: InstanceDraft, statement: Statement, reading: Reading) -> None:
     """Flag; it also means unicast."""
     draft.check_unicast_src = True
@@ -390,7 +396,7 @@ def end_instance(draft: InstanceDraft, reading: Reading) -> None:
             text = f"({draft.name}): Cannot use VMAC/ipvlan with unicast and no interface - clearing use_{kind}"
             reading.report(at, "vmac-interface", text)
             draft.vmac = draft.ipvlan = None
-        elif draft.vmac is not None and not draft.vmac_xmit_base:
+        elif not draft.vmac_xmit_base:
             text = f"({draft.name}) unicast with use_vmac requires vmac_xmit_base - setting"
             reading.report(at, "vmac-unicast", text)
             draft.vmac_xmit_base = True

@@ -22,9 +22,11 @@ def use_vmac(draft: InstanceDraft, statement: Statement, reading: Reading) -> No
         word = words[index]
         if word == "netlink_notify_msg":
             notify = True
-        elif word in ("group", "name") and index + 1 < len(words):
+        elif word in ("group", "name"):
             index += 1
-            if word == "group":
+            if index == len(words):
+                reading.missing(statement, after=word)
+            elif word == "group":
                 group = _link_group(draft, statement, index, reading)
             else:
                 name = _vmac_name(draft, statement, index, name, reading)
@@ -104,9 +106,11 @@ def use_ipvlan(draft: InstanceDraft, statement: Statement, reading: Reading) -> 
     while index < len(words):
         word = words[index]
         prefix = values.prefix(word)
-        if word in ("group", "name") and index + 1 < len(words):
+        if word in ("group", "name"):
             index += 1
-            if word == "group":
+            if index == len(words):
+                reading.missing(statement, after=word)
+            elif word == "group":
                 group = _link_group(draft, statement, index, reading)
             else:
                 name = _vmac_name(draft, statement, index, name, reading)
