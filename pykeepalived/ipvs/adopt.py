@@ -32,8 +32,8 @@ def adopt(director: Director, virtual: Virtual, table: Table) -> bool:
         entry = found.get(destination_key(service, sorry))
         if entry is not None and sorry.twin is None:
             sorry.present, sorry.in_use, sorry.shown = True, entry.weight > 0, entry.weight
-    virtual.quorum_up = (
-        not virtual.displaced and virtual.weight_sum() >= virtual.model.quorum - virtual.model.hysteresis
+    virtual.quorum_up = not virtual.displaced and virtual.reaches(
+        max(virtual.model.quorum - virtual.model.hysteresis, 1)
     )
     return True
 

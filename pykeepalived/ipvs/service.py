@@ -294,8 +294,9 @@ class Director:
         """Compare the weight of what is alive with the quorum; `first` = while the topology is made."""
         model = virtual.model
         threshold = model.quorum - model.hysteresis if virtual.quorum_up else model.quorum + model.hysteresis
+        enough = virtual.reaches(max(threshold, 1))  # servers of weight 0 alone are no quorum, whatever its size
         sorry = virtual.sorry
-        if not virtual.quorum_up and virtual.reaches(threshold):
+        if not virtual.quorum_up and enough:
             virtual.quorum_up = True
             figures = f"{model.quorum}+{model.hysteresis}={threshold} <= {virtual.weight_sum()}"
             self.say(f"Gained quorum {figures} for VS {virtual.name}")
@@ -303,7 +304,7 @@ class Director:
             if sorry is not None and sorry.in_use:
                 yield from self.pool_returns(virtual, sorry)
             self.tell_quorum(virtual, f"=> {'Starting with quorum up' if first else 'Gained quorum'} {figures} <=")
-        elif (virtual.quorum_up and not virtual.reaches(max(threshold, 1))) or (
+        elif (virtual.quorum_up and not enough) or (
             first and not virtual.quorum_up and sorry is not None and not sorry.in_use
         ):
             virtual.quorum_up = False

@@ -194,6 +194,27 @@ def test_the_weight_of_the_virtual_server_is_that_of_servers_without_one() -> No
     assert "Gained quorum 1+0=1 <= 9 for VS [10.99.0.1]:tcp:80" in running.lines
 
 
+@keyword("quorum")
+@keyword("real_server/weight")
+@pytest.mark.parametrize("sorry", ["", "sorry_server 10.10.0.14 80"])
+def test_servers_of_weight_0_alone_are_no_quorum(sorry: str) -> None:
+    """As when all are drained: their checks must not tell the quorum up and down in turn."""
+    servers = "".join(
+        f"real_server 10.10.0.1{number} 80 {{\n weight 0\n TCP_CHECK {{\n warmup 0\n delay_loop 1\n retry 0\n }}\n}}\n"
+        for number in (1, 2)
+    )
+    running = lab(f"protocol TCP\n{sorry}", servers=servers)
+    assert running.weights() == ({"10.10.0.14:80": 1} if sorry else {"10.10.0.11:80": 0, "10.10.0.12:80": 0})
+    for up in ({"10.10.0.11"}, {"10.10.0.11", "10.10.0.12"}, set(), {"10.10.0.12"}):
+        running.up = set(up)
+        running.run(1)
+        running.check_table()
+    assert [line for line in running.told if line.startswith("VS")] == (["VS [10.99.0.1]:tcp:80 DOWN"] if sorry else [])
+    running.say(effects.SetWeight("[10.99.0.1]:tcp:80", "[10.10.0.12]:tcp:80", 1))
+    assert running.told[-1] == "VS [10.99.0.1]:tcp:80 UP"
+    assert running.weights() == {"10.10.0.12:80": 1}
+
+
 @keyword("real_server/uthreshold")
 @keyword("real_server/lthreshold")
 @keyword("real_server/lvs_method")

@@ -502,13 +502,19 @@ def test_after_a_stop_no_sorry_server_is_in_use() -> None:
     assert not snapshot(lab.core).virtual_servers[0].sorry_in_use
 
 
-def test_a_quorum_of_nothing_is_lost_with_the_last_server() -> None:
+def test_a_quorum_of_nothing_is_never_gained() -> None:
     """What becomes of a quorum when all weights of the file are 0: nobody alive is still nobody."""
     lab = Lab(config(virtual(real("10.10.0.11", weight=0), quorum=0)))
     lab.up = {"10.10.0.11"}
     lab.start().run(1)
     lab.up.clear()
-    lab.take_lines()
+    lab.run(1)
+    assert [line for line in lab.take_lines() if "quorum" in line] == []
+    lab.say(effects.SetWeight(VS, rs(1), 3))
+    lab.up = {"10.10.0.11"}
+    lab.run(1)
+    assert f"Gained quorum 0+0=0 <= 3 for VS {VS}" in lab.take_lines()
+    lab.up.clear()
     lab.run(1)
     assert f"Lost quorum 0-0=0 > 0 for VS {VS}" in lab.take_lines()
     assert not snapshot(lab.core).virtual_servers[0].quorum_up
