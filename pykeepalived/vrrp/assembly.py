@@ -61,6 +61,7 @@ class Assembly:
         self.by_interface: dict[str, list[Instance]] = {}
         self.by_interface_or_address: dict[str, list[Instance]] = {}
         self.virtual_ips: frozenset[Ip] = frozenset()
+        self.may_oversleep = False
 
     # interfaces and sources
 
@@ -205,6 +206,7 @@ class Assembly:
 
     def _load(self, config: Config, view: View) -> None:
         self.virtual_ips = self._virtual_ips(config)
+        self.may_oversleep = any(item.timer_expired_backup is not None for item in config.vrrp_instances)
         self.attachments = dict(view.attachments)
         self.context.machine.load(view.interfaces, view.addresses)
 

@@ -228,6 +228,11 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class SendDue:
+    """The shell has long work to do: adverts of MASTERs that are due leave in the midst of it. Nothing is decided."""
+
+
+@dataclass(frozen=True, slots=True)
 class SendGarp:
     """Announce the addresses of a MASTER once (D-Bus SendGarp)."""
 
@@ -258,6 +263,7 @@ Input = (
     | BfdChanged
     | Reload
     | Stop
+    | SendDue
     | SendGarp
     | ClearCounters
 )

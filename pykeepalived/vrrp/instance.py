@@ -290,6 +290,7 @@ class Instance:
         if following is not former:
             self.previous = former
             self.state = following
+            self.timer.pressing = following is State.MASTER
             self.cause = cause
             self.last_transition = now
             self.forget_repeat()

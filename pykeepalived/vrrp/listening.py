@@ -22,7 +22,8 @@ _MOST_ROUNDS = 16
 
 
 class Listening:
-    """Keeps `sockets` in the loop. `feed` tells the core; `after_reading` is called after each turn of reading."""
+    """Keeps `sockets` in the loop. `feed` tells the core; `after_reading` is called after each turn of reading,
+    `between` between the turns when there are many in a row."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class Listening:
         rest: Rest,
         feed: Callable[[Iterable[inputs.Input]], None],
         after_reading: Callable[[], None],
+        between: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._now = loop.now
@@ -42,6 +44,7 @@ class Listening:
         self._rest = rest
         self._feed = feed
         self._after_reading = after_reading
+        self._between = between
         self._failed: dict[effects.Pool, None] = {}
         self._have_failed = False
         self._behind: set[PoolSockets] = set()
@@ -128,16 +131,20 @@ class Listening:
         read."""
         self._sockets.read_quiet()
         while self._behind:
-            sockets = self._behind.pop()
-            rounds = 0
-            while rounds < _MOST_ROUNDS and self._sockets.read(sockets) == MOST_READS:
-                rounds += 1
+            self._read_out(self._behind.pop())
 
-    def read_all(self) -> None:
-        """One turn for each pool, with nothing after it: for the midst of long work."""
+    def hear_all(self) -> None:
+        """Likewise when it is late or in the midst of long work: whatever waits anywhere."""
+        self._behind.clear()
         self._sockets.read_quiet()
         for sockets in self._sockets.pools():
-            self._sockets.read(sockets)
+            self._read_out(sockets)
+
+    def _read_out(self, sockets: PoolSockets) -> None:
+        rounds = 0
+        while rounds < _MOST_ROUNDS and self._sockets.read(sockets) == MOST_READS:
+            rounds += 1
+            self._between()
 
 
 def _pool_text(sockets: PoolSockets) -> str:

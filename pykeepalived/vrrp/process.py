@@ -41,6 +41,7 @@ from pykeepalived.vrrp.dumps import VrrpDumps, with_descriptors, with_links
 from pykeepalived.vrrp.forecast import forecast
 from pykeepalived.vrrp.host import Host
 from pykeepalived.vrrp.listening import Listening
+from pykeepalived.vrrp.pace import Pace
 from pykeepalived.vrrp.recording import Recorder
 from pykeepalived.vrrp.router import Router
 from pykeepalived.vrrp.sockets import AdvertSockets, FrameSocket
@@ -55,8 +56,6 @@ _MOST_OPERATIONS = 250
 """Changes of the network at once: the kernel needs milliseconds for them, more the more addresses it has."""
 _MOST_FRAMES = 256
 """Announcements at once."""
-_LATE_NS = 10_000_000
-"""What is due for so long does not wait for the end of what is being done."""
 _FILES_BESIDE_SOCKETS = 44
 """Descriptors needed beside three a pool: logs, netlink, FIFOs, scripts, mail."""
 
@@ -148,7 +147,6 @@ class VrrpProcess:
         self._noting = loop.idle_timer(self._note_some)
         self._sync: SyncThreads | None = None
         self._settling = False
-        self._pace = 0
         self._refused: set[tuple[str, Ip]] = set()
         self._stopping = False
         self._notifier.configure(context.config.globals)
@@ -163,6 +161,7 @@ class VrrpProcess:
         self._service.on_internal_error = self._records.write_once
         self._service.next_due = self._router.deadline
         self._sockets = AdvertSockets(self._now, self._router.hear, self._log.write, self._recorder.ring)
+        self._pace = Pace(loop.now, self._router.deadline, self._send_due, self._service.alive)
         self._listening = Listening(
             loop,
             kernel.link,
@@ -171,7 +170,7 @@ class VrrpProcess:
             self._service.rest,
             self._feed,
             self._settle,
-            self._keep_pace,
+            self._pace.keep,
         )
         self._do = self._performers()
 
@@ -266,8 +265,8 @@ class VrrpProcess:
 
     def _tick(self) -> None:
         try:
-            if self._is_late():
-                self._keep_pace()
+            if self._pace.is_late:
+                self._pace.keep()
                 self._listening.hear_all()
             else:
                 self._listening.catch_up()
@@ -277,17 +276,7 @@ class VrrpProcess:
         finally:
             self._settle()
 
-    def _is_late(self) -> bool:
-        due = self._router.deadline()
-        return due is not None and self._now() - due > _LATE_NS
-
-    def _keep_pace(self) -> None:
-        """Between pieces of other work: adverts that are late leave at once. Who is late because of what he has heard
-        would be the cause of more of it."""
-        now = self._now()
-        if now < self._pace or not self._is_late():
-            return
-        self._pace = now + _LATE_NS
+    def _send_due(self, now: int) -> None:
         due = inputs.SendDue()
         self._recorder.message(due, now)
         self._router.receive(due, now)
@@ -325,7 +314,7 @@ class VrrpProcess:
                         if self._loop.on_error is None:
                             raise
                         self._loop.on_error(error)
-                    self._keep_pace()
+                    self._pace.keep()
                 self._service.rest.after(begin)
         finally:
             self._settling = False
@@ -350,7 +339,7 @@ class VrrpProcess:
             frames = [each for each in frames if (each.interface, each.address) not in refused]
         for start in range(0, len(frames), _MOST_FRAMES):
             self._frames.send(frames[start : start + _MOST_FRAMES])
-            self._keep_pace()
+            self._pace.keep()
 
     # kernel
 
@@ -371,7 +360,7 @@ class VrrpProcess:
     def _keep_up(self) -> None:
         """In the midst of long work: hear adverts, send those that are due, let the parent know that we live."""
         self._service.alive()
-        self._keep_pace()
+        self._pace.keep()
         self._listening.hear_all()
         now, deadline = self._now(), self._router.deadline()
         if deadline is not None and deadline <= now:

@@ -99,8 +99,7 @@ class Router:
             case inputs.PoolFailed(pool, error):
                 self._pool_failed(pool, error, now)
             case inputs.PoolOpened(pool):
-                for instance in self._users(pool):
-                    instance.remove_fault(("pool", ""), now)
+                self._pool_opened(pool, now)
             case inputs.OperationFailed(operation) if isinstance(operation, Removal):
                 self._leftovers.refused(operation, now)
             case inputs.OperationFailed(operation, error):
@@ -111,6 +110,8 @@ class Router:
                 self._tracked(message, now)
             case inputs.Reload(config, view):
                 self._assembly.reload(config, view, now)
+            case inputs.SendDue():
+                self._timers.run_pressing(now)
             case inputs.SendGarp(name):
                 self._send_garp(name, now)
             case inputs.ClearCounters():
@@ -265,7 +266,7 @@ class Router:
         """timer_expired_backup: a process that stood still for so long that others have taken over gives up its
         masterships before it does anything else."""
         due = self._timers.deadline()
-        if due is None or now - due < LATE_NS:
+        if due is None or now - due < LATE_NS or not self._assembly.may_oversleep:
             return
         late_ns = now - due
         frozen = [
@@ -433,6 +434,10 @@ class Router:
         for instance in self._users(pool):
             cause = Cause("socket", pool.interface, error, now, instance.config.at)
             instance.add_fault(("pool", ""), cause, now)
+
+    def _pool_opened(self, pool: Pool, now: int) -> None:
+        for instance in self._users(pool):
+            instance.remove_fault(("pool", ""), now)
 
     def _send_garp(self, name: str, now: int) -> None:
         instance = self._assembly.instances.get(name)

@@ -23,17 +23,20 @@ class Timer:
     `when` may be assigned directly, but only to a later moment of a running timer: its heap entry stays where it is
     and is pushed back when it comes up early.
 
+    A `pressing` one can be run ahead of the others.
+
     `rehearse` is called with `now` a little ahead of a moment that was moved there, or set with `rehearsed`: time to
     bring code and data into the processor's caches. It must not touch timers.
     """
 
-    __slots__ = ("_armed", "_rehearse", "_timers", "action", "when")
+    __slots__ = ("_armed", "_rehearse", "_timers", "action", "pressing", "when")
 
     def __init__(self, timers: Timers, action: Action, rehearse: Callable[[int], object] | None = None) -> None:
         self._timers = timers
         self._armed: int | None = None
         self._rehearse = rehearse
         self.action = action
+        self.pressing = False
         self.when: int | None = None
 
     def set(self, when: int, *, rehearsed: bool = False) -> None:
@@ -111,6 +114,28 @@ class Timers:
                 timer.when = None
                 timer.action(now, when)
         self._look_ahead(now + AHEAD_NS)
+
+    def run_pressing(self, now: int) -> None:
+        """Do what is due and pressing; all else stays due."""
+        heap = self.heap
+        others: list[tuple[int, int, Timer]] = []
+        while heap and heap[0][0] <= now:
+            entry = heappop(heap)
+            armed, _, timer = entry
+            when = timer.when
+            if timer._armed != armed:
+                continue
+            if when is not None and when <= armed and not timer.pressing:
+                others.append(entry)
+                continue
+            timer._armed = None
+            if when is not None and when > armed:
+                timer._push_back(when, now)
+            elif when is not None:
+                timer.when = None
+                timer.action(now, when)
+        for entry in others:
+            heappush(heap, entry)
 
     def _look_ahead(self, until: int) -> None:
         """Put back the next entries as long as they would come up for nothing."""

@@ -81,12 +81,23 @@ class World:
         self.core: list[inputs.Input] = []
         self.lines: list[str] = []
         self.settled = 0
+        self.pauses = 0
         self.listening = Listening(
-            cast(Any, self), self.links.get, self.log, cast(Any, self.sockets), Rest(self.now), self.feed, self.settle
+            cast(Any, self),
+            self.links.get,
+            self.log,
+            cast(Any, self.sockets),
+            Rest(self.now),
+            self.feed,
+            self.settle,
+            self.pause,
         )
 
     def now(self) -> int:
         return 0
+
+    def pause(self) -> None:
+        self.pauses += 1
 
     def add_reader(self, fd: object, callback: Callable[[], object]) -> None:
         self.readers[fd] = callback
@@ -174,10 +185,15 @@ def test_reading_in_turns() -> None:
     world.listening.catch_up()
     assert world.sockets.reads == 1, "nothing waits"
     assert world.sockets.quiet_reads == 2, "unless it is in a quiet socket"
-    world.listening.read_all()
+    world.listening.hear_all()
     assert (world.sockets.reads, world.settled) == (2, 1)
     assert world.sockets.quiet_reads == 3
     world.sockets.arrives = MOST_READS
     read()
     world.listening.catch_up()
     assert (world.sockets.reads, world.settled) == (3 + 16, 2), "what waits is read before anything is decided"
+    assert world.pauses == 16
+    world.listening.catch_up()
+    assert world.sockets.reads == 3 + 16, "once"
+    world.listening.hear_all()
+    assert (world.sockets.reads, world.settled, world.pauses) == (3 + 32, 2, 32), "whoever is late reads everything"
