@@ -52,10 +52,11 @@ def flavor(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 
 def filtered(node: Node) -> list[str]:
-    """Rules in their order, then sets with their members, without what differs from one kernel to the next."""
+    """Rules in their order, then sets with their members, without what differs between kernels or programs."""
     namespace = node.namespace
     tables = "".join(namespace.run(f"{program}-save", "-t", "filter") for program in ("iptables", "ip6tables"))
-    rules = [line.rstrip() for line in tables.splitlines() if line.startswith("-A")]
+    lines = [line.rstrip() for line in tables.splitlines()]
+    rules = [line.replace(" -p 2 ", " -p igmp ") for line in lines if line.startswith("-A")]
     sets = re.sub(r" bucketsize.*", "", namespace.run("ipset", "save")).splitlines()
     return rules + sorted(sets)
 
