@@ -169,7 +169,7 @@ def _match_servers(director: Director, batch: Batch, old: Virtual, new: Virtual)
             continue
         batch.say(f"service {real.name} no longer exist")
         if real.present:
-            batch.say(f"Removing service {real.name} from VS {old.name}")
+            batch.say(director.farewell_line(real))
         director.take(batch, old.services, real)
         if real.alive:
             removed.append(real)

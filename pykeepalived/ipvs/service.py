@@ -441,15 +441,18 @@ class Director:
             sorry.in_use = False
         told = []
         for real in virtual.reals:
-            if self.stopping:
-                inhibited = " (inhibited)" if real.model.inhibit_on_failure and not real.alive else ""
-                batch.say(f"Shutting down{inhibited} service {real.name} from VS {virtual.name}")
-            elif real.present:
-                batch.say(f"Removing service {real.name} from VS {virtual.name}")
+            if self.stopping or real.present:
+                batch.say(self.farewell_line(real))
             self.take(batch, virtual.services, real)
             if real.alive:
                 told.append(real)
         return told
+
+    def farewell_line(self, real: Real) -> str:
+        """What the log says of a real server that goes with the daemon or by a reload."""
+        word = "Shutting down" if self.stopping else "Removing"
+        inhibited = " (inhibited)" if real.model.inhibit_on_failure and not real.alive else ""
+        return f"{word}{inhibited} service {real.name} from VS {real.virtual.name}"
 
     def end_real(self, real: Real, body: str) -> None:
         """A real server that was alive is gone: at a stop only virtual servers with omega tell more than the trap."""

@@ -406,3 +406,14 @@ def test_a_lost_quorum_is_not_told_again_when_its_virtual_server_goes() -> None:
     lab.reload(config(other))
     assert lab.told == [f"RS {rs(1)} {VS} DOWN", f"VS {VS} DOWN", "VS [10.99.0.3]:tcp:80 UP"]
     assert list(map(str, lab.kernel.services)) == ["10.99.0.3:tcp:80"]
+
+
+def test_inhibited_servers_go_with_a_word_of_it() -> None:
+    idle = real("10.10.0.12", inhibit_on_failure=True)
+    lab = started(virtual(real("10.10.0.11"), idle), virtual(idle, address="10.99.0.2"), up=(1,))
+    lab.reload(config(virtual(real("10.10.0.11"))))
+    assert [line for line in lab.take_lines() if line.startswith("Removing")] == [
+        f"Removing (inhibited) service {rs(2)} from VS {VS}",
+        "Removing Virtual Server [10.99.0.2]:tcp:80",
+        f"Removing (inhibited) service {rs(2)} from VS [10.99.0.2]:tcp:80",
+    ]
