@@ -203,7 +203,8 @@ def explain(argv: Sequence[str]) -> int:
         if not text:
             status = 1
             close = ", ".join(nearest(ROOT, word))
-            sys.stderr.write(f"{word}: unknown" + (f"; did you mean {close}?" if close else "") + "\n")
+            hint = f"did you mean {close}?" if close else "`pykeepalived schema --text` lists all keywords"
+            sys.stderr.write(f"{word!r} is no keyword, path or finding; {hint}\n")
         _write(text)
     return status
 

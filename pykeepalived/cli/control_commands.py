@@ -36,8 +36,11 @@ def ask(path: str, command: str, arguments: Sequence[str] = ()) -> View:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         hint = "; -p, --instance and -s find one with a pid file, instance or namespace of its own"
-        missing = isinstance(error, FileNotFoundError)
-        raise NoDaemonError(f"no daemon answers on {path}: {reason}{hint if missing else ''}") from None
+        if isinstance(error, FileNotFoundError):
+            reason += hint
+        elif isinstance(error, PermissionError):
+            reason += "; the socket is root's"
+        raise NoDaemonError(f"no daemon answers on {path}: {reason}") from None
     if not isinstance(view, dict):
         raise NoDaemonError(f"no daemon answers on {path}: not our protocol")
     return view
@@ -48,6 +51,9 @@ def run(command: str, argv: Sequence[str], out: TextIO | None = None, err: TextI
     out, err = out or sys.stdout, err or sys.stderr
     options = _parser(command).parse_args(list(argv))
     path = options.socket or _find_socket(options)
+    if not path:
+        err.write(f"process {options.main_pid} is no daemon that can be asked: it has no control socket\n")
+        return EXIT_NO_DAEMON
     arguments: tuple[str, ...] = ()
     if command == "why" and options.object:
         arguments = (options.object,)

@@ -47,6 +47,7 @@ _SHORT_OF = {
     "--timeout": "-t",
 }
 _FLAGS = frozenset({"-S", "-I", "-v", "-h"})
+_LONGEST_TIMEOUT_S = 86_400
 _LONG = [long[2:] if short in _FLAGS else f"{long[2:]}=" for long, short in _SHORT_OF.items()]
 
 
@@ -99,6 +100,28 @@ def genhash(arguments: Sequence[str], out: TextIO | None = None, err: TextIO | N
     return 0
 
 
+def _number(text: str, name: str, low: int, high: int) -> int:
+    """A number in C notation where it is not decimal. Raises ValueError."""
+    try:
+        value = int(text, 0 if name == "fwmark" else 10)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise ValueError(f"{name} should be a number from {low} to {high}, not {text}")
+    return value
+
+
+def _timeout(text: str) -> float:
+    """Seconds. Raises ValueError."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _LONGEST_TIMEOUT_S:
+        raise ValueError(f"timeout should be seconds, more than 0 and at most {_LONGEST_TIMEOUT_S}, not {text}")
+    return seconds
+
+
 def read_arguments(arguments: Sequence[str]) -> Request:
     """The command line as a request. Raises ValueError with what is wrong ("" for a plain request for help)."""
     try:
@@ -118,14 +141,9 @@ def read_arguments(arguments: Sequence[str]) -> Request:
     protocol = given.get("-P", "1.0").lower()
     if protocol not in ("1.0", "1.0c", "1.1"):
         raise ValueError(f"unknown protocol {protocol}")
-    try:
-        port = int(given["-p"])
-        timeout_s = float(given["-t"]) if "-t" in given else None
-        fwmark = int(given.get("-m", "0"), 0)
-    except ValueError:
-        raise ValueError("a number is not a number") from None
-    if not 0 < port < 65536 or (timeout_s is not None and timeout_s <= 0) or not 0 <= fwmark < 1 << 32:
-        raise ValueError("a number is out of range")
+    port = _number(given["-p"], "port", 1, 65535)
+    fwmark = _number(given.get("-m", "0"), "fwmark", 0, (1 << 32) - 1)
+    timeout_s = _timeout(given["-t"]) if "-t" in given else None
     return Request(
         server=given["-s"],
         port=port,

@@ -51,6 +51,8 @@ def main(argv: Sequence[str]) -> int:
         done = replay_text(Path(words.file).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, CodecError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        if isinstance(error, UnicodeDecodeError):
+            reason = "not a record (no UTF-8 text)"
         sys.stderr.write(f"pykeepalived replay: {words.file}: {reason}\n")
         return EXIT_UNREADABLE
     if words.json:

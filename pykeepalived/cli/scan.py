@@ -13,6 +13,7 @@ from dataclasses import asdict, field
 from pathlib import Path
 
 from pykeepalived.cli.frames import Sighting, decode, read_capture
+from pykeepalived.lab.seconds import seconds
 from pykeepalived.light_dataclasses import dataclass
 
 _ETH_P_ALL = 3
@@ -91,7 +92,7 @@ def main(argv: Sequence[str]) -> int:
     """Exit status: 0, 1 when something is wrong on the wire, 2 for a link or file that cannot be read."""
     parser = argparse.ArgumentParser(prog="pykeepalived scan", description=__doc__)
     parser.add_argument("where", help="an interface to listen on, or a capture file (pcap, pcapng)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="how long to listen (default 5)")
+    parser.add_argument("--seconds", type=seconds, default=5.0, help="how long to listen (default 5)")
     parser.add_argument("--frames", action="store_true", help="print every frame as it comes")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     arguments = parser.parse_args(argv)

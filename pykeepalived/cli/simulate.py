@@ -18,13 +18,20 @@ from pykeepalived.config.model import Config
 from pykeepalived.lab.load import load_for_lab
 from pykeepalived.lab.net import LabError
 from pykeepalived.sim.build import make_cluster
-from pykeepalived.sim.node import MS
 from pykeepalived.sim.picture import as_data, summary, svg, timeline
 from pykeepalived.sim.play import Play
-from pykeepalived.sim.scenario import EXPECTATIONS, FAULTS, Scenario, ScenarioError, parse, read
+from pykeepalived.sim.scenario import (
+    EXPECTATIONS,
+    FAULTS,
+    Scenario,
+    ScenarioError,
+    parse,
+    read,
+    read_duration,
+    read_milliseconds,
+)
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
-_SECOND = 1_000_000_000
 
 
 class _Event(argparse.Action):
@@ -55,12 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     for kind, usage in {**FAULTS, **EXPECTATIONS}.items():
         form, _, text = usage.partition(": ")
         parser.add_argument(f"--{kind}", action=_Event, metavar=form.replace(" or ", "|"), help=text)
-    parser.add_argument("--for", dest="duration", type=float, metavar="SECONDS", help="length of the run")
+    parser.add_argument("--for", dest="duration", metavar="SECONDS", help="length of the run")
     parser.add_argument("--seed", type=int, help="chance of loss and delay (default 0)")
     parser.add_argument("--loss", type=float, metavar="P", help="share of packets lost, 0 to 1")
     parser.add_argument("--duplicate", type=float, metavar="P", help="share of packets doubled, 0 to 1")
-    parser.add_argument("--delay", type=float, metavar="MS", help="delay of each packet (default 0.05)")
-    parser.add_argument("--jitter", type=float, metavar="MS", help="further delay at random")
+    parser.add_argument("--delay", metavar="MS", help="delay of each packet (default 0.05)")
+    parser.add_argument("--jitter", metavar="MS", help="further delay at random")
     parser.add_argument("--json", action="store_true", help="print data instead of text")
     parser.add_argument("--svg", metavar="FILE", help="also draw the states over time")
     parser.set_defaults(events=[])
@@ -76,31 +83,47 @@ def main(argv: Sequence[str]) -> int:
         return EXIT_OK if stop.code in (0, None) else EXIT_USAGE
     try:
         scenario = _scenario(words)
-        configs = {}
-        for word in words.configs:
-            name, equals, file = word.partition("=")
-            path = Path(file if equals else word)
-            node = name if equals else path.stem
-            configs[node] = load_for_lab(path, node, anywhere=True)
+        configs = {
+            node: load_for_lab(path, node, anywhere=True, tell=sys.stderr)
+            for node, path in _nodes(words.configs).items()
+        }
         play = prepare(scenario, configs)
         play.run(scenario.duration, scenario.actions)
         if words.svg:
             Path(words.svg).write_text(svg(play.cluster))
-    except (LabError, ScenarioError, ValueError, OSError) as error:
+    except OSError as error:
+        sys.stderr.write(f"pykeepalived simulate: {error.filename}: {error.strerror}\n")
+        return EXIT_USAGE
+    except (LabError, ScenarioError, ValueError) as error:
         sys.stderr.write(f"pykeepalived simulate: {error}\n")
         return EXIT_USAGE
     _print(play, words.json)
     return EXIT_FAILED if play.failures else EXIT_OK
 
 
+def _nodes(words: Sequence[str]) -> dict[str, Path]:
+    """Node -> file, from FILE or NODE=FILE. Raises ScenarioError."""
+    nodes: dict[str, Path] = {}
+    for word in words:
+        name, equals, file = word.partition("=")
+        path = Path(file if equals else word)
+        node = name if equals else path.stem
+        if not node or (equals and not file):
+            raise ScenarioError(f"{word}: expected FILE or NODE=FILE")
+        if node in nodes:
+            raise ScenarioError(f"{nodes[node]} and {path} are both node {node}; say NODE=FILE to name them")
+        nodes[node] = path
+    return nodes
+
+
 def _scenario(words: argparse.Namespace) -> Scenario:
     """What the file and the command line say together; the command line has the last word."""
-    scenario = read(Path(words.scenario).read_text()) if words.scenario else Scenario()
+    scenario = read(_text(words.scenario)) if words.scenario else Scenario()
     given = {
         "loss": words.loss,
         "duplicate": words.duplicate,
-        "delay_ns": None if words.delay is None else round(words.delay * MS),
-        "jitter_ns": None if words.jitter is None else round(words.jitter * MS),
+        "delay_ns": None if words.delay is None else read_milliseconds(words.delay),
+        "jitter_ns": None if words.jitter is None else read_milliseconds(words.jitter),
     }
     quality = dataclasses.replace(scenario.quality, **{name: each for name, each in given.items() if each is not None})
     return dataclasses.replace(
@@ -108,8 +131,16 @@ def _scenario(words: argparse.Namespace) -> Scenario:
         actions=(*scenario.actions, *words.events),
         quality=quality,
         seed=scenario.seed if words.seed is None else words.seed,
-        duration=scenario.duration if words.duration is None else round(words.duration * _SECOND),
+        duration=scenario.duration if words.duration is None else read_duration(words.duration),
     )
+
+
+def _text(file: str) -> str:
+    """The text of a scenario file. Raises ScenarioError or OSError."""
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ScenarioError(f"{file}: not a scenario (no UTF-8 text)") from None
 
 
 def prepare(scenario: Scenario, configs: dict[str, Config] | None = None) -> Play:

@@ -16,6 +16,13 @@ _SECRET_KEYWORDS = frozenset({"auth_pass", "key", "password"})
 _LONGEST_SHOWN = 160
 
 
+def visible(text: str) -> str:
+    """The text with escapes in place of what a terminal would not show, or would obey."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
 def masked(line: str) -> str:
     """A source line in which the words of secret keywords are stars of the same length."""
     for keyword in _SECRET_KEYWORDS:
@@ -49,10 +56,10 @@ def report(findings: Iterable[Finding], texts: Mapping[str, str]) -> str:
     shown: list[str] = []
     for finding in findings:
         place = f"{finding.at}: " if finding.at is not None and finding.at.file else ""
-        shown.append(f"{place}{finding.severity} {finding.code} {finding.message}")
+        shown.append(visible(f"{place}{finding.severity} {finding.code} {finding.message}"))
         shown += excerpt(finding, lines)
         if finding.suggestion:
-            shown.append(f"    = {finding.suggestion}")
+            shown.append(visible(f"    = {finding.suggestion}"))
     return "".join(f"{line}\n" for line in shown)
 
 

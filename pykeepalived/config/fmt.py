@@ -33,9 +33,15 @@ def format_text(text: str) -> str:
             if done and done[-1] != "":
                 done.append("")
             continue
+        if len(stripped) > LONGEST_LINE:
+            # the daemon reads no more than its end, and looks at it once
+            done.append(line)
+            depth = max(depth + _braces(stripped[-LONGEST_LINE:])[1], 0)
+            in_definition = lines.definition(stripped) is not None and _continues(stripped)
+            continue
         closing, change = _braces(stripped)
         level = max(depth - closing, 0)
-        shaped = INDENT * level + _spaced(stripped)
+        shaped = INDENT * min(level, LONGEST_LINE) + _spaced(stripped)
         done.append(shaped if len(shaped.encode("utf-8", "surrogateescape")) <= LONGEST_LINE else line)
         depth = max(depth + change, 0)
         in_definition = _is_definition(stripped) and _continues(stripped)

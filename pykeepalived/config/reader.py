@@ -255,8 +255,13 @@ class Reader:
         )
 
 
+_BYTE_ORDER_MARK = "\ufeff"
+
+
 def suggest_keyword(word: str, keywords: Mapping[str, Keyword], root: Mapping[str, Keyword]) -> str:
     """The nearest keyword of this block, or the block in which the word would be known."""
+    if word.startswith(_BYTE_ORDER_MARK):
+        return "the file begins with a byte order mark, which makes the first word another one: save it without"
     # Found out only where something is wrong: the import takes longer than reading a small file.
     import difflib
 

@@ -7,17 +7,19 @@ import os
 import re
 import select
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pykeepalived.lab.net import COMMAND_TIMEOUT_SECONDS, LabError
 from pykeepalived.lab.node import OURS
 from pykeepalived.lab.running import Laboratory
+from pykeepalived.lab.seconds import seconds
 
 _ASK = ("status", "why", "metrics", "plan", "reload", "record")
 
@@ -87,7 +89,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--program", metavar="NODE=WORDS", action="append", default=[], help="run another daemon on a node"
     )
-    parser.add_argument("--seconds", type=float, default=600, help="end after this time at the latest (default 600)")
+    parser.add_argument("--seconds", type=seconds, default=600, help="end after this time at the latest (default 600)")
     return parser.parse_args(argv)
 
 
@@ -96,10 +98,8 @@ def main(argv: Sequence[str]) -> int:
     arguments = _arguments(argv)
     files = [Path(name).resolve() for name in arguments.files]
     nodes = {f"node{number + 1}": file for number, file in enumerate(files * 2 if len(files) == 1 else files)}
-    programs = {
-        name: tuple(shlex.split(words)) for name, _, words in (item.partition("=") for item in arguments.program)
-    }
     try:
+        programs = _programs(arguments.program, nodes)
         with (
             tempfile.TemporaryDirectory(prefix="pykeepalived-lab-") as scratch,
             Laboratory(nodes, Path(scratch), programs, prefix=f"pk{os.getpid() % 100000}") as lab,
@@ -112,6 +112,23 @@ def main(argv: Sequence[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _programs(items: Sequence[str], nodes: Mapping[str, Path]) -> dict[str, tuple[str, ...]]:
+    """Node -> words of its daemon, from NODE=WORDS. Raises LabError."""
+    programs = {}
+    for item in items:
+        name, _, text = item.partition("=")
+        try:
+            words = tuple(shlex.split(text))
+        except ValueError as error:
+            raise LabError(f"--program {item}: {error}") from None
+        if name not in nodes or not words:
+            raise LabError(f"--program {item}: expected NODE=WORDS, the nodes are {', '.join(nodes)}")
+        if shutil.which(words[0]) is None:
+            raise LabError(f"--program {item}: there is no program {words[0]}")
+        programs[name] = words
+    return programs
 
 
 def demonstrate(lab: Laboratory) -> int:

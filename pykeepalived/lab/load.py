@@ -5,15 +5,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TextIO
 
 from pykeepalived.config.elsewhere import elsewhere
 from pykeepalived.config.environment import gather
+from pykeepalived.config.excerpt import visible
 from pykeepalived.config.findings import Severity
 from pykeepalived.config.includes import ConfigFiles, DiskFiles
 from pykeepalived.config.interfaces import Interface
 from pykeepalived.config.load import LoadOptions, load
 from pykeepalived.config.model import Config
 from pykeepalived.lab.net import LabError
+
+_SHOWN = 20
+"""Errors of a file that cannot be used."""
 
 
 class EveryInterface(Mapping[str, Interface]):
@@ -35,18 +40,23 @@ class EveryInterface(Mapping[str, Interface]):
         return len(self._asked)
 
 
-def load_for_lab(path: Path, node: str, files: ConfigFiles | None = None, *, anywhere: bool = False) -> Config:
+def load_for_lab(
+    path: Path, node: str, files: ConfigFiles | None = None, *, anywhere: bool = False, tell: TextIO | None = None
+) -> Config:
     """The model of a file as the node named `node` would read it, from `files` instead of the disk if given.
 
-    `anywhere`: the node is another machine, which has the scripts, files and users that its file names. Raises LabError
-    when no daemon would run with it.
+    `anywhere`: the node is another machine, which has the scripts, files and users that its file names. `tell` gets a
+    line if the file has errors: a daemon runs without what they are about. Raises LabError when none would run with it.
     """
     environment = gather(node)
     if anywhere:
         environment = elsewhere(environment)
     environment = dataclasses.replace(environment, interfaces=EveryInterface())
     result = load(str(path), environment, LoadOptions(files=files or DiskFiles()))
+    errors = [visible(f"{f.at or path}: {f.message}") for f in result.findings if f.severity is Severity.ERROR]
     if result.config is None or not result.usable:
-        errors = [f"{f.at or path}: {f.message}" for f in result.findings if f.severity is Severity.ERROR]
-        raise LabError(f"{path} cannot be used:\n" + "\n".join(errors[:20]))
+        raise LabError(f"{path} cannot be used:\n" + "\n".join(errors[:_SHOWN]))
+    if errors and tell is not None:
+        what = "an error" if len(errors) == 1 else f"{len(errors)} errors"
+        tell.write(f"{path} has {what}, which `pykeepalived check` shows; the first: {errors[0]}\n")
     return result.config

@@ -29,7 +29,7 @@ class Laboratory:
     def __init__(
         self, files: Mapping[str, Path], scratch: Path, programs: Mapping[str, Sequence[str]], prefix: str
     ) -> None:
-        self._configs = {name: load_for_lab(file, name) for name, file in files.items()}
+        self._configs = {name: load_for_lab(file, name, tell=sys.stderr) for name, file in files.items()}
         self._plan = plan(self._configs)
         self._net = Network(prefix)
         self._files, self._scratch, self._programs = files, scratch, programs

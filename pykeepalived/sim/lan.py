@@ -23,12 +23,20 @@ class RandomSource(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
     """What a segment does to packets. `loss` and `duplicate` are probabilities; each packet takes `delay_ns` and up
-    to `jitter_ns` more, so that with enough jitter packets overtake each other."""
+    to `jitter_ns` more, so that with enough jitter packets overtake each other. Raises ValueError for what is none."""
 
     loss: float = 0.0
     duplicate: float = 0.0
     delay_ns: int = 50_000
     jitter_ns: int = 0
+
+    def __post_init__(self) -> None:
+        for name, share in (("loss", self.loss), ("duplicate", self.duplicate)):
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} is a share from 0 to 1, not {share:g}")
+        for name, length in (("delay", self.delay_ns), ("jitter", self.jitter_ns)):
+            if length < 0:
+                raise ValueError(f"{name} is at least 0, not {length / 1e6:g} ms")
 
 
 class Packet(NamedTuple):

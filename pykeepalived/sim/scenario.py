@@ -77,15 +77,18 @@ EXPECTATIONS: Mapping[str, str] = {
 _OF_ALL = ("heal-all", "expect-settled", "expect-fresh")
 _LASTING = ("stall", "refuse", "server-slow")
 _WITH_FILE = ("reload", "write-file")
+_LONGEST_S = 10_000_000
+_LONGEST_SHOWN = 80
+"""Of a text that is not understood."""
 
 
 def parse(kind: str, text: str) -> Action:
     """Read one option's value. Raises ScenarioError."""
     usage = FAULTS.get(kind) or EXPECTATIONS.get(kind)
     if usage is None:
-        raise ScenarioError(f"{kind} {text}: no such event")
+        raise ScenarioError(f"{_short(f'{kind} {text}'.rstrip())}: no such event")
     match = _TIME.fullmatch(text)
-    if match is None or (kind in _OF_ALL) is bool(match["what"]):
+    if match is None or (kind in _OF_ALL) is bool(match["what"]) or Decimal(match["at"]) > _LONGEST_S:
         raise ScenarioError(f"{kind} {text}: expected {usage}")
     amount = _nanoseconds(match["amount"] or "0")
     if (kind in _LASTING and amount <= 0) or (amount and kind not in (*_LASTING, "step-clock")):
@@ -151,7 +154,7 @@ def read(text: str) -> Scenario:
             elif word == "seed":
                 seed = int(rest)
             elif word == "for":
-                duration = _nanoseconds(rest)
+                duration = read_duration(rest)
             elif word == "network":
                 quality = _read_quality(rest.split())
             else:
@@ -171,13 +174,38 @@ def _read_quality(words: list[str]) -> Quality:
     return Quality(
         loss=float(given.get("loss", 0)),
         duplicate=float(given.get("duplicate", 0)),
-        delay_ns=round(float(given["delay"]) * MS) if "delay" in given else default.delay_ns,
-        jitter_ns=round(float(given.get("jitter", 0)) * MS),
+        delay_ns=read_milliseconds(given["delay"]) if "delay" in given else default.delay_ns,
+        jitter_ns=read_milliseconds(given.get("jitter", "0")),
     )
+
+
+def read_milliseconds(text: str) -> int:
+    """A delay in nanoseconds. Raises ScenarioError."""
+    try:
+        return round(float(text) * MS)
+    except (ValueError, OverflowError):
+        raise ScenarioError(f"{text}: expected milliseconds") from None
+
+
+def _short(text: str) -> str:
+    """As it can be shown: printable, and not too much of it."""
+    shown = ascii(text)[1:-1]
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}..."
 
 
 def _seconds(nanoseconds: int) -> str:
     return f"{(Decimal(nanoseconds) / SECOND).normalize():f}"
+
+
+def read_duration(text: str) -> int:
+    """A length of time in nanoseconds, from seconds. Raises ScenarioError."""
+    try:
+        seconds = Decimal(text)
+    except ArithmeticError:
+        seconds = Decimal("NaN")
+    if not (seconds.is_finite() and 0 <= seconds <= _LONGEST_S):
+        raise ScenarioError(f"{text}: expected seconds, at most {_LONGEST_S}")
+    return int(seconds * SECOND)
 
 
 def _nanoseconds(seconds: str) -> int:

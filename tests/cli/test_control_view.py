@@ -118,3 +118,22 @@ def test_where_the_daemon_is_looked_for(monkeypatch, argv, path):
     )
     control_commands.run("why", argv, io.StringIO(), io.StringIO())
     assert asked == [path]
+
+
+def test_a_process_that_is_no_daemon():
+    out, err = io.StringIO(), io.StringIO()
+    assert control_commands.run("status", ["--main-pid", "999999999"], out, err) == 2
+    assert err.getvalue() == "process 999999999 is no daemon that can be asked: it has no control socket\n"
+
+
+def test_a_socket_that_others_may_not_use(monkeypatch):
+    def refuse(connection, path):
+        raise PermissionError(13, "Permission denied")
+
+    class Socket(control_commands.socket.socket):
+        connect = refuse
+
+    monkeypatch.setattr(control_commands.socket, "socket", Socket)
+    with pytest.raises(control_commands.NoDaemonError) as raised:
+        control_commands.ask("/x.sock", "status")
+    assert str(raised.value) == "no daemon answers on /x.sock: Permission denied; the socket is root's"

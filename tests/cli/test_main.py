@@ -183,6 +183,23 @@ def test_genhash_failures():
     assert run("-T", "-h").returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("-p", "http", "port should be a number from 1 to 65535, not http"),
+        ("-p", "65536", "port should be a number from 1 to 65535, not 65536"),
+        ("-m", "-1", "fwmark should be a number from 0 to 4294967295, not -1"),
+        ("-t", "nan", "timeout should be seconds, more than 0 and at most 86400, not nan"),
+        ("-t", "inf", "timeout should be seconds, more than 0 and at most 86400, not inf"),
+        ("-t", "0", "timeout should be seconds, more than 0 and at most 86400, not 0"),
+    ],
+)
+def test_genhash_names_the_number_that_is_wrong(option, value, said):
+    with pytest.raises(ValueError) as raised:
+        read_arguments(["-s", "127.0.0.1", "-p", "80", "-u", "/", option, value])
+    assert str(raised.value) == said
+
+
 def test_genhash_of_an_empty_answer(web):
     port, _, _ = web
     result = run("-T", "-s", "127.0.0.1", "-p", str(port), "-u", "/")

@@ -72,3 +72,10 @@ def test_any_bytes_are_a_sighting_or_nothing(frame: bytes) -> None:
     for candidate in (frame, head + frame):
         found = decode(candidate)
         assert found is None or found.kind in ("advert", "garp", "na", "bfd")
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "soon"])
+def test_a_time_to_listen_that_is_none(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["lo", "--seconds", text])
+    assert f"expected seconds, at most 10000000, not {text}" in capsys.readouterr().err

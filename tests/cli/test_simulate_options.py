@@ -253,3 +253,59 @@ def test_help_names_every_event(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
     assert all(f"--{kind} " in out for kind in (*FAULTS, *EXPECTATIONS))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--for", "inf"), "inf: expected seconds, at most 10000000"),
+        (("--for", "nan"), "nan: expected seconds, at most 10000000"),
+        (("--for", "-5"), "-5: expected seconds, at most 10000000"),
+        (("--for", "soon"), "soon: expected seconds, at most 10000000"),
+        (("--loss", "7"), "loss is a share from 0 to 1, not 7"),
+        (("--loss", "nan"), "loss is a share from 0 to 1, not nan"),
+        (("--duplicate", "-1"), "duplicate is a share from 0 to 1, not -1"),
+        (("--delay", "-3"), "delay is at least 0, not -3 ms"),
+        (("--jitter", "-3"), "jitter is at least 0, not -3 ms"),
+        (("--jitter", "inf"), "inf: expected milliseconds"),
+        (("--delay", "long"), "long: expected milliseconds"),
+        (("--svg", "/nonexistent/x.svg"), "/nonexistent/x.svg: No such file or directory"),
+        (("--scenario", "/nonexistent"), "/nonexistent: No such file or directory"),
+        (("/nonexistent/a.conf",), "a.conf and /nonexistent/a.conf are both node a; say NODE=FILE to name them"),
+        (("=b.conf",), "=b.conf: expected FILE or NODE=FILE"),
+        (("b=",), "b=: expected FILE or NODE=FILE"),
+    ],
+)
+def test_arguments_that_cannot_be_meant(tmp_path, capsys, words, said):
+    (tmp_path / "a.conf").write_text(NODE.format(priority=100))
+    assert main([str(tmp_path / "a.conf"), *words]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if not line.startswith(str(tmp_path))]
+    assert line.startswith("pykeepalived simulate: ")
+    assert line.endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"\0" * 5000, "line 1: " + r"\x00" * 20 + "...: no such event"),
+        (b"\xff\xfe", "x.scenario: not a scenario (no UTF-8 text)"),
+        (b"for -1", "line 1: -1: expected seconds, at most 10000000"),
+        (b"network loss 2", "line 1: loss is a share from 0 to 1, not 2"),
+        (b"kill a@99999999999", "line 1: kill a@99999999999: expected NODE@T: power off"),
+    ],
+)
+def test_scenario_files_that_are_none(tmp_path, capsys, text, said):
+    (tmp_path / "a.conf").write_text(NODE.format(priority=100))
+    (tmp_path / "x.scenario").write_bytes(text)
+    assert main([str(tmp_path / "a.conf"), "--scenario", str(tmp_path / "x.scenario")]) == 2
+    assert capsys.readouterr().err.endswith(f"{said}\n")
+
+
+def test_a_file_with_errors_is_told(tmp_path, capsys):
+    """A byte order mark makes another word of the first one: nothing is simulated, and that must not look well."""
+    (tmp_path / "a.conf").write_bytes(b"\xef\xbb\xbf" + NODE.format(priority=100).strip().encode())
+    assert main([str(tmp_path / "a.conf"), "--for", "1"]) == 0
+    first = capsys.readouterr().err.splitlines()[0]
+    assert "a.conf has " in first
+    assert " errors, which `pykeepalived check` shows; the first: " in first
+    assert first.endswith(r"a.conf:1:1: unknown keyword '\ufeffvrrp_script'")

@@ -218,7 +218,7 @@ def test_explain_command(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
 def test_explain_tells_what_to_do_about_a_word_it_does_not_know(capsys: pytest.CaptureFixture[str]) -> None:
     assert config_commands.explain(["prority", "xyzzy", ""]) == 1
     assert capsys.readouterr().err.splitlines() == [
-        "'prority' is no keyword, path or finding; did you mean priority?",
+        "'prority' is no keyword, path or finding; did you mean priority, bfd_priority, vrrp_priority?",
         "'xyzzy' is no keyword, path or finding; `pykeepalived schema --text` lists all keywords",
         "'' is no keyword, path or finding; `pykeepalived schema --text` lists all keywords",
     ]
@@ -360,7 +360,7 @@ def test_a_byte_order_mark_is_named(tmp_path: Path, capfdbinary: pytest.CaptureF
 
 
 def test_fmt_takes_no_longer_for_lines_and_depths_that_nobody_writes() -> None:
-    """Lines longer than keepalived reads stay as they are; blocks in blocks without end are not indented without end."""
+    """Lines longer than keepalived reads stay as they are, indentation ends where such lines would begin."""
     line = "{" * 300_000
     assert format_text(f"{line}\n") == f"{line}\n"
     deep = "a {\n" * 20_000

@@ -126,3 +126,24 @@ def test_an_error_of_the_laboratory_does_not_end_it(capfd: pytest.CaptureFixture
     lab.kill = kill  # type: ignore[attr-defined]
     assert command._perform(lab, "kill a", time.monotonic() + 1)  # type: ignore[arg-type]
     assert capfd.readouterr().out == "kill: no\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--program", "node1"), "--program node1: expected NODE=WORDS, the nodes are node1, node2"),
+        (("--program", "x=true"), "--program x=true: expected NODE=WORDS, the nodes are node1, node2"),
+        (("--program", "node1=/nonexistent -x"), "--program node1=/nonexistent -x: there is no program /nonexistent"),
+        (("--program", "node1='x"), "--program node1='x: No closing quotation"),
+    ],
+)
+def test_programs_that_cannot_be_run(words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["a.conf", *words]) == 2
+    assert capsys.readouterr().err == f"pykeepalived lab: {said}\n"
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "soon", "1e300"])
+def test_times_that_are_none(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["a.conf", "--seconds", text])
+    assert f"expected seconds, at most 10000000, not {text}" in capsys.readouterr().err
