@@ -6,6 +6,7 @@ import pytest
 
 from pykeepalived.config.model.vrrp import State
 from pykeepalived.vrrp import effects as fx
+from pykeepalived.vrrp import inputs
 from tests.vrrp.lan import SECOND, Lan, address, config, instance, replace, view
 from tests.vrrp.pairs import VIP, masters, pair, start
 
@@ -141,6 +142,29 @@ def test_late_master_answers_once_to_what_was_sent_before_its_answer() -> None:
     assert [line for line in a.log() if "with lower priority 100" in line] == [LOWER] * 2
     lan.run(5)
     assert masters(lan) == ["A"] and not b.is_master
+
+
+def test_in_the_midst_of_other_work_adverts_leave_and_silence_is_not_judged() -> None:
+    """Whoever has not read his sockets does not know whether there was silence."""
+    lan = Lan()
+    a, b = pair(lan, {"priority": 150}, {"priority": 100})
+    lan.run(2)
+    a.frozen = b.frozen = True
+    lan.run(9)
+    before = len(lan.wire)
+    b.router.receive(inputs.SendDue(), lan.now)
+    b.perform()
+    assert not b.is_master and len(lan.wire) == before
+    a.router.receive(inputs.SendDue(), lan.now)
+    a.perform()
+    assert [sent.node for sent in lan.wire[before:]] == [a]
+    a.router.receive(inputs.SendDue(), lan.now)
+    a.perform()
+    assert len(lan.wire) == before + 1, "the next one is due an interval later"
+    b.router.tick(lan.now)
+    b.router.tick(lan.now)
+    b.perform()
+    assert b.is_master, "what was put off is as due as before"
 
 
 def test_answered_advert_means_something_else_after_a_change_of_priority() -> None:

@@ -181,3 +181,63 @@ def test_does_not_look_further_ahead_than_it_says() -> None:
     near.when = far.when = 10 * AHEAD_NS
     timers.run(1)
     assert timers.deadline() == 2 + AHEAD_NS
+
+
+def test_what_presses_can_run_ahead_of_the_rest() -> None:
+    timers = Timers()
+    told: list[tuple[str, int]] = []
+    made = {name: Timer(timers, lambda now, due, name=name: told.append((name, due))) for name in "abcdef"}  # type: ignore[misc]
+    for when, name in enumerate("abcdef", 1):
+        made[name].set(10 * when)
+    for name in "bdef":
+        made[name].pressing = True
+    made["d"].when = 45
+    made["e"].cancel()
+    timers.run_pressing(50)
+    assert told == [("b", 20), ("d", 45)], "what was moved at its own moment, what was cancelled not at all"
+    assert timers.deadline() == 10, "the others are as due as before"
+    made["a"].when = 70
+    timers.run(60)
+    assert told[2:] == [("c", 30), ("f", 60)]
+    timers.run(70)
+    assert told[4:] == [("a", 70)]
+
+
+def test_what_presses_may_set_its_own_timer_and_that_of_another() -> None:
+    timers = Timers()
+    told: list[tuple[str, int]] = []
+    other = Timer(timers, lambda now, due: told.append(("other", due)))
+
+    def again(now: int, due: int) -> None:
+        told.append(("again", due))
+        again_timer.set(due + 10)
+        other.set(5)
+
+    again_timer = Timer(timers, again)
+    again_timer.pressing = True
+    again_timer.set(20)
+    other.set(10)
+    timers.run_pressing(35)
+    assert told == [("again", 20), ("again", 30)]
+    timers.run(35)
+    assert told[2:] == [("other", 5)], "once"
+    assert timers.deadline() == 40
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100), st.booleans()), max_size=30), st.integers(0, 100))
+def test_running_ahead_loses_nothing(wanted: list[tuple[int, int, bool]], now: int) -> None:
+    """Each runs once, whatever the order: pressing ones that are due in the first turn, others in the second."""
+    timers = Timers()
+    told: list[int] = []
+    for number, (first, later, pressing) in enumerate(wanted):
+        timer = Timer(timers, lambda _now, _due, number=number: told.append(number))  # type: ignore[misc]
+        timer.set(first)
+        timer.when = first + later
+        timer.pressing = pressing
+    timers.run_pressing(now)
+    due = {number for number, (first, later, _) in enumerate(wanted) if first + later <= now}
+    assert sorted(told) == sorted(number for number in due if wanted[number][2])
+    timers.run(now)
+    assert sorted(told) == sorted(due)
+    timers.run(300)
+    assert sorted(told) == list(range(len(wanted)))
