@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from pykeepalived.config.model.globals import GlobalDefs, LvsSyncDaemon, LvsTimeouts
+from pykeepalived.config.model.globals import Firewall, GlobalDefs, LvsSyncDaemon, LvsTimeouts
 from pykeepalived.config.model.ipvs import (
     FileCheck,
     Forwarding,
@@ -416,4 +416,49 @@ def test_inhibited_servers_go_with_a_word_of_it() -> None:
         f"Removing (inhibited) service {rs(2)} from VS {VS}",
         "Removing Virtual Server [10.99.0.2]:tcp:80",
         f"Removing (inhibited) service {rs(2)} from VS [10.99.0.2]:tcp:80",
+    ]
+
+
+def test_a_range_of_a_group_is_named_with_its_end() -> None:
+    server = virtual(real("10.10.0.11"), address=None, group="G1")
+    lab = Lab(
+        config(server, virtual_server_groups=(group(addresses("10.99.1.1", "10.99.1.2"), addresses("10.99.3.1")),))
+    )
+    lab.start()
+    lab.take_lines()
+    lab.reload(config(server, virtual_server_groups=(group(addresses("10.99.4.1", "10.99.4.3")),)))
+    assert [line for line in lab.take_lines() if "group G1" in line] == [
+        "VS [[10.99.1.1]:tcp:80-10.99.1.2] in group G1 no longer exists",
+        "VS [[10.99.3.1]:tcp:80] in group G1 no longer exists",
+        "VS [[10.99.4.1]:tcp:80-10.99.4.3] added into group G1",
+    ]
+    lab.check_table()
+    lab.stop()
+    lab.check_table()
+
+
+def test_the_last_address_of_a_family_takes_the_marked_service_of_that_family_along() -> None:
+    """nftables_ipvs: one fwmark service a family, as long as the group has an address of it."""
+    settings = GlobalDefs(firewall=Firewall(nftables_ipvs_table="t", nftables_ipvs_start_fwmark=1000))
+    both = group(addresses("10.99.1.1"), addresses("2001:db8::1"))
+    server = virtual(real("10.10.0.11"), address=None, group="G1")
+    lab = Lab(config(server, globals=settings, virtual_server_groups=(both,))).start()
+    assert [service.family for service in lab.kernel.services] == [4, 6]
+    lab.operations()
+    lab.reload(config(server, globals=settings, virtual_server_groups=(group(addresses("10.99.1.1")),)))
+    assert [service.family for service in lab.kernel.services] == [4]
+    lab.check_table()
+
+
+def test_the_granularity_of_a_group_with_both_families() -> None:
+    """persistence_granularity is one word for both: an IPv6 prefix has at most 128 bits, an IPv4 mask is as given."""
+    mask = 0xFFFFFF00
+    both = group(addresses("10.99.1.1"), addresses("2001:db8::1"))
+    server = virtual(
+        real("10.10.0.11"), address=None, group="G1", persistence_timeout_s=50, persistence_granularity=mask
+    )
+    lab = Lab(config(server, virtual_server_groups=(both,))).start()
+    assert [(key.family, of.netmask, of.timeout) for key, of in lab.kernel.services.items()] == [
+        (4, mask, 50),
+        (6, 128, 50),
     ]

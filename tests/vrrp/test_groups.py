@@ -201,6 +201,8 @@ def test_group_begins_in_fault() -> None:
     assert states(node) == ("FAULT", "FAULT", "FAULT")
     assert node.notices() == ["GROUP G1 FAULT", "INSTANCE VI_1 FAULT 150", "INSTANCE VI_2 FAULT 150"]
     assert "(VI_2): entering FAULT state (interface eth1 down)" in node.log()
+    entered = [line for line in node.log() if "Entering FAULT" in line]
+    assert entered == ["(VI_1) Entering FAULT STATE (init)", "(VI_2) Entering FAULT STATE (init)"]
 
 
 @pytest.mark.keyword("vrrp_sync_group/track_script")
@@ -297,3 +299,31 @@ def test_a_member_that_hears_its_master_again_wants_nothing() -> None:
     assert b.snapshot("VI_1").wantstate.name == "MASTER"
     assert states(a)[2] == "MASTER"
     assert states(b) == ("BACKUP", "BACKUP", "BACKUP")
+
+
+def test_a_group_of_one_follows_its_member() -> None:
+    lan = Lan()
+    alone = (VrrpSyncGroup(name="G1", members=("VI_1",)),)
+    a = lan.node("A", config(instance(priority=100), vrrp_sync_groups=alone), view(address("192.0.2.1/24")))
+    lan.run(5)
+    assert a.router.snapshot().groups[0].state.name == "MASTER"
+    lan.node("B", config(instance(priority=150)), view(address("192.0.2.2/24")))
+    lan.run(5)
+    assert a.state() == "BACKUP"
+    assert a.router.snapshot().groups[0].state.name == "BACKUP"
+    assert a.notices()[-2:] == ["INSTANCE VI_1 BACKUP 100", "GROUP G1 BACKUP"]
+
+
+def test_a_respawned_group_goes_on_as_master() -> None:
+    """Its state is MASTER too: it is not told anew when a member hears of a worse router, and it falls as one."""
+    lan = Lan()
+    left = (address("192.0.2.100/32"), address("198.51.100.100/32", "eth1"))
+    own = (address("192.0.2.1/24"), address("198.51.100.1/24", "eth1"))
+    groups = (VrrpSyncGroup(name="G1", members=("VI_1", "VI_2")),)
+    machine = view(*own, *left, interfaces=(ETH0, ETH1))
+    a = lan.node("A", config(*members(150), vrrp_sync_groups=groups), machine, adopt=True)  # type: ignore[arg-type]
+    assert states(a) == ("MASTER", "MASTER", "MASTER")
+    assert a.router.snapshot().groups[0].cause.fact == "adopted"
+    assert a.notices() == ["INSTANCE VI_1 MASTER 150", "INSTANCE VI_2 MASTER 150", "GROUP G1 MASTER"]
+    a.receive(down(ETH0))
+    assert states(a) == ("FAULT", "FAULT", "FAULT")

@@ -18,8 +18,8 @@ from pykeepalived.config.model.vrrp import (
 )
 from pykeepalived.vrrp import effects as fx
 from pykeepalived.vrrp import inputs
-from tests.vrrp.lan import SECOND, Lan, address, vip
-from tests.vrrp.reloading import SCRIPT, changed, reload, start
+from tests.vrrp.lan import SECOND, Lan, address, config, interface, ip, view, vip
+from tests.vrrp.reloading import MACHINE, SCRIPT, changed, reload, start
 
 # groups and trackers
 
@@ -44,7 +44,7 @@ def test_group_of_masters_stays_master() -> None:
 
 
 def test_group_formed_by_a_reload() -> None:
-    """Two MASTERs become a group that is MASTER; a MASTER and a BACKUP become a group that is BACKUP."""
+    """Two MASTERs become a group that is MASTER, and so do a MASTER and an instance that has not begun."""
     lan = Lan()
     node = start(lan, *two_members())
     lan.run(4)
@@ -56,6 +56,22 @@ def test_group_formed_by_a_reload() -> None:
     reload(node, *two_members(), vrrp_sync_groups=(group("VI_1", "VI_2"),))
     assert {item.state.name for item in node.router.snapshot().instances} == {"MASTER"}
     assert node.router.snapshot().groups[0].state.name == "MASTER"
+
+
+def test_a_group_formed_of_master_and_backup_is_backup() -> None:
+    """The master of the BACKUP is somebody else: the MASTER follows it, without an advert of priority 0."""
+    lan = Lan()
+    node = start(lan, *two_members())
+    other = lan.node("B", config(two_members(200)[1]), view(address("192.0.2.2/24")))
+    lan.run(5)
+    assert (node.state("VI_1"), node.state("VI_2")) == ("MASTER", "BACKUP")
+    assert other.state("VI_2") == "MASTER"
+    sent = len(lan.wire)
+    reload(node, *two_members(), vrrp_sync_groups=(group("VI_1", "VI_2"),))
+    assert {item.state.name for item in node.router.snapshot().instances} == {"BACKUP"}
+    assert node.router.snapshot().groups[0].state.name == "BACKUP"
+    assert ("eth0", ip("192.0.2.100")) not in node.addresses
+    assert len(lan.wire) == sent
 
 
 def test_group_dissolved_by_a_reload() -> None:
@@ -208,3 +224,22 @@ def test_states_written_on_reload() -> None:
     assert node.notices()[count:] == ["INSTANCE VI_1 MASTER 150", "INSTANCE VI_2 MASTER 150", "GROUP G MASTER"]
     notices = [effect for _, effect in node.history if isinstance(effect, fx.NotifyInstance | fx.NotifyGroup)]
     assert all(notice.fifo_only for notice in notices[count:])
+
+
+def test_a_member_at_fault_for_another_begins_again_in_its_new_group() -> None:
+    """VI_2 is in FAULT because VI_1 is; a reload gives it to a group without faults, where all are MASTER."""
+    lan = Lan()
+    one = changed(interface="eth1", virtual_addresses=(vip("198.51.100.100", "eth1"),))
+    two = changed("VI_2", virtual_router_id=52, virtual_addresses=(vip("192.0.2.101"),))
+    three = changed("VI_3", virtual_router_id=53, virtual_addresses=(vip("192.0.2.102"),))
+    node = start(lan, one, two, three, vrrp_sync_groups=(group("VI_1", "VI_2"),))
+    lan.run(5)
+    node.receive(inputs.InterfaceChanged(interface("eth1", 3, up=False)))
+    assert [node.state(name) for name in ("VI_1", "VI_2", "VI_3")] == ["FAULT", "FAULT", "MASTER"]
+    broken = view(*MACHINE.addresses, interfaces=(interface(), interface("eth1", 3, up=False)))
+    node.receive(inputs.Reload(config(one, two, three, vrrp_sync_groups=(group("VI_2", "VI_3"),)), broken))
+    assert [node.state(name) for name in ("VI_1", "VI_2", "VI_3")] == ["FAULT", "BACKUP", "BACKUP"]
+    assert node.router.snapshot().groups[0].state.name == "BACKUP"
+    lan.run(5)
+    assert [node.state(name) for name in ("VI_1", "VI_2", "VI_3")] == ["FAULT", "MASTER", "MASTER"]
+    assert node.router.snapshot().groups[0].state.name == "MASTER"
