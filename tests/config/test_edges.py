@@ -83,6 +83,14 @@ def test_unicast_over_a_link_of_its_own_sets_vmac_xmit_base() -> None:
     assert codes(run(instance_text("use_vmac\nunicast_fault_no_peer"))) == ["vmac-unicast"]
 
 
+@pytest.mark.parametrize("source", ["", "mcast_src_ip 10.255.1.1\n"])
+@pytest.mark.keyword("vrrp_instance/use_ipvlan")
+def test_an_ipvlan_needs_its_own_address(source: str) -> None:
+    assert instance(source + "use_ipvlan").config_fault == "ipvlan without address"
+    assert codes(run(instance_text(source + "use_ipvlan"))) == ["ipvlan-address"]
+    assert instance(source + "use_ipvlan 10.255.1.8").config_fault == ""
+
+
 @pytest.mark.parametrize("line", ["use_vmac name", "use_vmac v group", "use_ipvlan i name", "use_ipvlan group"])
 @pytest.mark.keyword("vrrp_instance/use_vmac")
 @pytest.mark.keyword("vrrp_instance/use_ipvlan")

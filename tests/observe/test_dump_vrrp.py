@@ -79,3 +79,39 @@ def test_lines_as_keepalived_2_2_7_printed_them_for_this_text():
         "prepend 10.78.0.0/24 proto 18 nexthop via inet 10.255.1.7 weight 1 nexthop via inet 10.255.1.8"
     ]
     assert not [line for line in lines if line.startswith("Smtp server")]
+
+
+def test_lines_as_keepalived_2_3_4_printed_them_for_this_text():
+    lines = dumped(
+        "global_defs {\nprocess_names\nvrrp_process_name V\nconfig_save_dir /run/copies\nvmac_prefix vv\n"
+        "vrrp_owner_ignore_adverts\n}\n" + instance_text(" version 3\n use_ipvlan iv 10.255.1.8 private\n")
+    )
+    for line in (
+        "Config save dir = /run/copies",
+        "VRRP process name = V",
+        "LVS process name = keepalived_lvs",
+        "BFD process name = keepalived_bfd",
+        "VMAC prefix = vv",
+        "vrrp_owner_ignore_adverts",
+        "Flags:",
+        "VRRPv3 uses VRRPv2 checksum = disabled",
+        "Use IPVLAN, i/f iv, is_up = true, i/f address = 10.255.1.8, type private",
+    ):
+        assert line in lines, line
+    assert not [line for line in lines if line.startswith("VMAC address prefix")]
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("", "Flags: none"),
+        ("accept", "Flags: none"),
+        ("nopreempt", "Flags:"),
+        ("dont_track_primary", "Flags:"),
+        ("mcast_src_ip 10.255.1.1", "Flags:"),
+        ("skip_check_adv_addr", "Flags:"),
+        ("promote_secondaries", "Flags:"),
+    ],
+)
+def test_flags_are_none_only_without_words_that_keepalived_keeps_as_bits(words: str, shown: str):
+    assert shown in dumped(instance_text(words))

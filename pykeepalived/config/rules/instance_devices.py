@@ -87,8 +87,9 @@ def ipvlan_address(draft: InstanceDraft, context: RuleContext) -> None:
         return
     address = draft.ipvlan.address
     if address is None:
-        if draft.family == 4 and draft.source_address is None:
-            context.error(draft, "ipvlan-address", "use_ipvlan for IPv4 needs an address", "use_ipvlan")
+        if draft.family == 4:
+            text = "IPv4 ipvlan requires a source ip address to be configured. setting instance to fault state"
+            context.error(draft, "ipvlan-address", text, "use_ipvlan")
             draft.fault = draft.fault or "ipvlan without address"
     elif address.family != draft.family:
         text = "the address of use_ipvlan is not of the family of the instance"

@@ -47,7 +47,9 @@ def global_lines(config: Config, realtime_priority: int = 0, realtime_limit_us: 
         yield " log_unknown_vrids"
     if defaults.vmac_prefix != "vrrp":
         yield f" VMAC prefix = {defaults.vmac_prefix}"
-    if defaults.vmac_addr_prefix != "vrrp":
+    if defaults.owner_ignore_adverts:
+        yield " vrrp_owner_ignore_adverts"
+    if defaults.vmac_addr_prefix != defaults.vmac_prefix:
         yield f" VMAC address prefix = {defaults.vmac_addr_prefix}"
     yield f" json_version {settings.json_version}"
     yield f" iproute usr directory {settings.iproute_usr_dir or '/etc/iproute2'}"
@@ -58,6 +60,8 @@ def global_lines(config: Config, realtime_priority: int = 0, realtime_limit_us: 
 
 
 def _identity(settings: GlobalDefs) -> Iterator[str]:
+    if settings.config_save_dir:
+        yield f" Config save dir = {settings.config_save_dir}"
     yield f" Network namespace = {settings.net_namespace or '(default)'}"
     ipvs = settings.net_namespace_ipvs
     yield f" Network namespace ipvs = {'(main namespace)' if ipvs is None else ipvs or '(default)'}"
@@ -66,12 +70,14 @@ def _identity(settings: GlobalDefs) -> Iterator[str]:
     yield f" {verb} supplementary groups for all scripts"
     if settings.instance:
         yield f" Instance name = {settings.instance}"
-    for word, name in (
-        ("Parent", settings.process_name),
-        ("VRRP", settings.vrrp.process_name),
-        ("LVS", settings.checker.process_name),
-        ("BFD", settings.bfd.process_name),
+    for word, name, generic in (
+        ("Parent", settings.process_name, ""),
+        ("VRRP", settings.vrrp.process_name, "keepalived_vrrp"),
+        ("LVS", settings.checker.process_name, "keepalived_lvs"),
+        ("BFD", settings.bfd.process_name, "keepalived_bfd"),
     ):
+        if settings.process_names:
+            name = name or generic
         if name:
             yield f" {word} process name = {name}"
     yield f" Router ID = {settings.router_id}"

@@ -105,7 +105,7 @@ def _state(instance: VrrpInstance, now: VrrpInstanceSnapshot, moments: Moments) 
             advert = now.master_advert_int_us or instance.advert_int_us
             yield f"Master advert interval = {advert // 1000} milli-sec"
     flags = now.flags or ((_UNICAST_FLAG,) if instance.unicast else ())
-    yield "Flags:" if flags or instance.vmac is not None else "Flags: none"
+    yield "Flags:" if flags or _has_flags(instance) else "Flags: none"
     for flag in flags:
         yield f"  {flag}"
     if now.rate_limit_flags:
@@ -120,6 +120,24 @@ def _state(instance: VrrpInstance, now: VrrpInstanceSnapshot, moments: Moments) 
     yield f"Last transition = {moments.full(now.last_transition_ns)}"
     yield f"Read timeout = {moments.full(now.timer_expires_ns) if now.timer_expires_ns else 'DISABLED'}"
     yield f"Master down timer = {now.master_down_us} usecs"
+
+
+def _has_flags(instance: VrrpInstance) -> bool:
+    """Whether one of the words is given that keepalived keeps as a bit; most of them have a line of their own."""
+    return bool(
+        instance.vmac is not None
+        or instance.ipvlan is not None
+        or instance.use_vmac_addr
+        or instance.nopreempt
+        or instance.source_address is not None
+        or instance.v3_checksum_as_v2
+        or instance.dont_track_primary
+        or instance.promote_secondaries
+        or instance.linkbeat_use_polling
+        or instance.skip_check_adv_addr
+        or instance.garp.extra_if_all
+        or instance.no_virtual_ipaddress
+    )
 
 
 def _fault_flags(now: VrrpInstanceSnapshot) -> Iterator[str]:
@@ -163,7 +181,8 @@ def _interface(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> Iterator[st
         below = f", vmac on {base}{', xmit base i/f' if xmit_base else ''}" if now.vmac_name else ""
         yield f"Interface = {link}{below}"
     elif instance.ipvlan is not None:
-        yield f"Use IPVLAN, i/f {link}, is_up = {up}, type {instance.ipvlan.mode_flag}"
+        address = f" i/f address = {instance.ipvlan.address}," if instance.ipvlan.address is not None else ""
+        yield f"Use IPVLAN, i/f {link}, is_up = {up},{address} type {instance.ipvlan.mode_flag}"
         yield f"Interface = {link}, ipvlan on {base}"
     else:
         yield f"Interface = {now.interface or instance.interface}"
@@ -215,8 +234,8 @@ def _authentication(instance: VrrpInstance) -> Iterator[str]:
         yield f"  Mode = {hmac.mode}"
         yield f"  Active key = {hmac.active_key}, keys = {' '.join(str(key.id) for key in hmac.keys)}"
         yield f"  Anti-replay = {hmac.anti_replay}, time window = {hmac.time_window_s} secs"
-    if instance.version == 3 and instance.family == 4 and instance.v3_checksum_as_v2:
-        yield "VRRPv3 uses VRRPv2 checksum = true"
+    if instance.version == 3 and instance.family == 4:
+        yield f"VRRPv3 uses VRRPv2 checksum = {enabled(instance.v3_checksum_as_v2)}"
 
 
 def _addresses(instance: VrrpInstance, now: VrrpInstanceSnapshot) -> Iterator[str]:
