@@ -10,6 +10,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 import struct
 
 _FLOCK = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
@@ -80,8 +81,8 @@ class PidFile:
 def running_pid(path: str) -> int | None:
     """The pid in a file that no lock protects, if it is that of another living keepalived (an older version)."""
     try:
-        with open(path, "rb") as file:
-            pid = int(file.read(32).split()[0])
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
+            pid = int((file.read(32) or b"").split()[0])
         with open(f"/proc/{pid}/comm", "rb") as file:
             name = file.read().strip()
     except (OSError, ValueError, IndexError):
@@ -95,6 +96,9 @@ def _open_locked(path: str) -> int:
             fd, nameless = _open(path)
         except OSError as error:
             raise AlreadyRunningError(f"Unable to open pid file {path} - {error.strerror}") from None
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise AlreadyRunningError(f"Unable to open pid file {path} - not a regular file")
         try:
             fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK)
         except OSError:

@@ -206,3 +206,13 @@ def test_an_unlocked_file_of_a_living_keepalived_counts(path, tmp_path):
         with open(path, "w") as file:
             file.write(text)
         assert running_pid(path) is None
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/dev/null", path)])
+def test_what_is_no_file_is_neither_waited_for_nor_used(path, make):
+    """Opening a FIFO to read waits for a writer; what is read from a device means nothing."""
+    make(path)
+    assert running_pid(path) is None
+    with pytest.raises(AlreadyRunningError, match=rf"Unable to open pid file {path} - "):
+        PidFile(path)
+    assert os.path.lexists(path)
