@@ -24,7 +24,7 @@ BUILD_PACKAGES := python3-venv python3-dev gcc libc6-dev pkg-config libsystemd-d
 RUN_PACKAGES := iproute2 libnftables1 libpcre2-8-0
 TEST_PACKAGES := keepalived bird2 frr ipvsadm nftables iptables ipset iputils-ping tcpdump procps kmod dbus user-mode-linux openssl snmpd snmp \
     redis-server postgresql mariadb-server nghttp2-server python3-grpcio zsh fish nginx-light haproxy postfix
-MACHINE_PACKAGES := systemd qemu-system-x86 linux-image-amd64 busybox-static cpio
+MACHINE_PACKAGES := systemd qemu-system-x86 linux-image-amd64 busybox-static cpio zstd
 
 .PHONY: help run test lint unit soak faults fuzz bench venv install uninstall clean format
 .DEFAULT_GOAL := help
