@@ -34,6 +34,9 @@ def block(words: str, *, name: str = "VI_1", vrid: int = 51, vip: str = "10.0.0.
     return f"vrrp_instance {name} {{\n{where}virtual_router_id {vrid}\npriority 100\n{words}\n{vips}}}\n"
 
 
+TWO = block("") + block("", name="VI_2", vrid=52, vip="10.0.0.101")
+
+
 def host(lan: Lan, text: str, last: int = 1, name: str = "A") -> Node:
     """A router with this file; it has 10.0.0.LAST and fe80::LAST on eth0, 10.0.1.LAST on eth1."""
     machine = view(
@@ -295,6 +298,106 @@ def test_the_sync_daemon_follows_the_instance(everywhere: str, words: str) -> No
     ]
 
 
+@keywords(
+    f"{GLOBAL}/vrrp_garp_extra_if",
+    f"{GLOBAL}/vrrp_vmac_garp_intvl",
+    f"{INSTANCE}/garp_extra_if",
+    f"{INSTANCE}/vmac_garp_intvl",
+)
+@pytest.mark.parametrize(
+    ("everywhere", "words", "expected"),
+    [
+        ("", "", []),
+        ("vrrp_garp_extra_if all 7", "", [7, 14]),
+        ("vrrp_vmac_garp_intvl all 6", "", [6, 12]),
+        ("vrrp_garp_extra_if 7", "", []),
+        ("", "garp_extra_if all 5", [5, 10, 15]),
+        ("vrrp_garp_extra_if all 7", "vmac_garp_intvl all 4", [4, 8, 12, 16]),
+    ],
+)
+def test_announcements_on_other_interfaces(everywhere: str, words: str, expected: list[float]) -> None:
+    addresses = "10.0.0.100\n 10.0.1.100 dev eth1"
+    node = alone(f"garp_master_delay 0\n{words}", everywhere, MASTER + 16.5, vip=addresses)
+    later = [(at, where) for at, where in announcements(node) if at > 0]
+    assert later == [(at, "10.0.1.100") for at in expected]
+
+
+@keywords(
+    "track_group",
+    "track_group/group",
+    "static_ipaddress:track_group",
+    "static_routes:track_group",
+    "static_rules:track_group",
+)
+@pytest.mark.parametrize(
+    "static",
+    [
+        "static_ipaddress {\n 10.0.1.7/24 dev eth1 track_group T\n}",
+        "static_routes {\n 10.8.0.0/16 via 10.0.1.9 dev eth1 track_group T\n}",
+        "static_rules {\n iif eth1 table 9 preference 8 track_group T\n}",
+    ],
+)
+def test_instances_depend_on_the_interface_of_a_static_object(static: str) -> None:
+    lan = Lan()
+    node = host(lan, f"track_group T {{\n group {{\n VI_1\n }}\n}}\n{static}\n{TWO}")
+    lan.run(MASTER + 1)
+    assert [node.state("VI_1"), node.state("VI_2")] == ["MASTER", "MASTER"]
+    node.receive(inputs.InterfaceChanged(interface("eth1", 3, up=False)))
+    assert [node.state("VI_1"), node.state("VI_2")] == ["FAULT", "MASTER"]
+    node.receive(inputs.InterfaceChanged(interface("eth1", 3)))
+    lan.run(MASTER)
+    assert node.state("VI_1") == "MASTER"
+
+
+@keywords(f"{INSTANCE}/thread_timer_expired", f"{INSTANCE}/timer_expired_backup")
+@pytest.mark.parametrize(("words", "master"), [("", "A"), ("timer_expired_backup", "B"), ("thread_timer_expired", "B")])
+def test_who_is_master_after_a_stall(words: str, master: str) -> None:
+    """A stands still for ten seconds, in which B took over."""
+    lan = Lan()
+    a = host(lan, block(words).replace("priority 100", "priority 150\nnopreempt"))
+    lan.run(10)
+    host(lan, block(""), 2, "B")
+    lan.run(5)
+    a.frozen = True
+    lan.run(10)
+    lan.thaw(a)
+    lan.run(5)
+    assert [node.name for node in lan.nodes if node.is_master] == [master]
+
+
+@keywords("vrrp_script", "vrrp_script/user", f"{GLOBAL}/script_user")
+@pytest.mark.parametrize(
+    ("everywhere", "words", "uid", "gid"),
+    [
+        ("script_user root", "", 0, 0),
+        ("script_user web", "", 33, 33),
+        ("script_user web root", "", 33, 0),
+        ("script_user root", "user web", 33, 33),
+        ("script_user web", "user root web", 0, 33),
+    ],
+)
+def test_the_account_a_script_runs_with(everywhere: str, words: str, uid: int, gid: int) -> None:
+    script = f'vrrp_script S {{\n script "/bin/true -x"\n {words}\n}}\n'
+    lan = Lan()
+    node = host(lan, f"global_defs {{\n{everywhere}\n}}\n{script}" + block("track_script {\n S\n}"))
+    lan.run(1)
+    (_, begun), *_ = node.effects(fx.StartScript)
+    assert isinstance(begun, fx.StartScript)
+    assert begun.script.words == ("/bin/true", "-x")
+    assert (begun.script.account.uid, begun.script.account.gid) == (uid, gid)
+
+
+@keywords(f"{GLOBAL}/enable_script_security")
+@pytest.mark.parametrize(("everywhere", "runs"), [("", True), ("enable_script_security", False)])
+def test_a_script_that_others_may_change(everywhere: str, runs: bool) -> None:
+    script = 'vrrp_script S {\n script "/open/x.sh"\n}\n'
+    lan = Lan()
+    head = f"global_defs {{\nscript_user root\n{everywhere}\n}}\n"
+    node = host(lan, head + script + block("track_script {\n S\n}"))
+    lan.run(1)
+    assert bool(node.effects(fx.StartScript)) == runs
+
+
 # telling
 
 
@@ -329,9 +432,6 @@ def test_mails_of_an_instance(everywhere: str, words: str, mailed: bool) -> None
     mails = [one.mail for one in told(alone(words, MAIL + everywhere)) if one.mail is not None]
     subjects = [mail.subject for mail in mails]
     assert subjects[-1:] == (["[R7] VRRP Instance VI_1 - Entering MASTER state"] if mailed else [])
-
-
-TWO = block("") + block("", name="VI_2", vrid=52, vip="10.0.0.101")
 
 
 def group(words: str, everywhere: str = "", instances: str = TWO, before: str = "") -> tuple[Lan, Node]:
