@@ -1,4 +1,4 @@
-"""The lines of a config test: keepalived's words for interfaces that are missing or cannot be used, and their sum."""
+"""The lines of a config test: keepalived's words and places, missing interfaces and their sum, trackers, rules."""
 
 from __future__ import annotations
 
@@ -89,3 +89,29 @@ def test_a_missing_word_ends_before_the_sum() -> None:
     assert status == 2
     assert SUM not in lines
     assert "(Line 2) WARNING - interface eth9 for vrrp_instance A doesn't exist" in lines
+
+
+def test_useless_weights_as_keepalived_words_them() -> None:
+    objects = (
+        "vrrp_script S {\n script /opt/good\n}\ntrack_file F {\n file /run/f\n}\n"
+        "track_file H {\n file /run/h\n weight 9\n}\nbfd_instance D {\n neighbor_ip 10.255.1.9\n}\n"
+    )
+    tracked = " track_script {\n S weight 5\n }\n track_file {\n F\n H\n }\n track_bfd {\n D weight -3\n }\n"
+    secure = "global_defs {\n enable_script_security\n script_user root\n}\n"
+    _, lines = printed(secure + objects + instance_text(" priority 255\n" + tracked))
+    assert sorted(lines) == [
+        "(A) ignoring tracked bfd D with weight -3 due to address_owner",
+        "(A) ignoring tracked file H with weight 9 due to address_owner",
+        "(A) ignoring tracked script S with weights due to address_owner",
+        "(A) ignoring weight from tracked file F due to address_owner. specify weight 0",
+    ]
+
+
+def test_rules_speak_without_a_line() -> None:
+    words = " vmac_xmit_base\n timer_expired_backup 3\n owner_ignore_adverts on\n"
+    _, lines = printed(instance_text(words))
+    assert lines == [
+        "(A) expired_timer_backup requires nopreempt - resetting",
+        "(A) ignoring owner_ignore_adverts since priority is not 255",
+        "(A) vmac_xmit_base is only valid with a vmac",
+    ]

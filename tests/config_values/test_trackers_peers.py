@@ -49,7 +49,7 @@ def test_named_tracker(kind: TrackerKind, text: str, weight: int | None, reverse
 
 @pytest.mark.parametrize(
     ("kind", "limit"),
-    [(TrackerKind.SCRIPT, 253), (TrackerKind.BFD, 253), (TrackerKind.FILE, 254), (TrackerKind.PROCESS, 254)],
+    [(TrackerKind.SCRIPT, 253), (TrackerKind.FILE, 254), (TrackerKind.PROCESS, 254)],
 )
 def test_the_largest_weight(kind: TrackerKind, limit: int) -> None:
     entry, texts = track(kind, "x weight -254")
@@ -59,12 +59,26 @@ def test_the_largest_weight(kind: TrackerKind, limit: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "word", "message"),
+    [
+        (TrackerKind.BFD, "-254", "(v) weight for track bfd x must be in [-253..253] inclusive. Ignoring..."),
+        (TrackerKind.FILE, "255", "(v) weight for track file x must be in [-254..254] inclusive. Ignoring..."),
+        (TrackerKind.SCRIPT, "255", "(v) track script x: weight must be between [-253..253] inclusive, ignoring..."),
+    ],
+)
+def test_a_weight_outside_is_that_of_the_object(kind: TrackerKind, word: str, message: str) -> None:
+    entry, texts = track(kind, f"x weight {word}")
+    assert entry == TrackerEntry("x", None, None)
+    assert [text.partition(" - number")[0] for text in texts] == [message]
+
+
+@pytest.mark.parametrize(
     ("kind", "text", "message"),
     [
         (TrackerKind.SCRIPT, "y", "(v) track script y not found, ignoring..."),
         (TrackerKind.BFD, "c", "(v) track bfd c not found, ignoring..."),
-        (TrackerKind.FILE, "x weight", "(v) weight without value specified for track_file x - ignoring"),
-        (TrackerKind.FILE, "x foo", "(v) unknown track_file x option foo - ignoring"),
+        (TrackerKind.FILE, "x weight", "(v) weight without value specified for track file x - ignoring"),
+        (TrackerKind.FILE, "x foo", "(v) unknown track file option foo - ignoring"),
         (TrackerKind.PROCESS, "x weight 5 foo", "(v) unknown track_process x weight option foo - ignoring"),
         (
             TrackerKind.INTERFACE,

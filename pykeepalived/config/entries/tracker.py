@@ -85,10 +85,11 @@ def _options(kind: TrackerKind, name: str, words: Words, owner: str) -> tuple[in
         return None, None
     option = words.take()
     if option != "weight":
-        text = f"({owner}) unknown {kind.keyword} {name} option {option} - ignoring"
+        what = f" {name}" if kind in (TrackerKind.INTERFACE, TrackerKind.BFD) else ""
+        text = f"({owner}) unknown {_title(kind)}{what} option {option} - ignoring"
         raise words.drop("tracker-option", text, "weight")
     if not words.more:
-        text = f"({owner}) weight without value specified for {kind.keyword} {name} - ignoring"
+        text = f"({owner}) weight without value specified for {_title(kind)} {name} - ignoring"
         raise words.drop("tracker-weight-missing", text)
     weight = _weight(kind, name, words, owner)
     reverse: bool | None = None
@@ -99,18 +100,31 @@ def _options(kind: TrackerKind, name: str, words: Words, owner: str) -> tuple[in
         elif option == "noreverse" and kind is not TrackerKind.INTERFACE:
             reverse = False
         else:
-            text = f"({owner}) unknown {kind.keyword} {name} weight option {option} - ignoring"
+            title = kind.keyword if kind in (TrackerKind.SCRIPT, TrackerKind.PROCESS) else _title(kind)
+            text = f"({owner}) unknown {title} {name} weight option {option} - ignoring"
             raise words.drop("tracker-option", text, "reverse")
     return weight, reverse
 
 
+def _title(kind: TrackerKind) -> str:
+    """The block in keepalived's messages."""
+    return kind.keyword if kind is TrackerKind.INTERFACE else f"track {kind.word}"
+
+
 def _weight(kind: TrackerKind, name: str, words: Words, owner: str) -> int | None:
     word = words.take()
-    weight = values.integer(word, -254, 254, lenient=words.reading.lenient)
+    # A session takes no more than its limit; scripts and interfaces take one more, and use the limit.
+    most = kind.limit if kind is TrackerKind.BFD else 254
+    weight = values.integer(word, -most, most, lenient=words.reading.lenient)
     if isinstance(weight, Fault):
-        limit = kind.limit
-        text = f"({owner}) weight for {kind.word} {name} must be between [-{limit}..{limit}] inclusive. Ignoring..."
-        words.report(weight.code, f"{text} - {weight.text}", weight.kind)
+        limits = f"[-{kind.limit}..{kind.limit}] inclusive"
+        if kind is TrackerKind.SCRIPT:
+            text = f"track script {name}: weight must be between {limits}, ignoring..."
+        elif kind is TrackerKind.INTERFACE:
+            text = f"weight {word} for {name} must be between {limits}. Ignoring..."
+        else:
+            text = f"weight for track {kind.word} {name} must be in {limits}. Ignoring..."
+        words.report(weight.code, f"({owner}) {text} - {weight.text}", weight.kind)
         return weight.value
     if abs(weight) > kind.limit:
         words.report("tracker-weight", f"({owner}) weight for {name} cannot be +/-254. Setting to +/-253")

@@ -156,7 +156,7 @@ def extra_interfaces(draft: InstanceDraft, context: RuleContext) -> None:
 def strict_no_addresses(draft: InstanceDraft, context: RuleContext) -> None:
     """Strict mode needs an address."""
     if draft.no_virtual_ipaddress and draft.strict_mode:
-        text = "no_virtual_ipaddress is incompatible with strict mode - resetting"
+        text = "no_virtual_ipaddress and strict mode incompatible, clearing no_virtual_ipaddress"
         kind = FindingClass.WARNING
         context.error(draft, "no-address-strict", text, "no_virtual_ipaddress", kind=kind)
         draft.no_virtual_ipaddress = False
@@ -184,17 +184,17 @@ def weight_of(kind: TrackerKind, entry: TrackerEntry, context: RuleContext) -> i
     return found.weight if found is not None else 0
 
 
-def _weightless(draft: InstanceDraft, context: RuleContext) -> tuple[bool, str]:
-    """Weights do not count for this instance, and why."""
+def _weightless(draft: InstanceDraft, context: RuleContext) -> str:
+    """Why weights do not count for this instance, "" where they do."""
     group = context.groups.get(draft.name)
     if group is not None and not group.tracking_weight:
-        return True, "in a sync group without sync_group_tracking_weight"
-    return draft.priority == OWNER, f"with priority {OWNER}"
+        return "due to SYNC group"
+    return "due to address_owner" if draft.priority == OWNER else ""
 
 
 def weighted_interfaces(draft: InstanceDraft, context: RuleContext) -> None:
     """In a group the weight becomes 0 (the interface faults), for an owner the entry goes."""
-    if not _weightless(draft, context)[0]:
+    if not _weightless(draft, context):
         return
     tracked = draft.track.of(TrackerKind.INTERFACE)
     grouped = draft.name in context.groups and not context.groups[draft.name].tracking_weight
@@ -213,35 +213,36 @@ def weighted_interfaces(draft: InstanceDraft, context: RuleContext) -> None:
 
 def weighted_scripts_and_sessions(draft: InstanceDraft, context: RuleContext) -> None:
     """Scripts and BFD sessions with a weight go."""
-    weightless, why = _weightless(draft, context)
-    if not weightless:
+    why = _weightless(draft, context)
+    if not why:
         return
     for kind in (TrackerKind.SCRIPT, TrackerKind.BFD):
         tracked = draft.track.of(kind)
         for name, entry in list(tracked.items()):
-            if weight_of(kind, entry, context):
-                text = f"({draft.name}) tracked {kind.word} {name} has a weight {why} - ignoring it"
+            if weight := weight_of(kind, entry, context):
+                shown = "weights" if kind is TrackerKind.SCRIPT else f"weight {weight}"
+                text = f"({draft.name}) ignoring tracked {kind.word} {name} with {shown} {why}"
                 context.reading.report(entry.at, "weight-useless", text)
                 del tracked[name]
 
 
 def weighted_files(draft: InstanceDraft, context: RuleContext) -> None:
     """A file with the default weight gets weight 0, with another weight it goes."""
-    weightless, why = _weightless(draft, context)
-    if not weightless:
+    why = _weightless(draft, context)
+    if not why:
         return
     tracked = draft.track.of(TrackerKind.FILE)
     for name, entry in list(tracked.items()):
         weight = weight_of(TrackerKind.FILE, entry, context)
         if not weight:
             continue
-        effect = "using weight 0" if weight == 1 else "ignoring it"
-        text = f"({draft.name}) tracked file {name} has a weight {why} - {effect}"
-        context.reading.report(entry.at, "weight-useless", text)
         if weight == 1:
+            text = f"({draft.name}) ignoring weight from tracked file {name} {why}. specify weight 0"
             tracked[name] = dataclasses.replace(entry, weight=0)
         else:
+            text = f"({draft.name}) ignoring tracked file {name} with weight {weight} {why}"
             del tracked[name]
+        context.reading.report(entry.at, "weight-useless", text)
 
 
 def owner_in_group(draft: InstanceDraft, context: RuleContext) -> None:
@@ -254,7 +255,8 @@ def owner_in_group(draft: InstanceDraft, context: RuleContext) -> None:
         for name, entry in tracked.items():
             if weight_of(kind, entry, context):
                 text = f"({group.name}) Cannot have weighted track {kind.word} '{name}' with member having priority"
-                context.reading.report(entry.at, "weight-useless", f"{text} {OWNER} - clearing weight")
+                effect = "clearing weight" if kind is TrackerKind.SCRIPT else "setting weight 0"
+                context.reading.report(entry.at, "weight-useless", f"{text} {OWNER} - {effect}")
                 tracked[name] = dataclasses.replace(entry, weight=0)
 
 

@@ -67,7 +67,7 @@ def down_timer(draft: InstanceDraft, context: RuleContext) -> None:
 def timer_expired_backup(draft: InstanceDraft, context: RuleContext) -> None:
     """timer_expired_backup belongs to nopreempt."""
     if draft.timer_expired_backup is not None and not draft.nopreempt:
-        text = "timer_expired_backup requires nopreempt - clearing"
+        text = "expired_timer_backup requires nopreempt - resetting"
         context.error(draft, "timer-expired-backup", text, "timer_expired_backup")
         draft.timer_expired_backup = None
 
@@ -90,8 +90,8 @@ def default_firewall(draft: InstanceDraft, context: RuleContext) -> None:
     """Dropping packets needs a firewall: nftables with table keepalived unless one is configured."""
     firewall = context.globals.firewall
     if (not draft.accept or draft.vmac is not None) and not (firewall.nftables_table or firewall.iptables_chains):
-        text = "no firewall configured, using nftables table keepalived"
-        context.note(draft, "firewall-default", text)
+        text = "use_vmac or no_accept/strict specified, but no firewall configured - using nftables"
+        context.reading.note(None, "firewall-default", text)
 
 
 def multicast_group(draft: InstanceDraft, context: RuleContext) -> None:
@@ -147,7 +147,7 @@ def owner_ignores_adverts(draft: InstanceDraft, context: RuleContext) -> None:
         fallback = bool(draft.strict_mode) or context.globals.vrrp_defaults.owner_ignore_adverts
         draft.owner_ignore_adverts = owner and fallback
     elif draft.owner_ignore_adverts and not owner:
-        text = f"owner_ignore_adverts needs priority {OWNER} - clearing"
+        text = f"ignoring owner_ignore_adverts since priority is not {OWNER}"
         context.error(draft, "owner-ignore", text, "owner_ignore_adverts")
         draft.owner_ignore_adverts = False
     elif not draft.owner_ignore_adverts and owner:

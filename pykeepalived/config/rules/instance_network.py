@@ -106,7 +106,7 @@ def first_address_link_local(draft: InstanceDraft, context: RuleContext) -> None
     first = draft.virtual_addresses[0].address
     if first.is_link_local:
         return
-    text = f"the first IPv6 address {first} is not link-local"
+    text = "the first IPv6 VIP address should be link local"
     if draft.strict_mode:
         context.error(draft, "address-link-local", text, "virtual_ipaddress")
     else:

@@ -81,7 +81,7 @@ def complete_vrrp(
     used = {name for track in tracked for name in track.of(TrackerKind.SCRIPT)}
     for script in track_scripts:
         if script.name not in used:
-            reading.note(script.at, "script-unused", f"vrrp script {script.name} is not used - removing")
+            reading.note(script.at, "script-unused", f"Warning - script {script.name} is not used")
     finished_track_groups = track_groups(context)
     if findings_only:
         return VrrpSection()

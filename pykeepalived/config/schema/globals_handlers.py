@@ -277,7 +277,7 @@ def garp_extra_if(low: int) -> Take:
         name = words[0]
         if "vmac_garp" in name:
             new = name.replace("vmac_garp_intvl", "garp_extra_if")
-            text = f"{name} is deprecated"
+            text = f'Keyword "{name}" is deprecated - please use "{new}"'
             status = FindingClass.DEPRECATED
             reading.report(statement, "keyword-deprecated", text, word=0, kind=status, suggestion=f"use {new}")
         given = False

@@ -86,7 +86,8 @@ def url_path(url: UrlDraft, statement: Statement, reading: Reading) -> None:
         reading.missing(statement, "a path")
         return
     if url.path is not None:
-        reading.report(statement, "keyword-repeated", "path was already given - replacing it", word=0)
+        text = f"Duplicate path - overwriting {url.path} with {statement.words[1]}"
+        reading.report(statement, "keyword-repeated", text, word=0)
     url.path = statement.words[1]
 
 

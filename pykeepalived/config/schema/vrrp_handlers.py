@@ -83,7 +83,7 @@ def interface(draft: InstanceDraft, statement: Statement, reading: Reading) -> N
         return
     draft.interface = name
     if draft.vrf:
-        text = f"({draft.name}) cannot specify vrf and interface - clearing vrf"
+        text = f"({draft.name}) Cannot specify VRF interface and interface - ignoring"
         reading.report(statement, "vrf-interface", text, word=0)
         draft.vrf = ""
 
@@ -100,7 +100,7 @@ def vrf(draft: InstanceDraft, statement: Statement, reading: Reading) -> None:
         return
     name = words[1]
     if draft.interface:
-        text = f"({draft.name}) cannot specify vrf and interface - ignoring vrf"
+        text = f"({draft.name}) Cannot specify VRF interface and interface - ignoring"
         reading.report(statement, "vrf-interface", text, word=0)
         return
     if not interface_exists(name, reading):
