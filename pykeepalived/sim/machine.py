@@ -132,8 +132,8 @@ class Machine:
             self.router.receive(message, now)
         self.settle(now)
 
-    def hear(self, interface: str, packet: Packet, now: int) -> None:
-        """A packet reaches an interface."""
+    def hear(self, interface: str, packet: Packet, now: int, waited: int) -> None:
+        """A packet reached an interface so many nanoseconds ago."""
         router = self.router
         if router is None:
             return
@@ -141,9 +141,9 @@ class Machine:
             if not self._fits(pool, interface, packet):
                 continue
             if pool.family == 4:
-                router.hear(pool, packet.data, now)
+                router.hear(pool, packet.data, now, waited=waited)
             else:
-                router.hear(pool, packet.data, now, packet.source, packet.destination, packet.hop_limit)
+                router.hear(pool, packet.data, now, packet.source, packet.destination, packet.hop_limit, waited)
         self.settle(now)
 
     def tick(self, now: int) -> None:

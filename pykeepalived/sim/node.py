@@ -184,10 +184,10 @@ class Node:
 
     # hearing
 
-    def hear(self, interface: str, packet: Packet) -> None:
-        """A packet reaches an interface."""
+    def hear(self, interface: str, packet: Packet, waited: int = 0) -> None:
+        """A packet reached an interface so many nanoseconds ago."""
         if packet.protocol != UDP:
-            self.machine.hear(interface, packet, self.world.now)
+            self.machine.hear(interface, packet, self.world.now, waited)
         elif self.bfd is not None and self.has_address(packet.destination) and not self._deaf(packet.source):
             self.bfd.hear(packet, self.world.now)
 
@@ -212,11 +212,12 @@ class Node:
         self.stalled, self.late = False, True
         waiting, self.waiting = self.waiting, []
         untold, self.untold = self.untold, []
-        self.machine.feed(self.machine.events(), self.world.now)
+        now = self.world.now
+        self.machine.feed(self.machine.events(), now)
         for action in untold:
             action()
         for arrival in waiting:
-            self.hear(arrival.interface, arrival.packet)
+            self.hear(arrival.interface, arrival.packet, now - arrival.at)
 
     # the host of the VRRP child
 
