@@ -41,7 +41,8 @@ def main(words: list[str], directory: Path = SCENARIOS) -> int:
     """Returns the exit status."""
     count, first = int(words[0]), int(words[1]) if len(words) > 1 else 0
     began, simulated, failed = time.monotonic(), 0.0, []
-    with multiprocessing.Pool(int(os.environ.get("WORKERS", "2"))) as pool:
+    # by fork, which is no longer the default of Python 3.14: workers are as their parent is
+    with multiprocessing.get_context("fork").Pool(int(os.environ.get("WORKERS", "2"))) as pool:
         lives = pool.imap_unordered(run, range(first, first + count), 16)
         for done, (seed, seconds, what) in enumerate(lives, 1):
             simulated += seconds
