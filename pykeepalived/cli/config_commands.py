@@ -54,8 +54,12 @@ def check(argv: Sequence[str]) -> int:
     status = max((result.exit_status for result in results), default=0)
     if options.cluster:
         names = [
-            f"{file} (-i {name})" if files.count(file) > 1 else file for file, name in zip(files, ids, strict=True)
+            f"{file} (-i {name})" if name and files.count(file) > 1 else file
+            for file, name in zip(files, ids, strict=True)
         ]
+        twice = next((name for name in names if names.count(name) > 1), "")
+        if twice:
+            parser.error(f"{twice} is named twice: every node has a file, or an id (-i), of its own")
         compared = _cluster(names, results)
         findings += compared
         if status == 0 and any(finding.severity == "error" for finding in compared):

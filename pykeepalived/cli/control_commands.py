@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import socket
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -114,12 +115,12 @@ def _parser(command: str) -> argparse.ArgumentParser:
 
 
 def _stamp(path: str) -> tuple[int, int] | None:
-    """What changes when a file is written anew."""
+    """What changes when a file is written anew; None while there is none."""
     try:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns
+    return (found.st_ino, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
 def _await_file(answer: View, before: tuple[int, int] | None) -> View:

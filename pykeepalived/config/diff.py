@@ -20,6 +20,8 @@ from pykeepalived.config.model.vrrp import VrrpInstance
 from pykeepalived.light_dataclasses import dataclass
 
 HIDDEN = "(hidden)"
+_MICROSECONDS = "_us"
+"""How the names of fields end that are lengths of time."""
 
 
 class ChangeKind(StrEnum):
@@ -51,7 +53,17 @@ class Change:
         what = f"{self.section} {self.name}".rstrip()
         if self.kind is not ChangeKind.CHANGED:
             return f"{what}: {self.kind}"
-        return f"{what}: {self.path} {show(self.old)} > {show(self.new)}"
+        return f"{what}: {_shown_name(self.path)} {_shown(self.path, self.old)} > {_shown(self.path, self.new)}"
+
+
+def _shown_name(field: str) -> str:
+    """A field as people know it: without its unit."""
+    return field.removesuffix(_MICROSECONDS)
+
+
+def _shown(field: str, value: Any) -> str:
+    """The value of a field, a length of time in seconds as in the configuration."""
+    return f"{value / 1e6:.9g} s" if field.endswith(_MICROSECONDS) and isinstance(value, int) else show(value)
 
 
 def show(value: Any) -> str:
@@ -83,7 +95,7 @@ def _given(value: Any, shown: Sequence[str] = ()) -> Iterator[str]:
     for field in dataclasses.fields(value):
         item = getattr(value, field.name)
         if field.compare and field.repr and field.name not in shown and item != field.default:
-            yield f"{field.name}={show(item)}"
+            yield f"{_shown_name(field.name)}={_shown(field.name, item)}"
 
 
 Identity = Callable[[Any], tuple[object, ...]]

@@ -6,6 +6,7 @@ The text is made and written by a forked copy of the process, as dumps are; what
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,9 @@ class RecordWriter:
         """Answer to an operator: PATH, or PATH and "secrets". Returns after a fork; the file appears when complete."""
         if not words or not os.path.isabs(words[0]) or words[1:] not in ((), ("secrets",)):
             return {"error": "record needs an absolute path"}
+        reason = _unwritable(words[0])
+        if reason:
+            return {"error": reason}
         secrets = "secrets" in words[1:]
         self._start(words[0], secrets)
         return {"path": words[0]}
@@ -52,3 +56,17 @@ class RecordWriter:
             return self._text(secrets)
 
         self._writer.write(path, build)
+
+
+def _unwritable(path: str) -> str:
+    """Why no record can be at `path`, as far as that is known without trying; "" if nothing is."""
+    directory = os.path.dirname(path)
+    try:
+        if not os.path.isdir(directory):
+            return f"{directory} is not a directory"
+        there = os.stat(path)
+    except ValueError:
+        return f"{path} is no path"
+    except OSError:
+        return ""
+    return "" if stat.S_ISREG(there.st_mode) else f"{path} is not a regular file"

@@ -137,3 +137,10 @@ def test_a_socket_that_others_may_not_use(monkeypatch):
     with pytest.raises(control_commands.NoDaemonError) as raised:
         control_commands.ask("/x.sock", "status")
     assert str(raised.value) == "no daemon answers on /x.sock: Permission denied; the socket is root's"
+
+
+def test_a_record_is_a_file_that_has_become_another(tmp_path, monkeypatch):
+    """A directory changes when the daemon fails to make a file in it."""
+    assert control_commands._stamp(str(tmp_path)) is None
+    (tmp_path / "x").write_text("1")
+    assert control_commands._stamp(str(tmp_path / "x")) is not None

@@ -366,3 +366,9 @@ def test_fmt_takes_no_longer_for_lines_and_depths_that_nobody_writes() -> None:
     deep = "a {\n" * 20_000
     assert format_text(deep).count("\n") == 20_000
     assert max(map(len, format_text(deep).split("\n"))) <= 1022
+
+
+def test_a_node_cannot_be_compared_with_itself(bad: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        config_commands.check(["--cluster", bad, bad])
+    assert f"{bad} is named twice" in capsys.readouterr().err

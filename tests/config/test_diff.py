@@ -74,3 +74,15 @@ def test_whole_services_and_globals() -> None:
         "virtual_server [10.1.1.1]:80: removed",
     ]
     assert changes("", old) == ["virtual_server [10.1.1.1]:80: added"]
+
+
+def test_lengths_of_time_are_shown_as_they_are_written() -> None:
+    assert changes(instance_text("version 3"), instance_text("version 3\nadvert_int 0.25")) == [
+        "vrrp_instance A: advert_int 1 s > 0.25 s"
+    ]
+    check = "  TCP_CHECK {\n   connect_timeout %d\n  }\n"
+    server = SERVER % " real_server 10.2.0.1 80 {\n%s }\n"
+    (line,) = changes(server % check % 3, server % check % 4)
+    assert "timeout=3 s" in line
+    assert "timeout=4 s" in line
+    assert "_us" not in line

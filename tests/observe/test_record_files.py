@@ -67,9 +67,24 @@ def test_a_row_of_internal_errors_writes_one_record(tmp_path: Path, monkeypatch:
     assert lines.lines == [f"Writing flight record {path}"]
 
 
-def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_told_in_the_log(tmp_path: Path) -> None:
     lines = Lines()
     writer = RecordWriter(lines, lambda _: "x", "vrrp")
-    writer.write((str(tmp_path / "none" / "file"),))
+    path = tmp_path / ("n" * 250)  # long enough for itself, too long for the one it is renamed from
+    assert "path" in writer.write((str(path),))
     finish(writer)
-    assert lines.lines == [f"Can't write dump file {tmp_path}/none/file: No such file or directory"]
+    assert lines.lines == [f"Can't write dump file {path}: File name too long"]
+
+
+def test_what_cannot_become_a_record_is_told_at_once(tmp_path: Path) -> None:
+    writer = RecordWriter(Lines(), lambda _: "x", "vrrp")
+    os.mkfifo(tmp_path / "fifo")
+    for path, reason in (
+        (tmp_path, f"{tmp_path} is not a regular file"),
+        (tmp_path / "fifo", f"{tmp_path}/fifo is not a regular file"),
+        (tmp_path / "no" / "x", f"{tmp_path}/no is not a directory"),
+        (Path("/dev/full"), "/dev/full is not a regular file"),
+        (tmp_path / "a\0b", f"{tmp_path}/a\0b is no path"),
+    ):
+        assert writer.write((str(path),)) == {"error": reason}
+    assert not writer.busy
