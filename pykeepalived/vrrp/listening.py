@@ -19,6 +19,8 @@ from pykeepalived.vrrp.sockets import MOST_READS, AdvertSockets, PoolSockets
 
 _MOST_ROUNDS = 16
 """How often in a row a socket is read before a decision: what waits behind more than that is junk of a flood."""
+_MOST_TIMES, _LONG_NS = 3, 20_000_000
+"""How often everything is read when each time took so long."""
 
 
 class Listening:
@@ -134,11 +136,16 @@ class Listening:
             self._read_out(self._behind.pop())
 
     def hear_all(self) -> None:
-        """Likewise when it is late or in the midst of long work: whatever waits anywhere."""
-        self._behind.clear()
-        self._sockets.read_quiet()
-        for sockets in self._sockets.pools():
-            self._read_out(sockets)
+        """Likewise when it is late or in the midst of long work: whatever waits anywhere, and again what has come
+        meanwhile where the reading took long: others had the processor, and a master may have spoken."""
+        for _ in range(_MOST_TIMES):
+            begin = self._now()
+            self._behind.clear()
+            self._sockets.read_quiet()
+            for sockets in self._sockets.pools():
+                self._read_out(sockets)
+            if self._now() - begin < _LONG_NS:
+                break
 
     def _read_out(self, sockets: PoolSockets) -> None:
         rounds = 0

@@ -6,6 +6,8 @@ import errno
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
+import pytest
+
 from pykeepalived.config.model.values import Ip
 from pykeepalived.netlink.facts import Link
 from pykeepalived.observe.cause import LogLine
@@ -14,6 +16,7 @@ from pykeepalived.vrrp import inputs
 from pykeepalived.vrrp.effects import ClosePool, OpenPool, Pool, SortPool
 from pykeepalived.vrrp.listening import Listening
 from pykeepalived.vrrp.sockets import MOST_READS, PoolSockets
+from tests.vrrp.lan import MS
 
 POOL = Pool(family=4, protocol=112, interface="eth0", group=Ip.parse("224.0.0.18"))
 
@@ -197,3 +200,17 @@ def test_reading_in_turns() -> None:
     assert world.sockets.reads == 3 + 16, "once"
     world.listening.hear_all()
     assert (world.sockets.reads, world.settled, world.pauses) == (3 + 32, 2, 32), "whoever is late reads everything"
+
+
+@pytest.mark.parametrize(
+    ("moments", "reads"), [([0, 19 * MS], 1), ([0, 300 * MS, 300 * MS, 301 * MS], 2), ([0, 300 * MS] * 3, 3)]
+)
+def test_what_came_during_long_reading_is_read_too(moments: list[int], reads: int) -> None:
+    """Whoever decides wants to know what was said until now, not until somebody else had the processor."""
+    world = World()
+    world.listening.open(OpenPool(POOL))
+    clock = iter(moments)
+    world.listening._now = lambda: next(clock)
+    world.listening.hear_all()
+    assert world.sockets.reads == reads
+    assert list(clock) == []
