@@ -5,7 +5,7 @@ Wishes live in config.model.network, the steps from one to the other in operatio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 
 from pykeepalived.config.model.values import Ip
@@ -159,17 +159,30 @@ class Facts:
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
     rules: tuple[Rule, ...] = ()
+    _by_name: dict[str, Link] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _by_mac: dict[bytes, list[Link]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _by_index: dict[int, list[Address]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """All three are filled when they are first asked."""
 
     def link(self, name: str) -> Link | None:
         """The link of this name, or None."""
-        for link in self.links.values():
-            if link.name == name:
-                return link
-        return None
+        if not self._by_name:
+            self._by_name.update((link.name, link) for link in self.links.values())
+        return self._by_name.get(name)
+
+    def links_with(self, mac: bytes) -> Sequence[Link]:
+        """The links of this hardware address in the kernel's order."""
+        if not self._by_mac:
+            for link in self.links.values():
+                self._by_mac.setdefault(link.mac, []).append(link)
+        return self._by_mac.get(mac, ())
 
     def addresses_of(self, index: int) -> tuple[Address, ...]:
         """The addresses of one link in the kernel's order."""
-        return tuple(address for address in self.addresses if address.index == index)
+        if not self._by_index:
+            for address in self.addresses:
+                self._by_index.setdefault(address.index, []).append(address)
+        return tuple(self._by_index.get(index, ()))
 
 
 # events

@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pykeepalived.config.model.globals import ReceiveBuffer
@@ -115,7 +116,7 @@ class Kernel:
         self._sequence = 0
         self._links: dict[int, Link] = {}
         self._by_name: dict[str, Link] = {}
-        self._addresses: dict[tuple[int, bytes, int], Address] = {}
+        self._addresses: dict[int, dict[tuple[bytes, int], Address]] = {}
         self._nftables = nftables
         self.address_protocol = rtm.IFAPROT_KEEPALIVED
         """The protocol number of addresses that are added (ip-address(8), proto)."""
@@ -158,17 +159,22 @@ class Kernel:
         links = {link.index: link for link in self._dump_links()}
         self._links = links
         self._by_name = {link.name: link for link in links.values()}
-        self._addresses = {_place(address): address for address in self._dump_addresses()}
+        self._addresses = {}
+        for address in self._dump_addresses():
+            self._remember_address(address)
         return Facts(
             links=dict(links),
-            addresses=tuple(self._addresses.values()),
+            addresses=self._known_addresses(),
             routes=tuple(self._dump_routes()) if routes else (),
             rules=tuple(self._dump_rules()) if rules else (),
         )
 
     def known(self) -> Facts:
         """Links and addresses as the last facts and all events read since have them: no question to the kernel."""
-        return Facts(links=dict(self._links), addresses=tuple(self._addresses.values()))
+        return Facts(links=dict(self._links), addresses=self._known_addresses())
+
+    def _known_addresses(self) -> tuple[Address, ...]:
+        return tuple(address for of_link in self._addresses.values() for address in of_link.values())
 
     def _dump_links(self) -> Iterator[Link]:
         for data, start, end in self._dump(rtm.dump_request(rtm.RTM_GETLINK), rtm.RTM_NEWLINK):
@@ -254,7 +260,13 @@ class Kernel:
         gone = self._links.pop(index, None)
         if gone is not None and self._by_name.get(gone.name) is gone:
             del self._by_name[gone.name]
-        self._addresses = {place: known for place, known in self._addresses.items() if place[0] != index}
+        self._addresses.pop(index, None)
+
+    def _remember_address(self, address: Address) -> None:
+        self._addresses.setdefault(address.index, {})[address.address, address.prefix_length] = address
+
+    def _forget_address(self, address: Address) -> None:
+        self._addresses.get(address.index, {}).pop((address.address, address.prefix_length), None)
 
     def has_table(self, family: int, name: str) -> bool:
         """Whether nftables has a table of this name for IPv4 or IPv6."""
@@ -265,6 +277,41 @@ class Kernel:
     def perform(self, operations: Sequence[Operation]) -> list[OperationError]:
         """Do all of it in order; one that fails stops none of the others. Returns what failed and is not forgiven."""
         errors: list[OperationError] = []
+        together = {DeleteLink: self._delete_together, RunNft: self._run_together}
+        for means, run in groupby(operations, lambda operation: together.get(type(operation))):
+            some = list(run)
+            if means is None or len(some) == 1 or not means(some):
+                self._perform_in_order(some, errors)
+        return errors
+
+    def _run_together(self, blocks: Sequence[Operation]) -> bool:
+        """Blocks of nftables commands in one transaction: libnftables asks for all links before each. False if they
+        have to be run one by one after all, as one of them fails."""
+        try:
+            self._nft().run("".join(block.commands for block in blocks if isinstance(block, RunNft)))
+        except NftError:
+            return False
+        return True
+
+    def _delete_together(self, deletions: Sequence[Operation]) -> bool:
+        """Delete links as a group of their own: the kernel waits some ten milliseconds once for all of them instead of
+        for each. False if they have to be deleted one by one after all."""
+        groups = {link.group for link in self._links.values()}
+        while (group := int.from_bytes(os.urandom(4), "big") >> 1) in groups:
+            pass
+        moves: list[tuple[Operation, bytes]] = []
+        for deletion in deletions:
+            link = self.link(deletion.name) if isinstance(deletion, DeleteLink) else None
+            if link is not None:
+                moves.append((deletion, rtm.move_link(link.index, group)))
+                self._by_name.pop(link.name, None)
+        refused: list[OperationError] = []
+        for start in range(0, len(moves), _BATCH):
+            self._flush(moves[start : start + _BATCH], refused)
+        self._flush([(deletions[0], rtm.delete_group(group))], refused)
+        return not refused
+
+    def _perform_in_order(self, operations: Sequence[Operation], errors: list[OperationError]) -> None:
         batch: list[tuple[Operation, bytes]] = []
         for operation in operations:
             if isinstance(operation, SetSysctl | RunNft | SetOperation):
@@ -284,7 +331,6 @@ class Kernel:
             elif len(batch) >= _BATCH:
                 self._flush(batch, errors)
         self._flush(batch, errors)
-        return errors
 
     def prepare(self, operation: Operation) -> None:
         """Work out the message of an operation that may come later, so that it costs less then."""
@@ -343,11 +389,14 @@ class Kernel:
                 _note(errors, operation, error.errno or errno.EIO)
             return
         try:
-            if self._nftables is None:
-                self._nftables = Nftables()
-            self._nftables.run(operation.commands)
+            self._nft().run(operation.commands)
         except NftError as error:
             _note(errors, operation, errno.EINVAL, str(error))
+
+    def _nft(self) -> Nftables:
+        if self._nftables is None:
+            self._nftables = Nftables()
+        return self._nftables
 
     def _change_set(self, operation: SetOperation, errors: list[OperationError]) -> None:
         try:
@@ -391,9 +440,9 @@ class Kernel:
             elif isinstance(event, LinkRemoved):
                 self._forget(event.index)
             elif isinstance(event, AddressAdded):
-                self._addresses[_place(event.address)] = event.address
+                self._remember_address(event.address)
             elif isinstance(event, AddressRemoved):
-                self._addresses.pop(_place(event.address), None)
+                self._forget_address(event.address)
             events.append(event)
 
     # the wire
@@ -432,10 +481,6 @@ def _open(buffer: ReceiveBuffer, default: int) -> socket.socket:
         sock.close()
         raise
     return sock
-
-
-def _place(address: Address) -> tuple[int, bytes, int]:
-    return address.index, address.address, address.prefix_length
 
 
 def _note(errors: list[OperationError], operation: Operation, error: int, reason: str = "") -> None:

@@ -23,9 +23,8 @@ def numbered_names(prefix: str, number: int, family: int) -> Iterator[str]:
 
 def free_name(candidates: Iterable[str], facts: Facts, taken: Collection[str] = ()) -> str:
     """The first candidate that is short enough and that no link has. Raises LookupError when there is none."""
-    names = {link.name for link in facts.links.values()}
     for candidate in candidates:
-        if len(candidate) <= LONGEST_NAME and candidate not in names and candidate not in taken:
+        if len(candidate) <= LONGEST_NAME and facts.link(candidate) is None and candidate not in taken:
             return candidate
     raise LookupError("no free interface name")
 
@@ -50,21 +49,24 @@ def below(kind: str, parent: Link) -> tuple[int, bool]:
 
 def find_match(wanted: VirtualLink, facts: Facts, taken: Collection[str] = ()) -> Link | None:
     """An existing link to use instead of making one: the one with the wanted name first."""
-    found = [link for link in facts.links.values() if link.name not in taken and matches(wanted, link, facts)]
-    found.sort(key=lambda link: link.name != wanted.name)
-    return found[0] if found else None
+    namesake = facts.link(wanted.name)
+    if namesake is not None and namesake.name not in taken and matches(wanted, namesake, facts):
+        return namesake
+    if wanted.kind != "macvlan" or wanted.mac is None:
+        return None
+    alike = facts.links_with(wanted.mac)
+    return next((link for link in alike if link.name not in taken and matches(wanted, link, facts)), None)
 
 
 def diff(desired: Iterable[VirtualLink], facts: Facts, ours: Collection[str] = ()) -> list[Operation]:
     """Remove links of ours that are no longer wanted, make the missing ones; a namesake of ours is replaced."""
     wanted = list(desired)
     kept = {link.name for link in wanted}
-    existing = {link.name for link in facts.links.values()}
-    operations: list[Operation] = [DeleteLink(name) for name in sorted(set(ours) - kept) if name in existing]
+    operations: list[Operation] = [DeleteLink(name) for name in sorted(set(ours) - kept) if facts.link(name)]
     for link in wanted:
         if find_match(link, facts) is not None:
             continue
-        if link.name in existing:
+        if facts.link(link.name) is not None:
             operations.append(DeleteLink(link.name))
         operations.append(AddLink(link))
     return operations

@@ -372,6 +372,16 @@ def _set_link(operation: SetLink, find: FindLink) -> bytes:
     return _link(RTM_NEWLINK, _REQUEST, fields, (("IFLA_AF_SPEC", generation), ("IFLA_GROUP", operation.group)))
 
 
+def move_link(index: int, group: int) -> bytes:
+    """Put a link into a group."""
+    return _link(RTM_NEWLINK, _REQUEST, {"index": index}, [("IFLA_GROUP", group)])
+
+
+def delete_group(group: int) -> bytes:
+    """Delete all links of a group."""
+    return _link(RTM_DELLINK, _REQUEST, {}, [("IFLA_GROUP", group)])
+
+
 # questions
 
 

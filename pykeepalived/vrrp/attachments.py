@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field
+from itertools import chain
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.network import IpAddress
@@ -83,11 +84,13 @@ def plan(config: Config, facts: Facts, before: Mapping[Key, str] | None = None) 
     made: list[Attachment] = []
     shared: dict[tuple[str, int, bytes | None, int], VirtualLink] = {}
     taken: set[str] = set()
+    keys: set[Key] = set()
     for instance in config.vrrp_instances:
         for parent, family, primary in _places(instance):
             key = (instance.name, parent, family)
-            if any(attachment.key == key for attachment in made):
+            if key in keys:
                 continue
+            keys.add(key)
             wanted = _wanted(config, instance, parent, family, primary, facts)
             identity = (parent, family, wanted.mac, instance.virtual_router_id)
             if not primary and identity in shared:
@@ -157,8 +160,9 @@ def _placed(
     """The link with its final name, and whether it is there already."""
     defaults = config.globals.vrrp_defaults
     prefix = defaults.vmac_prefix if primary else defaults.vmac_addr_prefix
-    candidates = list(links.numbered_names(prefix, instance.virtual_router_id, key[2]))
-    asked = _renamed(wanted, before or wanted.name or candidates[0])
+    candidates = links.numbered_names(prefix, instance.virtual_router_id, key[2])
+    first = next(candidates)
+    asked = _renamed(wanted, before or wanted.name or first)
     match = links.find_match(asked, facts, taken)
     if match is not None:
         return _renamed(wanted, match.name), True
@@ -166,7 +170,7 @@ def _placed(
         namesake = facts.link(wanted.name)
         if namesake is None or namesake.kind == wanted.kind:
             return wanted, False
-    return _renamed(wanted, links.free_name(candidates, facts, taken)), False
+    return _renamed(wanted, links.free_name(chain((first,), candidates), facts, taken)), False
 
 
 def _renamed(link: VirtualLink, name: str) -> VirtualLink:

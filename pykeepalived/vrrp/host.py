@@ -59,7 +59,10 @@ class KernelLike(Protocol):
 
 
 class Host:
-    """One per VRRP child. `log` gets what operators should know; with `monitor` every address that comes or goes."""
+    """One per VRRP child. `log` gets what operators should know; with `monitor` every address that comes or goes.
+
+    `breathe` is called again and again in the midst of work that may take seconds.
+    """
 
     def __init__(
         self,
@@ -71,6 +74,7 @@ class Host:
         rule_keeper: RuleKeeper | None = None,
         made: MadeLinks | None = None,
         notes: Journal | None = None,
+        breathe: Callable[[], object] = lambda: None,
     ) -> None:
         self.kernel = kernel
         self._monitor = monitor
@@ -84,6 +88,9 @@ class Host:
         self._plan = Plan()
         self._ours: dict[str, str] = {}
         """Links we made or took over, and the instance each was made for."""
+        self._unneeded: dict[str, str] = {}
+        """Those that are to be removed."""
+        self._breathe = breathe
         self._made = made or MadeLinks()
         self._made_before = False
         self.held = HeldObjects(notes, kernel.link)
@@ -99,6 +106,7 @@ class Host:
 
     def adopt(self, config: Config) -> inputs.View:
         """Make ready what the configuration needs (VMACs, kernel parameters) and return the view of it."""
+        self._remove_unneeded()
         first = not self._config.wants_vrrp
         self._config = config
         self.kernel.address_protocol = config.globals.address_protocol
@@ -124,9 +132,11 @@ class Host:
             for attachment in plan.attachments:
                 if not attachment.exists:
                     self._create(attachment, facts)
+                    self._breathe()
             facts = self._facts()
             for attachment in plan.attachments:
                 self._make_ready(attachment, facts)
+                self._breathe()
             facts = self._facts()
         self._plan = plan
         self._set_parameters(config)
@@ -203,12 +213,20 @@ class Host:
         unwanted = [link for link in left if link.name not in wanted]
         for link in unwanted:
             self._tell(f"Removing {link.kind} interface {link.name} of a killed predecessor", Priority.INFO)
-            errors = self.kernel.perform([ko.DeleteLink(link.name)])
-            for error in errors:
-                self._tell(str(error), Priority.ERROR)
-            if not errors:
-                self._made.gone(link.name)
+        refused = self._delete(link.name for link in unwanted)
+        for error in refused.values():
+            self._tell(str(error), Priority.ERROR)
         return bool(unwanted)
+
+    def _delete(self, names: Iterable[str]) -> dict[str, ko.OperationError]:
+        """Delete links of ours at once; returns what the kernel refused, by name."""
+        deletions = [ko.DeleteLink(name) for name in names]
+        errors = self.kernel.perform(deletions)
+        refused = {error.operation.name: error for error in errors if isinstance(error.operation, ko.DeleteLink)}
+        for deletion in deletions:
+            if deletion.name not in refused:
+                self._made.gone(deletion.name)
+        return refused
 
     def _remove_objects(self, config: Config) -> None:
         """Likewise addresses, routes and rules that the configuration does not name."""
@@ -277,6 +295,7 @@ class Host:
 
     def create_link(self, wanted: effects.CreateLink) -> inputs.Attached | None:
         """The answer to a CreateLink; None when the link could not be made (an event will bring another try)."""
+        self._remove_unneeded()
         facts = self.kernel.known()
         plan = attachments.plan(self._config, facts, self._plan.names)
         attachment = plan.find(wanted.instance.name, wanted.parent, wanted.family)
@@ -293,23 +312,28 @@ class Host:
         return inputs.Attached(wanted.instance.name, wanted.parent, wanted.family, attachment.link.name)
 
     def remove_link(self, name: str) -> None:
-        """Remove a link if it is one of ours."""
-        if name not in self._ours:
+        """Remove a link if it is one of ours: together with others, before events are read or the process ends."""
+        if name in self._ours:
+            self._unneeded[name] = self._ours.pop(name)
+
+    def _remove_unneeded(self) -> None:
+        unneeded, self._unneeded = self._unneeded, {}
+        if not unneeded:
             return
-        owner = self._ours.pop(name)
-        self._plan = Plan(tuple(item for item in self._plan.attachments if item.link.name != name))
-        self._sysctls.release_user(f"link {name}")
-        self._filtering.redirect(frozenset(rule for rule in self._filtering.state.vmacs if rule.name != name))
-        errors = self.kernel.perform([ko.DeleteLink(name)])
-        if not errors:
-            self._made.gone(name)
-        for error in errors:
-            self._tell(f"({owner}): {error}", Priority.ERROR, owner)
-        if not errors:
-            self._tell(f"({owner}) Success removing VMAC interface {name}", Priority.INFO, owner)
+        self._plan = Plan(tuple(item for item in self._plan.attachments if item.link.name not in unneeded))
+        for name in unneeded:
+            self._sysctls.release_user(f"link {name}")
+        self._filtering.redirect(frozenset(rule for rule in self._filtering.state.vmacs if rule.name not in unneeded))
+        refused = self._delete(unneeded)
+        for name, owner in unneeded.items():
+            if name in refused:
+                self._tell(f"({owner}): {refused[name]}", Priority.ERROR, owner)
+            else:
+                self._tell(f"({owner}) Success removing VMAC interface {name}", Priority.INFO, owner)
 
     def release(self, done: Callable[[], object]) -> None:
-        """At stop: kernel parameters and firewall as they were; then `done` is called."""
+        """At stop: links, kernel parameters and firewall as they were; then `done` is called."""
+        self._remove_unneeded()
         self.held.close(lambda: self.kernel.facts(routes=True, rules=True))
         self._sysctls.restore_all()
         self._filtering.release(done)
@@ -383,6 +407,7 @@ class Host:
         An address that was removed and is there again within one reading is not told as removed: that is a change of
         our own, such as an address moving from one instance to another.
         """
+        self._remove_unneeded()
         happened = self.kernel.read_events()
         if any(isinstance(event, kf.Overrun) for event in happened):
             self._tell("Kernel netlink events were lost - reading the state of the kernel again", Priority.WARNING)

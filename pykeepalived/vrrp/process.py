@@ -132,7 +132,9 @@ class VrrpProcess:
         self._kernel = kernel
         self._frames = frames
         self._rule_keeper = RuleKeeper(loop, self._log.write)
-        self._host = _host(kernel, context.options, context.log, loop.now, self._rule_keeper)
+        self._host = _host(
+            kernel, context.options, context.log, loop.now, self._rule_keeper, breathe=self._service.alive
+        )
         self._runner = ScriptRunner(loop, context.log, self._service.fork_script_helper)
         self._notifier = Notifier(loop, context.log, self._runner, "vrrp")
         self._surroundings = Surroundings(loop, self._log.write, self._runner, self._feed)
@@ -490,7 +492,12 @@ class VrrpProcess:
 
 
 def _host(
-    kernel: Kernel, options: DaemonOptions, log: Log, now: Callable[[], int], rule_keeper: RuleKeeper | None = None
+    kernel: Kernel,
+    options: DaemonOptions,
+    log: Log,
+    now: Callable[[], int],
+    rule_keeper: RuleKeeper | None = None,
+    breathe: Callable[[], object] = lambda: None,
 ) -> Host:
     return Host(
         kernel,
@@ -501,6 +508,7 @@ def _host(
         rule_keeper=rule_keeper,
         made=_made_links(options.link_file),
         notes=_journal(options.object_file),
+        breathe=breathe,
     )
 
 

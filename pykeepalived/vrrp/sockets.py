@@ -31,7 +31,7 @@ _IPV6_RECVPKTINFO, _IPV6_PKTINFO, _IPV6_RECVHOPLIMIT, _IPV6_HOPLIMIT, _IPV6_TCLA
     *(49, 50, 51),
     *(52, 67, 78),
 )
-_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, _PACKET_MR_MULTICAST = 263, 1, 0
+_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, _PACKET_DROP_MEMBERSHIP, _PACKET_MR_MULTICAST = 263, 1, 2, 0
 _CHECKSUM_OFFSET = 6
 _TRAFFIC_CLASS = 0xC0
 _BURST = 8
@@ -50,22 +50,53 @@ Hear = Callable[[Pool, bytes, int, bytes, bytes, int, int], None]
 """Router.hear: pool, data, now, source, destination, hop limit, how long it has waited."""
 
 
+class HardwareGroups:
+    """Multicast groups that the hardware of interfaces lets pass, for macvlans above them (packet(7),
+    PACKET_MR_MULTICAST).
+
+    One socket joins them all: the kernel waits some ten milliseconds whenever such a socket is closed.
+    """
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+
+    def join(self, index: int, group: Ip) -> None:
+        """To be left as often as it was joined. Raises OSError."""
+        if self._socket is None:
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        self._socket.setsockopt(_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, _membership(index, group))
+
+    def leave(self, index: int, group: Ip) -> None:
+        """An interface that is gone has left all its groups already."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(_SOL_PACKET, _PACKET_DROP_MEMBERSHIP, _membership(index, group))
+
+
+def _membership(index: int, group: Ip) -> bytes:
+    mac = b"\x01\x00\x5e" + bytes((group[1] & 0x7F,)) + group[2:] if group.family == 4 else b"\x33\x33" + group[12:]
+    return struct.pack("=iHH8s", index, _PACKET_MR_MULTICAST, len(mac), mac)
+
+
 class PoolSockets:
     """The sockets of one pool. Raises OSError from the constructor; `index` is the interface's, 0 without one."""
 
-    def __init__(self, pool: Pool, index: int, parent_index: int = 0) -> None:
+    def __init__(self, pool: Pool, index: int, hardware: HardwareGroups, parent_index: int = 0) -> None:
         self.pool = pool
         self.index = index
         self.quiet: QuietSocket | None = None
         self._fingerprints: tuple[int, ...] = ()
         self._guests: Guests | None = None
-        self._extra: socket.socket | None = None
+        self._hardware = hardware
+        self._parent_index = 0
+        """Whose hardware was told of the group, 0 = nobody's."""
         self.receive = _raw(pool)
         try:
             self._set_up_receive(self.receive)
             self.receive.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             if parent_index and pool.group is not None:
-                self._extra = _join_hardware(parent_index, pool.group)
+                hardware.join(parent_index, pool.group)
+                self._parent_index = parent_index
             self.send = _raw(pool)
         except OSError:
             self.close()
@@ -185,8 +216,9 @@ class PoolSockets:
             self.quiet.close()
         if hasattr(self, "send"):
             self.send.close()
-        if self._extra is not None:
-            self._extra.close()
+        if self._parent_index and self.pool.group is not None:
+            self._hardware.leave(self._parent_index, self.pool.group)
+            self._parent_index = 0
 
     # destinations
 
@@ -235,6 +267,7 @@ class AdvertSockets:
         self._ring = ring
         self._log = log
         self._open: dict[Pool, PoolSockets] = {}
+        self._hardware = HardwareGroups()
         self._ways: dict[Flow, _Way] = {}
         self._sources: dict[str, bytes] = {}
         self._waiting = select.epoll()
@@ -243,7 +276,7 @@ class AdvertSockets:
     def open(self, pool: Pool, index: int, parent_index: int = 0) -> PoolSockets:
         """Open a pool (again). Raises OSError."""
         self.close(pool)
-        sockets = PoolSockets(pool, index, parent_index)
+        sockets = PoolSockets(pool, index, self._hardware, parent_index)
         self._open[pool] = sockets
         return sockets
 
@@ -450,19 +483,6 @@ def _empty(sock: socket.socket) -> None:
             sock.recv(_READ_SIZE)
         except OSError:
             return
-
-
-def _join_hardware(index: int, group: Ip) -> socket.socket:
-    """Let the interface's hardware filter pass the group, for a macvlan above it (packet(7), PACKET_MR_MULTICAST)."""
-    mac = b"\x01\x00\x5e" + bytes((group[1] & 0x7F,)) + group[2:] if group.family == 4 else b"\x33\x33" + group[12:]
-    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, 0)
-    try:
-        request = struct.pack("=iHH8s", index, _PACKET_MR_MULTICAST, len(mac), mac)
-        sock.setsockopt(_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, request)
-    except OSError:
-        sock.close()
-        raise
-    return sock
 
 
 def _control(level: int, kind: int, value: bytes) -> bytes:

@@ -372,3 +372,41 @@ def test_preparing_changes_nothing_and_forgives_missing_links(kernel: Kernel) ->
     kernel.prepare(SetSysctl("net/ipv4/conf/eth0/arp_ignore", "1"))
     assert "192.0.2.100" not in shown("address")
     good(kernel, AddAddress(wish, "eth0"))
+
+
+def vmacs(numbers: range) -> list[VirtualLink]:
+    return [VirtualLink(name=f"vrrp.{n}", parent="eth0", mac=bytes((0, 0, 0x5E, 0, 1, n))) for n in numbers]
+
+
+def test_links_are_deleted_together_and_no_others(kernel: Kernel) -> None:
+    good(kernel, *(AddLink(link) for link in vmacs(range(1, 31))))
+    kernel.facts()
+    asked: list[int] = []
+    send = kernel._send
+    kernel._send = lambda messages: (asked.append(len(messages)), send(messages))[1]  # type: ignore[method-assign]
+    good(kernel, *(DeleteLink(f"vrrp.{n}") for n in range(1, 30)), DeleteLink("vrrp.99"))
+    assert asked == [1, 29, 1], "a question for the one that is not known, all into the group, delete the group"
+    assert [link.name for link in kernel.facts().links.values() if link.kind == "macvlan"] == ["vrrp.30"]
+    assert kernel.link("vrrp.1") is None
+
+
+def test_links_that_cannot_be_deleted_together_go_one_by_one(kernel: Kernel) -> None:
+    """The kernel refuses the whole group for one that it does not delete, as lo."""
+    good(kernel, *(AddLink(link) for link in vmacs(range(1, 4))))
+    names = ("vrrp.1", "lo", "vrrp.2")
+    errors = kernel.perform([DeleteLink(name) for name in names])
+    assert [(str(error.operation), error.errno) for error in errors] == [("link delete lo", errno.EOPNOTSUPP)]
+    assert [link.name for link in kernel.facts().links.values() if link.kind == "macvlan"] == ["vrrp.3"]
+
+
+def test_blocks_for_the_firewall_are_run_together_and_one_that_fails_alone(kernel: Kernel) -> None:
+    runs: list[str] = []
+    nft = kernel._nft()
+    run = nft.run
+    nft.run = lambda commands: (runs.append(commands), run(commands))[1]  # type: ignore[method-assign]
+    good(kernel, RunNft("add table ip one\n"), RunNft("add table ip two\n"))
+    assert runs == ["add table ip one\nadd table ip two\n"]
+    errors = kernel.perform([RunNft("add table ip three\n"), RunNft("add nonsense\n"), RunNft("add table ip four\n")])
+    assert [str(error.operation) for error in errors] == ["nft add nonsense"]
+    text = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+    assert text.split("\n") == [f"table ip {name}" for name in ("one", "two", "three", "four")] + [""]

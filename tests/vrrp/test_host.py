@@ -47,7 +47,12 @@ class Machine:
         self.lines: list[LogLine] = []
         self.values: dict[str, str] = {}
         sysctls = SavedSysctls(self.values.get, self.values.__setitem__)
-        self.host = Host(self.kernel, self.lines.append, lambda: 0, sysctls, monitor, keeper)
+        self.breaths: list[int] = []
+        """How many links there were whenever it paused in its work."""
+        self.host = Host(self.kernel, self.lines.append, lambda: 0, sysctls, monitor, keeper, breathe=self._breathe)
+
+    def _breathe(self) -> None:
+        self.breaths.append(len(self.kernel.links()))
 
     @property
     def log(self) -> list[str]:
@@ -91,6 +96,7 @@ def test_vmac_is_made_and_made_ready(machine: Machine) -> None:
     assert machine.kernel.sysctls["net/ipv4/conf/vrrp.51/arp_ignore"] == "1"
     assert any("vmac_map { 2 : 1 }" in commands for commands in machine.kernel.nft)
     machine.host.remove_link("vrrp.51")
+    machine.host.events()
     assert machine.kernel.link("vrrp.51") is None
     assert machine.log[-1] == "(VI_1) Success removing VMAC interface vrrp.51"
 
@@ -105,16 +111,35 @@ def test_without_reports_for_local_groups_there_are_none_to_redirect(machine: Ma
     assert not any("vmac_map { 2 : 1 }" in commands for commands in machine.kernel.nft)
 
 
+def test_many_links_are_made_with_pauses_and_removed_at_once(machine: Machine) -> None:
+    several = [VrrpInstance(name=f"V{n}", interface="eth0", virtual_router_id=n, vmac=Vmac()) for n in (1, 2, 3)]
+    machine.adopt(*several)
+    assert machine.breaths == [2, 3, 4, 4, 4, 4]
+    performed: list[list[str]] = []
+    perform = machine.kernel.perform
+    machine.kernel.perform = lambda steps: (performed.append([str(s) for s in steps]), perform(steps))[1]  # type: ignore[assignment,func-returns-value]
+    for name in ("vrrp.1", "vrrp.3"):
+        machine.host.remove_link(name)
+    assert performed == []
+    machine.host.events()
+    assert [steps for steps in performed if "delete vrrp" in str(steps)] == [
+        ["link delete vrrp.1", "link delete vrrp.3"]
+    ]
+    assert machine.host.view().attachments == {("V2", "eth0", 4): "vrrp.2"}
+
+
 def test_removal_after_a_reload_names_the_former_instance(machine: Machine) -> None:
     machine.adopt(VrrpInstance(name="VI_1", interface="eth0", virtual_router_id=51, vmac=Vmac()))
     machine.adopt(VrrpInstance(name="VI_2", interface="eth0", virtual_router_id=51))
     machine.host.remove_link("vrrp.51")
+    machine.host.events()
     assert machine.log[-1] == "(VI_1) Success removing VMAC interface vrrp.51"
 
 
 def test_links_of_others_are_never_removed(machine: Machine) -> None:
     machine.adopt(INSTANCE)
     machine.host.remove_link("eth0")
+    machine.host.events()
     assert machine.kernel.link("eth0") is not None
 
 
