@@ -177,5 +177,7 @@ def _print(play: Play, as_json: bool) -> None:
             print(text)
     for verdict in play.verdicts:
         print(f"{'holds' if verdict.holds else 'FAILS'}: {verdict.text} ({verdict.found})")
+        for line in verdict.why:
+            print(f"    {line}")
     for violation in cluster.violations:
         print(f"BROKEN INVARIANT: {violation}")

@@ -76,7 +76,9 @@ def as_data(cluster: Cluster, verdicts: Sequence[Verdict]) -> dict[str, Any]:
             for item in cluster.changes
         ],
         "routers": [_fate_data(fate) for fate in fates(cluster)],
-        "expectations": [{"text": item.text, "holds": item.holds, "found": item.found} for item in verdicts],
+        "expectations": [
+            {"text": item.text, "holds": item.holds, "found": item.found, "why": list(item.why)} for item in verdicts
+        ],
         "violations": list(cluster.violations),
         "packets": {"sent": cluster.lan.sent, "lost": cluster.lan.lost},
     }

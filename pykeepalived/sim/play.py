@@ -6,11 +6,13 @@ The words themselves are scenario.py; the cluster is made by build.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import ip_address, ip_interface
 
 from pykeepalived.config.model import Config
+from pykeepalived.observe.snapshot import Taken
+from pykeepalived.observe.status import why_view
 from pykeepalived.runtime.messages import ChildKind
 from pykeepalived.sim.build import make_cluster
 from pykeepalived.sim.cluster import SECOND, Cluster
@@ -25,11 +27,12 @@ _FRESH = 30 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of an expectation."""
+    """What became of an expectation. `why`: what `pykeepalived why` would have said then of what does not fit."""
 
     text: str
     holds: bool
     found: str
+    why: tuple[str, ...] = ()
 
 
 class Play:
@@ -210,7 +213,7 @@ class Play:
         return lambda: self._judge(action, name, [instance] if instance else known, wanted)
 
     def _judge(self, action: Action, name: str, instances: list[str], wanted: str) -> None:
-        found = []
+        found, why = [], []
         for instance in instances:
             state = self.cluster.nodes[name].states.get(instance, "-")
             rivals = [
@@ -222,7 +225,17 @@ class Play:
                 found.append(f"{instance} is {state}")
             if rivals:
                 found.append(f"{instance} is also MASTER on {', '.join(rivals)}")
-        self.verdicts.append(Verdict(str(action), not found, "; ".join(found) or wanted))
+            if state != wanted or rivals:
+                why += [line for each in (name, *rivals) for line in self._explained(each, instance)]
+        self.verdicts.append(Verdict(str(action), not found, "; ".join(found) or wanted, tuple(why)))
+
+    def _explained(self, name: str, instance: str) -> list[str]:
+        """The facts behind the state of an instance; none of a node that is off or stands still."""
+        node, now = self.cluster.nodes[name], self.cluster.now
+        if not node.active:
+            return []
+        shown = replace(node.machine.snapshot(), taken=Taken(now, now))
+        return [f"{name}: {instance}: {fact}" for view in why_view(instance, [shown]) for fact in view["facts"]]
 
     def _service_expectation(self, action: Action) -> Callable[[], object]:
         first, _, rest = action.what.partition(":")

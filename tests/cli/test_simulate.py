@@ -103,7 +103,7 @@ def test_data_and_picture(files: list[str], tmp_path: Path, capsys: pytest.Captu
     )
     data = json.loads(capsys.readouterr().out)
     assert data["duration"] == 20
-    assert data["expectations"] == [{"text": "expect-master b@14", "holds": True, "found": "MASTER"}]
+    assert data["expectations"] == [{"text": "expect-master b@14", "holds": True, "found": "MASTER", "why": []}]
     assert {"at": 10.0, "node": "a", "instance": "VI_1", "state": "DEAD"} in data["states"]
     root = xml.etree.ElementTree.parse(picture).getroot()
     titles = [item.text for item in root.iter("{http://www.w3.org/2000/svg}title")]
@@ -127,3 +127,47 @@ def test_the_same_words_give_the_same_run(files: list[str], capsys: pytest.Captu
     assert runs[0] == runs[1]
     main([*words, "--seed", "5"])
     assert capsys.readouterr().out != runs[0]
+
+
+AUTH = "authentication {{\n auth_type PASS\n auth_pass {}\n }}"
+
+
+@pytest.mark.parametrize(
+    ("extra", "words", "said"),
+    [
+        (
+            ("nopreempt", "nopreempt"),
+            ("--fail-script", "a:chk@10", "--expect-master", "b@20"),
+            "b: VI_1: nopreempt 192.0.2.1 (it stays master as long as it is heard; our priority is 100, its 90)",
+        ),
+        (
+            ("priority 200", ""),
+            ("--fail-script", "a:chk@10", "--expect-master", "b@20"),
+            "b: VI_1: the master is 192.0.2.1 with priority 140, ours is 100",
+        ),
+        (
+            (AUTH.format("one"), AUTH.format("two")),
+            ("--expect-master", "a@20"),
+            "a: VI_1: advert_refused 192.0.2.2 (its auth_pass is not ours: ",
+        ),
+        (
+            ("", ""),
+            ("--oneway", "a-b@10", "--expect-master", "a@20"),
+            "a: VI_1: other_master 192.0.2.2 (it is master too, with priority 100, and does not hear our adverts",
+        ),
+        (("", ""), ("--down", "b:eth0@10", "--expect-backup", "b@20"), "b: VI_1: interface_down eth0 ["),
+        (
+            ("", ""),
+            ("--fail-script", "a:chk@10", "--expect-master", "a@20"),
+            "a: VI_1: trackers change the priority 150 to 90: script chk -60",
+        ),
+    ],
+)
+def test_a_failed_expectation_tells_why(
+    extra: tuple[str, str], words: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, priority, more in (("a", 150, extra[0]), ("b", 100, extra[1])):
+        (tmp_path / f"{name}.conf").write_text(CONFIG.format(priority=priority, extra=more))
+    assert main([str(tmp_path / "a.conf"), str(tmp_path / "b.conf"), *words]) == 1
+    out = capsys.readouterr().out
+    assert [line for line in out.splitlines() if line.startswith("    ") and said in line], out
