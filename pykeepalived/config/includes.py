@@ -193,5 +193,5 @@ def _nothing(name: str, *, several: bool) -> Problem:
     if several:
         return Problem("brace_match", f"include brace pattern {name} did not match any file")
     if glob.has_magic(name):
-        return Problem("wildcard_match", f"include wildcard pattern {name} did not match any file")
-    return Problem("match", f"Config file {name} does not exist")
+        return Problem("wildcard_match", f"No config files matched '{name}'.")
+    return Problem("match", f"Config files missing '{name}'.")

@@ -132,7 +132,7 @@ def _main_files(pattern: str, options: LoadOptions) -> tuple[list[str], list[Fin
         text = f"Config files missing '{pattern}'."
         findings.append(Finding("file-missing", text, None, Severity.ERROR, absent))
     if len(found) > 1:
-        text = f"More than one file matches the configuration file {pattern}: all are read"
+        text = f"WARNING, multiple configuration file matches of {pattern}, starting with {found[0]}"
         findings.append(Finding("files-several", text, None, Severity.ERROR, FindingClass.MULTIPLE_FILES))
     return found, findings
 

@@ -115,3 +115,8 @@ def test_rules_speak_without_a_line() -> None:
         "(A) ignoring owner_ignore_adverts since priority is not 255",
         "(A) vmac_xmit_base is only valid with a vmac",
     ]
+
+
+def test_includes_without_a_file() -> None:
+    assert printed("include none.conf\n") == (0, ["(Line 1) Config files missing 'none.conf'."])
+    assert printed("includew none*.conf\n") == (6, ["(Line 1) No config files matched 'none*.conf'."])
