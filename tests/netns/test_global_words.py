@@ -44,7 +44,7 @@ def test_where_dumps_are_written(lan: Lan, tmp_path: Path) -> None:
     node = started(lan, "router_id R7\n" + "\n".join(f"{word} {path}" for word, path in files.items()))
     for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGRTMIN + 2):
         node.signal(number)
-    state = tmp_path / "state_dump_file_vrrp.x"
+    state = files["state_dump_file"]
     lan.wait(lambda: state.exists() and files["stats_dump_file"].exists() and files["json_dump_file"].exists())
     assert "Router ID = R7" in state.read_text()
     assert "VRRP Instance: VI_1" in files["stats_dump_file"].read_text()
