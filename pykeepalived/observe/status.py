@@ -125,10 +125,24 @@ def _explanations(snapshots: Iterable[Snapshot]) -> Iterator[View]:
             yield from _explain_ipvs(snapshot)
         else:
             for session in snapshot.sessions:
-                facts = [f"remote state {session.remote_state}", f"diagnostic {session.local_diagnostic}"]
+                facts = [_fact(session.cause, snapshot.taken)] if session.cause is not None else []
+                facts += _neighbor(session, snapshot.taken)
                 state = session.local_state
                 since = _since(session.last_change_ns, snapshot.taken)
                 yield {"kind": "bfd_instance", "name": session.name, "state": state, **since, "facts": facts}
+
+
+def _neighbor(session: BfdSessionSnapshot, taken: Taken) -> Iterator[str]:
+    """What is known of the other end of a session that is not Up, and of what it says."""
+    if not session.last_seen_ns:
+        yield "no packet of the neighbor has come yet"
+    elif session.local_state != "Up":
+        silent = max(taken.monotonic_ns - session.last_seen_ns, 0) / 1e9
+        yield f"the last packet of the neighbor came {silent:.1f} s ago"
+    yield f"the neighbor's state is {session.remote_state}, its diagnostic {session.remote_diagnostic}"
+    yield f"our diagnostic is {session.local_diagnostic}"
+    if session.packets_discarded:
+        yield f"{session.packets_discarded} packets were discarded"
 
 
 def _explain_vrrp(snapshot: VrrpSnapshot) -> Iterator[View]:
@@ -269,7 +283,8 @@ def _session(session: BfdSessionSnapshot, taken: Taken) -> View:
         "state": session.local_state,
         **_since(session.last_change_ns, taken),
         "remote_state": session.remote_state,
-        "why": session.local_diagnostic,
+        "why": _text(session.cause) or session.local_diagnostic,
+        "diagnostic": session.local_diagnostic,
         "detection_us": session.local_detection_us,
         "sent": session.packets_sent,
         "received": session.packets_received,

@@ -168,3 +168,28 @@ def test_a_master_tells_whether_it_has_its_addresses():
         master = VrrpInstanceSnapshot(name="VI_1", state=VrrpState.MASTER, addresses_set=held)
         (view,) = why_view("VI_1", [VrrpSnapshot(taken=TAKEN, instances=(master,))])
         assert view["facts"] == [text]
+
+
+def test_why_a_session_is_down():
+    cause = Cause("detection_time_expired", "192.0.2.1", "no packet for 300 ms", 990 * S, Span("k.conf", 4))
+    down = BfdSessionSnapshot(
+        name="b1",
+        remote_state="Up",
+        local_diagnostic="Control Detection Time Expired",
+        last_seen_ns=990 * S,
+        packets_discarded=3,
+        cause=cause,
+    )
+    new = BfdSessionSnapshot(name="b2", cause=Cause("start", "b2"))
+    snapshot = BfdSnapshot(taken=TAKEN, sessions=(down, new))
+    assert why_view("b1", [snapshot])[0]["facts"] == [
+        "detection_time_expired 192.0.2.1 (no packet for 300 ms) [k.conf:4], for 10.0 s",
+        "the last packet of the neighbor came 10.0 s ago",
+        "the neighbor's state is Up, its diagnostic No Diagnostic",
+        "our diagnostic is Control Detection Time Expired",
+        "3 packets were discarded",
+    ]
+    assert why_view("b2", [snapshot])[0]["facts"][:2] == ["start b2", "no packet of the neighbor has come yet"]
+    shown = status_view([snapshot])["bfd"]["sessions"][0]
+    assert shown["why"] == "detection_time_expired 192.0.2.1 (no packet for 300 ms) [k.conf:4]"
+    assert shown["diagnostic"] == "Control Detection Time Expired"
