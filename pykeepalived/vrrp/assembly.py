@@ -13,10 +13,11 @@ from pykeepalived.config.model.network import IpAddress
 from pykeepalived.config.model.values import Ip
 from pykeepalived.config.model.vrrp import VrrpInstance
 from pykeepalived.observe.cause import Cause
+from pykeepalived.runtime.contract import NANOSECONDS_PER_MICROSECOND
 from pykeepalived.vrrp import messages, renewal
 from pykeepalived.vrrp.attachments import wants_own_vmac
 from pykeepalived.vrrp.conflicts import Conflicts
-from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
+from pykeepalived.vrrp.context import Context
 from pykeepalived.vrrp.effects import NotifyGroup, NotifyInstance, RemoveLink
 from pykeepalived.vrrp.group import Group
 from pykeepalived.vrrp.holdings import Change, PlacedAddress

@@ -11,7 +11,7 @@ from pykeepalived.config.model.values import Ip
 from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.observe.cause import Cause
 from pykeepalived.observe.snapshot import Circumstance
-from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND
+from pykeepalived.runtime.contract import NANOSECONDS_PER_MICROSECOND
 from pykeepalived.vrrp.table import State
 
 if TYPE_CHECKING:

@@ -13,8 +13,6 @@ from pykeepalived.vrrp.outbox import Outbox
 from pykeepalived.vrrp.pacing import Pacer
 from pykeepalived.vrrp.timers import Timers
 
-NANOSECONDS_PER_MICROSECOND = 1_000
-
 
 @dataclass(slots=True)
 class Context:

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pykeepalived.config.model.vrrp import OWNER
 from pykeepalived.observe.cause import Cause
+from pykeepalived.runtime.contract import NANOSECONDS_PER_MICROSECOND
 from pykeepalived.vrrp import messages
 from pykeepalived.vrrp.circumstances import MISSED, OTHER_MASTER
-from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND
 from pykeepalived.vrrp.receive import Heard
 from pykeepalived.vrrp.table import Event, State, follow
 from pykeepalived.vrrp.timers import Timer
 
 if TYPE_CHECKING:
     from pykeepalived.vrrp.instance import Instance
-
-OWNER = 255
 
 
 def down_timer(instance: Instance, now: int) -> None:

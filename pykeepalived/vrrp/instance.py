@@ -10,15 +10,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pykeepalived.config.model.values import Ip
-from pykeepalived.config.model.vrrp import AuthType, VrrpInstance
+from pykeepalived.config.model.vrrp import OWNER, AuthType, VrrpInstance
 from pykeepalived.config.model.vrrp import State as Wish
 from pykeepalived.observe.cause import Cause
+from pykeepalived.runtime.contract import NANOSECONDS_PER_MICROSECOND
 from pykeepalived.vrrp import election, messages
 from pykeepalived.vrrp.advertiser import Advertiser
 from pykeepalived.vrrp.announce import Announced
 from pykeepalived.vrrp.auth import AhSequence
 from pykeepalived.vrrp.circumstances import DIFFERS, REFUSED, Notices
-from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
+from pykeepalived.vrrp.context import Context
 from pykeepalived.vrrp.counters import Counters
 from pykeepalived.vrrp.effects import NotifyInstance, SyncDaemon
 from pykeepalived.vrrp.election import Rogue
@@ -33,7 +34,6 @@ from pykeepalived.vrrp.timers import Timer
 if TYPE_CHECKING:
     from pykeepalived.vrrp.group import Group
 
-OWNER = 255
 SKEW_DENOMINATOR = 256
 
 FaultKey = tuple[str, str]

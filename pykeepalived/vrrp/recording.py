@@ -30,8 +30,8 @@ from pykeepalived.observe.recorder import (
     replay_of,
     write_lines,
 )
+from pykeepalived.runtime.contract import NANOSECONDS_PER_MICROSECOND
 from pykeepalived.vrrp import effects, inputs
-from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND
 from pykeepalived.vrrp.packet import AUTH_DATA_LENGTH, AUTH_PASS, PROTOCOL_VRRP, seal
 from pykeepalived.vrrp.router import Router
 

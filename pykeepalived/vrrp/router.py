@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pykeepalived.config.model import Config
 from pykeepalived.observe.cause import Cause
 from pykeepalived.observe.snapshot import VrrpSnapshot
+from pykeepalived.runtime.contract import NANOSECONDS_PER_MICROSECOND
 from pykeepalived.vrrp import election, inputs, messages
 from pykeepalived.vrrp.announce import Announcer
 from pykeepalived.vrrp.assembly import Assembly
-from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
+from pykeepalived.vrrp.context import Context
 from pykeepalived.vrrp.effects import CreateLink, Effect, Pool
 from pykeepalived.vrrp.instance import Instance
 from pykeepalived.vrrp.leftovers import Leftovers, Removal

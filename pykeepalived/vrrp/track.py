@@ -11,8 +11,9 @@ from pykeepalived.config.model.values import Span, leading_number
 from pykeepalived.config.model.vrrp import TrackFile, TrackProcess, VrrpScript
 from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.observe.cause import Cause
+from pykeepalived.runtime.contract import NANOSECONDS_PER_MICROSECOND
 from pykeepalived.vrrp import messages
-from pykeepalived.vrrp.context import NANOSECONDS_PER_MICROSECOND, Context
+from pykeepalived.vrrp.context import Context
 from pykeepalived.vrrp.effects import StartScript, StopScript
 from pykeepalived.vrrp.inputs import ScriptFinished
 from pykeepalived.vrrp.instance import FaultKey, Instance

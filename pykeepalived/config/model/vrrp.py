@@ -14,6 +14,9 @@ from pykeepalived.config.model.network import IpAddress, IpRoute, IpRule
 from pykeepalived.config.model.values import Ip, Script, Span
 from pykeepalived.light_dataclasses import late_dataclass
 
+OWNER = 255
+"""The priority of an address owner (RFC 9568 section 5.2.4)."""
+
 
 class State(StrEnum):
     """The configured initial state of an instance."""
@@ -196,7 +199,7 @@ class VrrpInstance:
     @property
     def is_owner(self) -> bool:
         """Address owner: configured priority 255 (RFC 9568 section 5.2.4)."""
-        return self.priority == 255
+        return self.priority == OWNER
 
 
 @late_dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,9 @@ from itertools import combinations
 from pykeepalived.config.findings import Finding, FindingClass, Severity
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.values import Span
-from pykeepalived.config.model.vrrp import AuthType, State, Tracker, VrrpInstance
+from pykeepalived.config.model.vrrp import OWNER, AuthType, State, Tracker, VrrpInstance
 from pykeepalived.light_dataclasses import dataclass
 
-PRIORITY_OWNER = 255
 PRIORITY_LOW, PRIORITY_HIGH = 1, 254
 """Limits of a priority that weights have changed (RFC 9568 section 5.2.4 keeps 0 and 255 for other uses)."""
 
@@ -241,7 +240,7 @@ def _clamp(priority: int) -> int:
 def healthy_priority(instance: VrrpInstance) -> int:
     """The priority while everything tracked is well."""
     if instance.is_owner:
-        return PRIORITY_OWNER
+        return OWNER
     return _clamp(instance.priority + sum(_gain(tracker) for tracker in _weights(instance)))
 
 
@@ -253,7 +252,7 @@ def distinct_priorities(router: Router) -> Iterator[Finding]:
         other = seen.setdefault(priority, member)
         if other is member:
             continue
-        if priority == PRIORITY_OWNER:
+        if priority == OWNER:
             text = f"{router.text}: {other.text} and {member.text} both claim to own the addresses (priority 255)"
             yield _finding("cluster-owners", text, _at(member, "priority"))
         else:

@@ -7,8 +7,8 @@ import dataclasses
 from pykeepalived.config.entries.tracker import TrackerEntry, TrackerKind
 from pykeepalived.config.findings import FindingClass
 from pykeepalived.config.model.network import IpAddress
+from pykeepalived.config.model.vrrp import OWNER
 from pykeepalived.config.rules.context import Rule, RuleContext
-from pykeepalived.config.rules.instance_identity import OWNER
 from pykeepalived.config.schema.vrrp_draft import InstanceDraft
 
 VMAC_PREFIX = {4: b"\x00\x00\x5e\x00\x01", 6: b"\x00\x00\x5e\x00\x02"}

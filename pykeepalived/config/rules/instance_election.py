@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pykeepalived.config.model.values import MICROSECONDS_PER_SECOND
+from pykeepalived.config.model.vrrp import OWNER
 from pykeepalived.config.rules.context import Rule, RuleContext
-from pykeepalived.config.rules.instance_identity import OWNER
 from pykeepalived.config.rules.instance_network import uses_unicast
 from pykeepalived.config.schema.vrrp_draft import InstanceDraft
 

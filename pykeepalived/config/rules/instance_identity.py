@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pykeepalived.config.model.values import MICROSECONDS_PER_SECOND
+from pykeepalived.config.model.vrrp import OWNER
 from pykeepalived.config.rules.context import Rule, RuleContext
 from pykeepalived.config.schema.vrrp_draft import InstanceDraft
 
-OWNER = 255
 DEFAULT_PRIORITY = 100
 LONGEST_WINDOW_S, SHORTEST_WINDOW_S = 300, 5
 

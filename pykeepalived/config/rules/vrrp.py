@@ -9,6 +9,7 @@ from pykeepalived.config.entries.tracker import TrackerKind
 from pykeepalived.config.interfaces import Interface
 from pykeepalived.config.model.globals import GlobalDefs
 from pykeepalived.config.model.vrrp import (
+    OWNER,
     GarpGroup,
     Notify,
     TrackFile,
@@ -20,7 +21,6 @@ from pykeepalived.config.model.vrrp import (
 )
 from pykeepalived.config.rules.context import RefusedError, RuleContext
 from pykeepalived.config.rules.instance import INSTANCE_RULES, finished_instance, finished_notify, finished_trackers
-from pykeepalived.config.rules.instance_identity import OWNER
 from pykeepalived.config.rules.scripts import Scripts
 from pykeepalived.config.schema.base import Reading
 from pykeepalived.config.schema.sync_group import SyncGroupDraft, taken_elsewhere
