@@ -83,10 +83,12 @@ def _open() -> socket.socket | None:
     except OSError:
         return None
     try:
-        bpf.attach(sock, _FILTER)
         sock.bind((0, _CN_IDX_PROC))
         sock.setblocking(False)
         sock.send(_order(_LISTEN))
+        # The kernel answers before it returns. A connector alone, without proc events, takes every order in silence.
+        sock.recv(4096)
+        bpf.attach(sock, _FILTER)
     except OSError:
         sock.close()
         return None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
-from tests.vm.guest import seen_in_guest
+from tests.vm.guest import HERE, PROJECT, seen_in_guest
 from tests.vm.processes import STEPS
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.interop, pytest.mark.timeout(1000)]
@@ -47,3 +50,14 @@ def test_a_weight_changes_the_priority(seen: dict[str, Any]) -> None:
 
 def test_both_end_in_order(seen: dict[str, Any]) -> None:
     assert seen["status"] == {"ours": 0, "theirs": 0}
+
+
+def test_a_kernel_that_tells_of_no_processes_is_known() -> None:
+    """User-mode-linux has the connector without proc events: it takes the order and says nothing, ever."""
+    if shutil.which("linux.uml") is None:
+        pytest.skip("no linux.uml")
+    code = "from pykeepalived.vrrp.processes import open_connector; print(open_connector())"
+    words = ["env", f"PYTHONPATH={PROJECT}", sys.executable, "-c", code]
+    guest = ["bash", str(HERE / "machine/vm.sh"), "-t", "120", "--", *words]
+    done = subprocess.run(guest, capture_output=True, text=True, timeout=200, check=False)
+    assert done.stdout.splitlines()[-1:] == ["None"], done.stdout + done.stderr
