@@ -101,7 +101,7 @@ systemctl stop pykeepalived-nonroot@lab
 echo "nonroot_left=$?$(has 192.0.2.101)"
 
 # Debian's unit with our program in it
-install -D /usr/share/pykeepalived/keepalived.service.d/pykeepalived.conf \
+install -D -m 644 /usr/share/pykeepalived/keepalived.service.d/pykeepalived.conf \
     /etc/systemd/system/keepalived.service.d/pykeepalived.conf
 systemctl daemon-reload
 systemctl start keepalived

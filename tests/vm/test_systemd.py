@@ -71,3 +71,4 @@ def test_the_journal_has_upstreams_words_and_our_fields(life: tuple[dict[str, st
     assert (identifier, priority, instance, vrid, state) == ("Keepalived_vrrp", "6", "VI_1", "51", "MASTER")
     assert cause
     assert any(line[0] == "Keepalived" and line[-1].startswith("Starting VRRP child process") for line in journal)
+    assert not any("unset environment variable" in line[-1] for line in journal)
