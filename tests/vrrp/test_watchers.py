@@ -261,6 +261,19 @@ def test_counts_follow_fork_exec_and_exit(loop: Loop, tmp_path: Path) -> None:
     kernels.close()
 
 
+def test_counts_without_a_connector_are_those_of_the_start(loop: Loop, tmp_path: Path) -> None:
+    told: list[tuple[str, int]] = []
+    log: list[LogLine] = []
+    fake_process(tmp_path, 10, "named")
+    watcher = ProcessWatcher(
+        loop, log.append, lambda name, count: told.append((name, count)), lambda: None, str(tmp_path)
+    )
+    watcher.watch([entry()])
+    assert told == [("p", 1)]
+    assert [line.text for line in log] == ["no kernel support for track_process (CONFIG_PROC_EVENTS)"]
+    watcher.close()
+
+
 @pytest.mark.netns
 def test_real_processes_are_counted(loop: Loop) -> None:
     probe = open_connector()
