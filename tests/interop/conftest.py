@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ import pytest
 from pykeepalived.lab.net import Network, network
 from pykeepalived.lab.node import OURS, Node, watch
 
-C_DAEMON = ("keepalived",)
+C_DAEMON = tuple(shlex.split(os.environ.get("KEEPALIVED", "keepalived")))
+"""The C daemon: that of the system, or the command that the environment names, to run beside another release."""
 
 
 @dataclass
@@ -48,8 +50,8 @@ _counter = iter(range(1_000_000))
 @pytest.fixture
 def make_pair(tmp_path: Path) -> Iterator[MakePair]:
     """`make_pair(config_a, config_b, program_a, program_b)`: starts nothing; removes everything afterwards."""
-    if os.geteuid() != 0 or shutil.which("keepalived") is None:
-        pytest.skip("needs root and Debian's keepalived")
+    if os.geteuid() != 0 or shutil.which(C_DAEMON[0]) is None:
+        pytest.skip("needs root and keepalived")
     nodes: list[Node] = []
     with network(f"pki{os.getpid() % 100000}x{next(_counter)}") as net:
 

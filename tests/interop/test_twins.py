@@ -93,7 +93,7 @@ MakeTwins = Callable[..., Twins]
 
 @pytest.fixture
 def make_twins(tmp_path: Path) -> Iterator[MakeTwins]:
-    if os.geteuid() != 0 or shutil.which("keepalived") is None:
+    if os.geteuid() != 0 or shutil.which(C_DAEMON[0]) is None:
         pytest.skip("needs root and Debian's keepalived")
     with network(f"pktw{os.getpid() % 100000}x{next(_counter)}") as net:
         lan = Lan(net, tmp_path)
@@ -354,6 +354,7 @@ def test_delayed_start(make_twins: MakeTwins) -> None:
     """Neither is heard of before the delay is over, and both become master one master down time later."""
     twins = make_twins("", "global_defs {\n  vrrp_startup_delay 3.5\n}\n")
     twins.start()
+    twins.lan.wait(lambda: all(twins.recorder.of(source) for _, _, source in twins.nodes))
     for _, node, source in twins.nodes:
         assert node.said("Delaying startup for 3.5 seconds"), twins.lan.log()
         begin, end = (
