@@ -41,11 +41,21 @@ def _control(daemon: Daemon, paths: RunPaths) -> Extension:
     return ControlExtension(daemon, paths)
 
 
-def _clear_leftovers(options: DaemonOptions, log: Log) -> None:
-    if any(os.path.exists(path) for path in (options.sysctl_file, options.link_file, options.object_file)):
+def _clear_leftovers(kind: ChildKind, options: DaemonOptions, log: Log) -> None:
+    files = {
+        ChildKind.VRRP: (options.sysctl_file, options.link_file, options.object_file),
+        ChildKind.CHECKER: (options.ping_file,),
+    }
+    if not any(os.path.exists(path) for path in files.get(kind, ())):
+        return
+    if kind is ChildKind.VRRP:
         from pykeepalived.vrrp.process import clear_leftovers
 
         clear_leftovers(options, log)
+    else:
+        from pykeepalived.ipvs.surroundings import PingPermission
+
+        PingPermission(log.write, options.ping_file).give_back()
 
 
 def entry_point(kind: ChildKind) -> RunChild:

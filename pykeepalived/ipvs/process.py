@@ -91,7 +91,7 @@ class CheckerProcess:
         self._dialler = Dialler(loop, self._check_ended, self._settle, self._tls)
         self._files = TrackedFiles(loop, self._log.write, self._file_changed)
         self._addresses: AddressWatch | None = None
-        self._ping = PingPermission(self._log.write)
+        self._ping = PingPermission(self._log.write, context.options.ping_file)
         self._marks = KernelMarks(context.log)
         self._runs: dict[int, ScriptRun] = {}
         self._timer = loop.idle_timer(self._tick)
@@ -157,6 +157,8 @@ class CheckerProcess:
             self._prepare_tls(first)
         if any(isinstance(check, PingCheck) for check in checkers):
             self._ping.obtain()
+        else:
+            self._ping.give_back()
         if any(isinstance(check, MiscCheck) for check in checkers):
             self._runner.prepare()
         names = {check.track_file for check in checkers if isinstance(check, FileCheck)}

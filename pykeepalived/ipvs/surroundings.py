@@ -9,12 +9,13 @@ from pykeepalived.config.model.values import Ip, leading_number
 from pykeepalived.config.model.vrrp import TrackFile
 from pykeepalived.netlink.facts import AddressAdded, AddressRemoved, Overrun
 from pykeepalived.netlink.kernel import Kernel
+from pykeepalived.netlink.sysctls import ROOT, SavedSysctls, SysctlJournal, read_sysctl
 from pykeepalived.observe.cause import LogLine, Priority
 from pykeepalived.runtime.loop import Loop
 from pykeepalived.runtime.tracked_files import FileWatcher
 
 Log = Callable[[LogLine], object]
-_PING_RANGE = "/proc/sys/net/ipv4/ping_group_range"
+_PING_RANGE = "net/ipv4/ping_group_range"
 
 
 def file_number(content: bytes) -> int | None:
@@ -94,39 +95,38 @@ class AddressWatch:
 
 
 class PingPermission:
-    """PING_CHECK needs group 0 in net.ipv4.ping_group_range: widened at first use, put back at the end."""
+    """PING_CHECK needs group 0 in net.ipv4.ping_group_range: widened at first use, put back at the end.
 
-    def __init__(self, log: Log) -> None:
+    `notes` is the file for a successor (the next one has to `obtain` or to `give_back` what this one has not), "" =
+    none.
+    """
+
+    def __init__(self, log: Log, notes: str = "") -> None:
         self._log = log
-        self._original: str | None = None
+        self._saved = SavedSysctls(_read_range, journal=SysctlJournal(notes) if notes else None)
+        if self._saved.trouble:
+            log(LogLine(f"Kernel parameters cannot be noted - {self._saved.trouble}", Priority.WARNING))
 
     def obtain(self) -> None:
         """Let group 0 open ICMP sockets. A failure is logged; the checks will tell it too."""
-        if self._original is not None:
-            return
+        before = _read_range(_PING_RANGE)
         try:
-            with open(_PING_RANGE, encoding="ascii") as file:
-                original = file.read().strip()
-            low, high = (int(word) for word in original.split())
-            if low == 0:
-                return
-            if low <= high:
-                self._log(LogLine(f"Warning: {_PING_RANGE} being expanded from {low} {high} to 0 {high}"))
-            self._write(f"0 {high if low <= high else 0}")
-        except (OSError, ValueError) as error:
-            self._log(LogLine(f"Unable to set {_PING_RANGE}: {error}", Priority.WARNING))
+            low, high = (int(word) for word in (before or "").split())
+        except ValueError:
+            self._log(LogLine(f"Unable to set {ROOT}{_PING_RANGE}: it cannot be read", Priority.WARNING))
             return
-        self._original = original
+        if low == 0:
+            return
+        if low <= high:
+            self._log(LogLine(f"Warning: {ROOT}{_PING_RANGE} being expanded from {low} {high} to 0 {high}"))
+        if not self._saved.want(_PING_RANGE, f"0 {high if low <= high else 0}"):
+            self._log(LogLine(f"Unable to set {ROOT}{_PING_RANGE}", Priority.WARNING))
 
     def give_back(self) -> None:
-        if self._original is None:
-            return
-        try:
-            self._write(self._original)
-        except OSError as error:
-            self._log(LogLine(f"Unable to restore {_PING_RANGE}: {error.strerror}", Priority.WARNING))
-        self._original = None
+        """Also what a predecessor has widened."""
+        self._saved.restore_all()
 
-    def _write(self, text: str) -> None:
-        with open(_PING_RANGE, "w", encoding="ascii") as file:
-            file.write(text)
+
+def _read_range(path: str) -> str | None:
+    value = read_sysctl(path)
+    return " ".join(value.split()) if value is not None else None

@@ -63,7 +63,7 @@ class Daemon:
         make_loader: Callable[[Options], Loader],
         manager: ServiceManager,
         prepare: Callable[[ChildKind], object] = lambda kind: None,
-        clear: Callable[[], object] = lambda: None,
+        clear: Callable[[ChildKind], object] = lambda kind: None,
         reload_file: Callable[[Config], str] = lambda config: "",
     ) -> None:
         self.options = options
@@ -126,18 +126,17 @@ class Daemon:
         wanted = self._wanted(self.config)
         for kind in self.enabled.difference(wanted):
             self._launcher.release(kind)
-            if kind is ChildKind.VRRP:
-                self._clear_leftovers()
+            self._clear_leftovers(kind)
         self.children.adopt(self.config, wanted)
         self._watch_reload_time()
         if not wanted:
             self.log.warning("Warning - keepalived has no configuration to run")
             self.on_settled()
 
-    def _clear_leftovers(self) -> None:
-        """No VRRP child runs, but one may have run before, and been killed."""
+    def _clear_leftovers(self, kind: ChildKind) -> None:
+        """No such child runs, but one may have run before, and been killed."""
         try:
-            self._clear()
+            self._clear(kind)
         except Exception as error:
             self.log.error(f"Unable to remove what a predecessor left - {type(error).__name__}: {error}")
 

@@ -23,6 +23,7 @@ class RunPaths:
     sysctl_file: str
     link_file: str
     object_file: str
+    ping_file: str
     needs_directory: bool
 
 
@@ -55,6 +56,7 @@ def run_paths(
         sysctl_file=f"{socket.removesuffix('.sock')}.sysctls",
         link_file=f"{socket.removesuffix('.sock')}.links",
         object_file=f"{socket.removesuffix('.sock')}.objects",
+        ping_file=f"{socket.removesuffix('.sock')}.ping",
         needs_directory=own_directory,
     )
 

@@ -48,14 +48,14 @@ class Parts:
     """What the command line front gives the daemon: everything that is not process handling.
 
     `run_child(kind)` imports a child's code and returns its entry point; `extend` plugs services into the parent.
-    `clear_leftovers` removes from the kernel what a killed VRRP child left, for a daemon that starts none.
+    `clear_leftovers` removes from the kernel what a killed child of a kind left, for a daemon that starts none of it.
     """
 
     product: str
     loader: Callable[[Options], Loader]
     run_child: Callable[[ChildKind], RunChild]
     extend: Callable[[Daemon, RunPaths], Extension]
-    clear_leftovers: Callable[[DaemonOptions, Log], None]
+    clear_leftovers: Callable[[ChildKind, DaemonOptions, Log], None]
 
 
 class _Runs(Mapping[ChildKind, RunChild]):
@@ -200,7 +200,7 @@ def _serve(
         make_loader=parts.loader,
         manager=manager,
         prepare=runs.prepare,
-        clear=lambda: parts.clear_leftovers(_child_options(options, paths), log),
+        clear=lambda kind: parts.clear_leftovers(kind, _child_options(options, paths), log),
         reload_file=lambda config: _paths(options, config).reload_file,
     )
     status = _run(daemon, log, lambda: parts.extend(daemon, paths))
@@ -322,5 +322,6 @@ def _child_options(options: Options, paths: RunPaths) -> DaemonOptions:
         sysctl_file=paths.sysctl_file,
         link_file=paths.link_file,
         object_file=paths.object_file,
+        ping_file=paths.ping_file,
         command_line=options.command_line,
     )

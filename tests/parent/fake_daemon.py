@@ -137,7 +137,7 @@ def main() -> int:
         loader=make_loader,
         run_child=find_child,
         extend=ControlExtension,
-        clear_leftovers=lambda options, log: None,
+        clear_leftovers=lambda kind, options, log: None,
     )
     return start(parsed.options, parts)
 
