@@ -218,6 +218,7 @@ class Schedule:
 
     __slots__ = (
         "_announcer",
+        "_answered",
         "_extra",
         "_garp",
         "_items",
@@ -235,6 +236,7 @@ class Schedule:
         self._announcer = announcer
         self._items: tuple[Announced, ...] = ()
         self._used = ""
+        self._answered = -1
         self._lower_due = 0
         self._second = Timer(timers, lambda now, due: self.block(self._garp.master_repeat, now))
         self._refresh = Timer(timers, self._refreshed)
@@ -279,11 +281,13 @@ class Schedule:
             timer.cancel()
         self._announcer.cancel(self._items)
 
-    def answer_lower_priority(self, now: int) -> None:
-        """Somebody of lower priority announced itself as MASTER: its neighbours must learn again where we are."""
+    def answer_lower_priority(self, now: int, came: int) -> None:
+        """Somebody of lower priority announced itself as MASTER, by an advert that came at `came`: its neighbours must
+        learn again where we are. An answer given since then has told them (that of another member of the group too)."""
         garp = self._garp
-        if not garp.lower_prio_repeat:
+        if not garp.lower_prio_repeat or self._answered >= came:
             return
+        self._answered = now
         self.block(garp.lower_prio_repeat, now)
         if garp.lower_prio_delay_s:
             self._lower_due = now + garp.lower_prio_delay_s * NANOSECONDS_PER_SECOND

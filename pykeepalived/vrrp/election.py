@@ -216,7 +216,7 @@ def _defend(instance: Instance, heard: Heard, now: int, waited: int) -> None:
         members = [instance] if instance.group is None else instance.group.members
         for member in members:
             if member.state is State.MASTER:
-                member.estate.schedule.answer_lower_priority(now)
+                member.estate.schedule.answer_lower_priority(now, now - waited)
     instance.notify_lower_priority(Cause("lower_priority", str(source), f"priority {priority}", now))
 
 

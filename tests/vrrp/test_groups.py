@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from pykeepalived.config.model.values import Account, Script
@@ -253,6 +255,25 @@ def test_lower_priority_advert_announces_all_members() -> None:
     lan.run(1)
     block = next(effect for _, effect in a.effects(fx.SendFrames) if len(effect.frames) >= 10)  # type: ignore[attr-defined]
     assert {str(frame.address) for frame in block.frames} == {"192.0.2.100", "198.51.100.100"}  # type: ignore[attr-defined]
+
+
+def test_a_late_group_announces_itself_once_for_all_that_waited() -> None:
+    """An advert for each member waits: each is answered, and each address announced once and not once for each."""
+    lan = Lan()
+    a, b = start(lan, "A", 150), start(lan, "B", 100)
+    lan.run(5)
+    a.frozen = True
+    lan.run(5)
+    assert states(b) == ("MASTER", "MASTER", "MASTER")
+    a.frozen, a.late = False, True
+    del a.history[:]
+    before = len(lan.wire)
+    backlog, a.backlog = a.backlog, []
+    for sent in backlog:
+        a.hear(sent)
+    assert sorted(sent.flow.instance for sent in lan.wire[before:]) == ["VI_1", "VI_2"]
+    frames = [frame for _, effect in a.effects(fx.SendFrames) for frame in effect.frames]  # type: ignore[attr-defined]
+    assert Counter(str(frame.address) for frame in frames) == {"192.0.2.100": 5, "198.51.100.100": 5}
 
 
 def test_priority_of_stop() -> None:
