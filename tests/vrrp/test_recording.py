@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -51,10 +50,19 @@ class Recorded(Router):
         self.recorder.message(message, now)
         super().receive(message, now)
 
-    def hear(self, pool: effects.Pool, data: bytes, now: int, *more: Any) -> None:
+    def hear(
+        self,
+        pool: effects.Pool,
+        data: bytes,
+        now: int,
+        source: bytes = b"",
+        destination: bytes = b"",
+        hop_limit: int = -1,
+        waited: int = 0,
+    ) -> None:
         self.now = now
-        self.recorder.ring.append((now, pool, data, *more, *(b"", b"", -1, 0)[len(more) :]))
-        super().hear(pool, data, now, *more)
+        self.recorder.ring.append((now, pool, data, source, destination, hop_limit, waited))
+        super().hear(pool, data, now, source, destination, hop_limit, waited)
 
     def tick(self, now: int) -> None:
         self.now = now
