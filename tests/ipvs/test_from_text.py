@@ -450,3 +450,39 @@ def test_traffic_is_looked_at_at_most_so_often(words: str, seconds: float, monke
             agent._state()
             now += SECOND // 10
     assert [look - 10 * SECOND for look in looks] == [0, seconds * SECOND]
+
+
+@pytest.mark.keyword(f"{SERVER}/HTTP_GET/log_all_failures")
+@pytest.mark.keyword(f"{SERVER}/SSL_GET/log_all_failures")
+@pytest.mark.parametrize(
+    ("kind", "received", "reason", "text"),
+    [
+        ("HTTP_GET", None, Reason.CONNECT_FAILED, "Connection failed"),
+        ("SSL_GET", None, Reason.CONNECT_FAILED, "Connection failed"),
+        ("HTTP_GET", None, Reason.CONNECT_TIMEOUT, "Timeout connecting"),
+        ("HTTP_GET", b"", Reason.READ_TIMEOUT, "Timeout WEB read"),
+        ("SSL_GET", b"", Reason.READ_TIMEOUT, "Timeout WEB read"),
+        ("HTTP_GET", b"HTTP/1.0 200 OK\r\n", Reason.READ_TIMEOUT, "Timeout HTTP read"),
+        ("SSL_GET", b"HTTP/1.0 200 OK\r\n", Reason.READ_TIMEOUT, "Timeout SSL read"),
+    ],
+)
+def test_why_a_page_could_not_be_read(kind: str, received: bytes | None, reason: Reason, text: str) -> None:
+    running = checked(kind, "log_all_failures\n url {\n path /\n }")
+
+    def serve(begun: effects.StartCheck) -> Outcome:
+        exchange = begun.attempt.exchange
+        if received is None or exchange is None:
+            return Outcome(False, reason)
+        exchange.received(received)
+        return exchange.failed(reason, 110, "Connection timed out")
+
+    running.answer = serve
+    running.run(1)
+    assert f"{text} server [10.10.0.11]:tcp:80." in running.lines
+
+
+@pytest.mark.keyword(f"{SERVER}/SMTP_CHECK/log_all_failures")
+def test_a_mail_server_that_is_down_is_not_told_again_and_again() -> None:
+    running = checked("SMTP_CHECK", "retry 1\n delay_before_retry 0.5\n log_all_failures")
+    running.run(30)
+    assert [line.startswith("SMTP_CHECK") for line in running.lines].count(True) == 2

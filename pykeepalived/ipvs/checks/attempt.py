@@ -48,7 +48,8 @@ class Reason(IntEnum):
 
 
 class Outcome(NamedTuple):
-    """End of an attempt. `value` is an errno, an exit status or a signal; `text` says more for the log."""
+    """End of an attempt. `value` is an errno, an exit status, a signal or a wrong HTTP status; `text` says more for the
+    log."""
 
     ok: bool
     reason: Reason

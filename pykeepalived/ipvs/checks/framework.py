@@ -159,7 +159,7 @@ class RetryingCheck(CheckState[ModelT]):
         if outcome.reason == Reason.SKIPPED:
             return skipped(outcome, self.skip_word())
         self.failures += 1
-        self.text = outcome.text
+        self.text = outcome.text or outcome.reason.name.replace("_", " ").lower()
         if not self.is_up and self.has_run:
             return None
         lines = self.attempt_lines(outcome) if self.model.log_all_failures else ()

@@ -115,7 +115,7 @@ class HttpExchange:
         url = self._url
         criterion = _STATUS
         if not any(low <= self._status <= high for low, high in url.status_codes):
-            return Outcome(False, Reason.ANSWER, "HTTP status code error to")
+            return Outcome(False, Reason.ANSWER, "HTTP status code error to", self._status)
         if self._digest is not None:
             criterion = _DIGEST
             if self._digest.digest() != url.digest:
@@ -128,7 +128,8 @@ class HttpExchange:
 
     def failed(self, reason: Reason, error: int, text: str) -> Outcome:
         if reason == Reason.READ_TIMEOUT:
-            return Outcome(False, reason, f"Timeout {'SSL' if self._tls else 'HTTP'} read")
+            kind = "WEB" if not self._head else "SSL" if self._tls else "HTTP"
+            return Outcome(False, reason, f"Timeout {kind} read")
         if reason == Reason.WRITE_FAILED:
             return Outcome(False, reason, "Cannot send get request to", error)
         return Outcome(False, reason, "SSL read error from" if self._tls else "Read error with", error)
@@ -253,7 +254,9 @@ class HttpState(CheckState[HttpCheck]):
 
     def _failed(self, outcome: Outcome, notes: tuple[str, ...], now: int) -> Conclusion | None:
         self.failures += 1
-        self.text = text = f"{self._describe(outcome)} server {self.real_name}."
+        text = f"{self._describe(outcome)} server {self.real_name}."
+        status = outcome.value if outcome.reason == Reason.ANSWER else 0
+        self.text = f"{text} Its status was {status}." if status else text
         lines = notes + ((text,) if self.model.log_all_failures and self.is_up else ())
         if self.failed_url is None and self.retry_it < self.model.retry:
             self.retry_it += 1
@@ -277,7 +280,7 @@ class HttpState(CheckState[HttpCheck]):
             case Reason.CONNECT_TIMEOUT:
                 return "Timeout connecting"
             case Reason.CONNECT_FAILED:
-                return "Error connecting"
+                return "Connection failed"
             case Reason.UNREACHABLE:
                 return "HTTP/SSL_CHECK - network unreachable"
             case Reason.TLS_FAILED:

@@ -99,7 +99,8 @@ class SmtpState(CheckState[SmtpCheck]):
         if self.retry_it < self.model.retry:
             self.retry_it += 1
             self.due = now + self.delay_retry
-            return Conclusion((f"SMTP_CHECK {text}",)) if self.model.log_all_failures else None
+            told = self.model.log_all_failures and (self.is_up or not self.has_run)
+            return Conclusion((f"SMTP_CHECK {text}",)) if told else None
         self.retry_it = 0
         if not self.is_up and self.has_run:
             return None
