@@ -128,7 +128,7 @@ class HttpExchange:
 
     def failed(self, reason: Reason, error: int, text: str) -> Outcome:
         if reason == Reason.READ_TIMEOUT:
-            kind = "WEB" if not self._head else "SSL" if self._tls else "HTTP"
+            kind = "SSL" if self._tls else "HTTP" if self._head else "WEB"
             return Outcome(False, reason, f"Timeout {kind} read")
         if reason == Reason.WRITE_FAILED:
             return Outcome(False, reason, "Cannot send get request to", error)

@@ -77,6 +77,8 @@ class PingState(RetryingCheck[PingCheck]):
     def attempt_lines(self, outcome: Outcome) -> tuple[str, ...]:
         if outcome.reason == Reason.READ_TIMEOUT:
             return (f"ICMP connection to address {self.real_name} timeout.",)
+        if outcome.reason == Reason.UNREACHABLE:
+            return ("send ICMP packet fail",)
         return (f"ICMP connection to {self.real_name} of {self.virtual_name} failed.",)
 
     def failure_lines(self, outcome: Outcome) -> tuple[str, ...]:

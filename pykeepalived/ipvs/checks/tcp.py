@@ -68,6 +68,8 @@ class TcpState(RetryingCheck[TcpCheck]):
     def attempt_lines(self, outcome: Outcome) -> tuple[str, ...]:
         if outcome.reason == Reason.CONNECT_TIMEOUT:
             return (f"TCP connection to {self.real_name} timeout.",)
+        if outcome.reason == Reason.UNREACHABLE:
+            return ()
         return (f"TCP connection to {self.real_name} failed{self._why(outcome)}.",)
 
     def failure_lines(self, outcome: Outcome) -> tuple[str, ...]:

@@ -72,6 +72,8 @@ class UdpState(RetryingCheck[UdpCheck]):
     def attempt_lines(self, outcome: Outcome) -> tuple[str, ...]:
         if outcome.text == _MISMATCH:
             return (f"UDP check to {self.real_name} reply data mismatch.",)
+        if outcome.reason == Reason.UNREACHABLE:
+            return (f"UDP connect error {outcome.value} - {outcome.text}",)
         return (f"UDP connection to {self.real_name} failed.",)
 
     def failure_lines(self, outcome: Outcome) -> tuple[str, ...]:
