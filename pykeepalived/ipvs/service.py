@@ -298,9 +298,10 @@ class Director:
         sorry = virtual.sorry
         if not virtual.quorum_up and enough:
             virtual.quorum_up = True
-            figures = f"{model.quorum}+{model.hysteresis}={threshold} <= {virtual.weight_sum()}"
+            total = virtual.weight_sum()
+            figures = f"{model.quorum}+{model.hysteresis}={threshold} <= {total}"
             self.say(f"Gained quorum {figures} for VS {virtual.name}")
-            self._quorum_changed(virtual, "quorum_gained")
+            self._quorum_changed(virtual, "quorum_gained", total)
             if sorry is not None and sorry.in_use:
                 yield from self.pool_returns(virtual, sorry)
             self.tell_quorum(virtual, f"=> {'Starting with quorum up' if first else 'Gained quorum'} {figures} <=")
@@ -312,14 +313,14 @@ class Director:
             total = virtual.weight_sum()
             figures = f"{model.quorum}-{model.hysteresis}={threshold} > {total}"
             self.say(f"{word} {figures} for VS {virtual.name}")
-            self._quorum_changed(virtual, "quorum_lost")
+            self._quorum_changed(virtual, "quorum_lost", total)
             if sorry is not None and not sorry.in_use:
                 yield from self.sorry_stands_in(virtual, sorry)
             self.tell_quorum(virtual, f"=> {word} {model.quorum}+{model.hysteresis}={threshold} <= {total} <=")
 
-    def _quorum_changed(self, virtual: Virtual, fact: str) -> None:
+    def _quorum_changed(self, virtual: Virtual, fact: str, total: int) -> None:
         quorum, hysteresis = virtual.model.quorum, virtual.model.hysteresis
-        detail = f"live servers weigh {virtual.weight_sum()}, quorum {quorum}"
+        detail = f"live servers weigh {total}, quorum {quorum}"
         detail += f", hysteresis {hysteresis}" if hysteresis else ""
         virtual.cause = Cause(fact, virtual.name, detail, self.now, virtual.model.at)
         virtual.changed_ns = self.now

@@ -345,3 +345,9 @@ def test_bfd_events() -> None:
 )
 def test_file_number(content: bytes, number: int | None) -> None:
     assert file_number(content) == number
+
+
+def test_a_failure_without_words_is_told_by_its_kind() -> None:
+    check = begin(UdpState, UdpCheck(connection=WHERE, **COMMON))
+    check.conclude(Outcome(False, Reason.READ_TIMEOUT), 0)
+    assert check.text == "read timeout"

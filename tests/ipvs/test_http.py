@@ -289,3 +289,14 @@ def test_a_length_mismatch_is_told_once() -> None:
     line = f"http_check for RS {RS} VS {VS} url /a: content_length (5) does not match received bytes (11)"
     assert told == [line]
     assert SUCCESS.ok
+
+
+def test_a_wrong_status_is_told() -> None:
+    exchange = HttpExchange(A, b"GET", None)
+    exchange.received(b"HTTP/1.1 503 Busy\r\n\r\n")
+    outcome = exchange.ended()
+    check = state(A)
+    conclusion = check.conclude(outcome, 0)
+    assert check.text == f"HTTP status code error to server {RS}. Its status was 503."
+    assert conclusion is not None
+    assert not any("503" in line for line in conclusion.lines), "the log has keepalived's words"
