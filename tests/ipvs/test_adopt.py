@@ -90,3 +90,15 @@ def test_a_service_that_is_not_there_is_made() -> None:
     lab = Lab(config(virtual(real("10.10.0.11")))).start(respawned=True)
     assert lab.operations() == [f"NEW_SERVICE {S}", f"NEW_DEST {S} -> 10.10.0.11:80 weight 1"]
     assert lab.told == [f"VS {VS} UP"]
+
+
+def test_a_reload_after_an_adoption_changes_what_the_file_does_and_nothing_else() -> None:
+    """What the entries carry is known since the adoption: they are not written again."""
+    first = Lab(config(virtual(real("10.10.0.11", weight=3), real("10.10.0.12"))))
+    first.up = {"10.10.0.11", "10.10.0.12"}
+    first.start().run(1.5)
+    lab = respawned(first, virtual(real("10.10.0.11", weight=3), real("10.10.0.12")))
+    lab.run(1.5)
+    lab.reload(config(virtual(real("10.10.0.11", weight=3), real("10.10.0.12"), real("10.10.0.13"))))
+    assert lab.operations() == [f"NEW_DEST {S} -> 10.10.0.13:80 weight 1"]
+    lab.check_table()

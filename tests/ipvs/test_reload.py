@@ -17,6 +17,7 @@ from pykeepalived.config.model.ipvs import (
 )
 from pykeepalived.config.model.values import Ip
 from pykeepalived.ipvs import effects
+from pykeepalived.ipvs.report import snapshot
 from pykeepalived.netlink.services import Timeouts
 from tests.ipvs.harness import Lab, config, real, tcp_check, virtual
 
@@ -462,3 +463,19 @@ def test_the_granularity_of_a_group_with_both_families() -> None:
         (4, mask, 50),
         (6, 128, 50),
     ]
+
+
+def test_an_alive_server_stays_so_until_a_new_checker_has_judged_it() -> None:
+    """Also with `alpha`, which is about servers nobody knows: this one was alive before the reload."""
+    lab = started(virtual(real("10.10.0.11"), real("10.10.0.12")))
+    other = real("10.10.0.11", checkers=(tcp_check("10.10.0.11", 81, alpha=True),))
+    lab.reload(config(virtual(other, real("10.10.0.12"))))
+    assert lab.operations() == []
+    assert lab.told == []
+    lab.run(0.5)
+    seen = snapshot(lab.core).virtual_servers[0]
+    assert seen.reloaded and seen.real_servers[0].alive and seen.real_servers[0].reloaded
+    lab.up.discard("10.10.0.11")
+    lab.run(1)
+    assert lab.operations() == [f"DEL_DEST {S} -> 10.10.0.11:80"]
+    assert lab.told == [f"RS {rs(1)} {VS} DOWN"]

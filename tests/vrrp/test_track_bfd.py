@@ -95,3 +95,16 @@ def test_a_session_tracked_by_the_group_holds_all_members() -> None:
     node.receive(inputs.BfdChanged("b", False, lan.now))
     assert states() == ["FAULT", "FAULT"]
     assert "VRRP_Instance(VI_2) Tracked BFD instance b is DOWN" in node.log()
+
+
+def test_a_state_that_is_told_again_is_no_news() -> None:
+    """A BFD child that was started again repeats the states of all sessions."""
+    lan = Lan()
+    node = alone(lan, 0, False)
+    node.receive(inputs.BfdChanged("b", True, lan.now))
+    told, notices = node.log(), node.notices()
+    lan.run(1)
+    node.receive(inputs.BfdChanged("b", True, lan.now))
+    assert [line for line in node.log()[len(told) :] if "VI_1" in line] == []
+    assert node.notices() == notices
+    assert node.state() == "BACKUP"
