@@ -217,9 +217,11 @@ class Instance:
         self.timer.set(now + self.interval_ns)
 
     def send_zero(self, now: int, times: int = 1) -> None:
-        """Tell that we give up: priority 0 (RFC 9568 section 6.4.3). Without sockets or source address
-        nothing can be said."""
-        if not self.advertiser.ready:
+        """Tell that we give up: priority 0 (RFC 9568 section 6.4.3). Without sockets or source address, and on an
+        interface that is gone, nothing can be said."""
+        pool = self.advertiser.pool
+        gone = pool is not None and pool.interface and not self.context.machine.link(pool.interface).exists
+        if gone or not self.advertiser.ready:
             return
         for _ in range(times):
             self.advertiser.send_farewell(self.context.outbox, self.context.wall)

@@ -34,6 +34,19 @@ def test_interface_deleted_and_created() -> None:
     assert {frame.index for frame in frames} == {9}
 
 
+def test_no_farewell_is_told_of_where_none_can_leave() -> None:
+    """The interface is gone: nothing is sent, counted or told; on one that is only down it is (test_own_interface)."""
+    lan = Lan()
+    node = master(lan)
+    before, sent = node.snapshot().counters, len(lan.wire)
+    node.receive(inputs.InterfaceRemoved("eth0"))
+    assert node.state() == "FAULT"
+    after = node.snapshot().counters
+    assert len(lan.wire) == sent
+    assert (after.pri_zero_sent, after.advert_sent) == (before.pri_zero_sent, before.advert_sent)
+    assert not [line for line in node.log() if "sent 0 priority" in line]
+
+
 def test_interfaces_of_others_that_come_and_go_leave_nothing() -> None:
     lan = Lan()
     node = master(lan)
