@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from pykeepalived.config.model.vrrp import VrrpSyncGroup
 from pykeepalived.observe.snapshot import Taken, VrrpSnapshot
 from pykeepalived.observe.status import status_view
-from pykeepalived.vrrp.circumstances import Notices
+from pykeepalived.vrrp.circumstances import DIFFERS, OTHER_MASTER, REFUSED, Notices
 from tests.vrrp.adverts import advert, hear, node
 from tests.vrrp.lan import SECOND, Lan, Node, address, config, instance, interface, ip, view, vip
 from tests.vrrp.pairs import pair
@@ -219,3 +222,10 @@ def test_a_changed_configuration_begins_anew() -> None:
     assert told(host)
     host.receive(inputs.Reload(config(instance(priority=100, version=2)), view(address("192.0.2.1/24"))))
     assert told(host) == []
+
+
+def test_the_guide_explains_every_circumstance() -> None:
+    root = Path(__file__).resolve().parents[2]
+    guide = (root / "docs" / "operator.md").read_text()
+    for word in (REFUSED, DIFFERS, OTHER_MASTER, "nopreempt", "preempt_delay", "group_waits"):
+        assert re.search(rf"^\|.*`{word}`", guide, re.MULTILINE), word
