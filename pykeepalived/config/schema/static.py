@@ -80,7 +80,7 @@ def _delays(draft: Any, statement: Statement, reading: Reading) -> None:
         return
     if len(words) < 2:
         text = f"No delay specified for interface {name} - ignoring"
-        reading.report(statement, "word-absent", text, word=1)
+        reading.note(statement, "word-absent", text, word=1)
         return
     delays = [0, 0]
     for index, word in enumerate(words[1:3]):
