@@ -340,8 +340,13 @@ def test_same_vrid_of_the_other_family_is_fine() -> None:
 # --- log only ---------------------------------------------------------------------------------------------------------
 
 
-def test_default_firewall_is_noted() -> None:
+def test_default_firewall_is_noted_once() -> None:
     assert noted(run(instance_text("no_accept"))) == ["firewall-default"]
+    basis = " interface eth0\n virtual_router_id %s\n"
+    others = [
+        instance_text(word, name=word, basis=basis % vrid) for word, vrid in (("no_accept", 52), ("use_vmac", 53))
+    ]
+    assert noted(run(instance_text("") + "".join(others))) == ["firewall-default"]
     assert noted(run("global_defs {\n nftables\n}\n" + instance_text("no_accept"))) == []
 
 

@@ -20,12 +20,14 @@ class RefusedError(Exception):
 
 @dataclass(slots=True)
 class RuleContext:
-    """`groups` gives the sync group of an instance by name. `detailed` is option -D."""
+    """`groups` gives the sync group of an instance by name. `detailed` is option -D. `firewall_noted`: that the default
+    firewall is used has been noted."""
 
     reading: Reading
     globals: GlobalDefs
     groups: dict[str, SyncGroupDraft] = field(default_factory=dict)
     detailed: bool = False
+    firewall_noted: bool = False
 
     def interface(self, draft: InstanceDraft) -> Interface | None:
         """The configured interface, None without one or when it does not exist yet (dynamic_interfaces)."""

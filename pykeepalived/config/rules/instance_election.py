@@ -89,7 +89,10 @@ def strict_accept(draft: InstanceDraft, context: RuleContext) -> None:
 def default_firewall(draft: InstanceDraft, context: RuleContext) -> None:
     """Dropping packets needs a firewall: nftables with table keepalived unless one is configured."""
     firewall = context.globals.firewall
-    if (not draft.accept or draft.vmac is not None) and not (firewall.nftables_table or firewall.iptables_chains):
+    if context.firewall_noted or firewall.nftables_table or firewall.iptables_chains:
+        return
+    if not draft.accept or draft.vmac is not None:
+        context.firewall_noted = True
         text = "use_vmac or no_accept/strict specified, but no firewall configured - using nftables"
         context.reading.note(None, "firewall-default", text)
 
