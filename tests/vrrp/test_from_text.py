@@ -398,6 +398,53 @@ def test_a_script_that_others_may_change(everywhere: str, runs: bool) -> None:
     assert bool(node.effects(fx.StartScript)) == runs
 
 
+@keywords(f"{GLOBAL}/set_supplementary_groups")
+@pytest.mark.parametrize(
+    ("everywhere", "user", "supplementary"),
+    [
+        ("script_user web", "", False),
+        ("script_user web\nset_supplementary_groups", "", True),
+        ("", "user web", False),
+        ("set_supplementary_groups", "user web", True),
+        ("", "user web :", True),
+    ],
+)
+def test_the_groups_a_script_runs_with(everywhere: str, user: str, supplementary: bool) -> None:
+    script = f'vrrp_script S {{\n script "/bin/true"\n {user}\n}}\n'
+    lan = Lan()
+    node = host(lan, f"{script}global_defs {{\n{everywhere}\n}}\n" + block("track_script {\n S\n}"))
+    lan.run(1)
+    (_, begun), *_ = node.effects(fx.StartScript)
+    assert isinstance(begun, fx.StartScript)
+    assert begun.script.account.supplementary == supplementary
+
+
+@keywords("linkbeat_use_polling", "linkbeat_interfaces", f"{INSTANCE}/linkbeat_use_polling")
+@pytest.mark.parametrize(
+    ("before", "words", "polled"),
+    [
+        ("", "", ()),
+        ("", "linkbeat_use_polling", ("eth0",)),
+        ("linkbeat_use_polling\n", "", ("eth0",)),
+        ("linkbeat_interfaces {\n eth0\n eth1\n}\n", "track_interface {\n eth1\n}", ("eth0", "eth1")),
+    ],
+)
+def test_interfaces_whose_link_is_polled(before: str, words: str, polled: tuple[str, ...]) -> None:
+    lan = Lan()
+    node = host(lan, before + block(words))
+    watched = [effect for _, effect in node.effects(fx.WatchTrackers)]
+    assert sorted({name for effect in watched for name in effect.polled_interfaces}) == list(polled)  # type: ignore[attr-defined]
+
+
+@keywords(f"{INSTANCE}/debug")
+def test_debug_changes_nothing_on_the_wire() -> None:
+    wires = [
+        [(sent.at, sent.data) for sent in alone(words, seconds=8).lan.wire] for words in ("", "debug 0", "debug 3")
+    ]
+    assert wires[0] == wires[1] == wires[2]
+    assert len(wires[0]) == 5
+
+
 # telling
 
 

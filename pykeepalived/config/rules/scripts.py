@@ -48,10 +48,7 @@ class Scripts:
             text = f"{self._default.text}: {what} is dropped"
             self._reading.report(statement, self._default.code, text, word=0, upstream=self._default.text)
             return None
-        account = self._default
-        if owner.set_supplementary_groups and not account.supplementary:
-            account = dataclasses.replace(account, supplementary=True)
-        return account
+        return self._default
 
     def notify(self, words: ScriptWords | None, what: str, *, strict: bool = False) -> Script | None:
         """A notify, quorum or FIFO script: whatever is wrong with it is only logged, and it is dropped.
@@ -103,7 +100,12 @@ class Scripts:
         return found
 
     def _check(self, command: tuple[str, ...], account: Account, statement: Statement) -> Verdict:
-        """The verdict on a command; files are looked at once, the place is the statement's own."""
+        """The verdict on a command; files are looked at once, the place is the statement's own.
+
+        set_supplementary_groups holds for the whole file, wherever the account was named.
+        """
+        if self._reading.draft.globals.set_supplementary_groups and not account.supplementary:
+            account = dataclasses.replace(account, supplementary=True)
         key = (command, account)
         verdict = self._verdicts.get(key)
         if verdict is None:
