@@ -168,6 +168,9 @@ def shown(host: Namespace) -> dict[str, list[dict[str, Any]]]:
         entries = json.loads(host.ip("-j", *words))
         if name == "addresses":
             entries = [entry for entry in entries[0]["addr_info"] if not entry["local"].startswith("fe80")]
+            # only newer iproute2 shows who made an address, and can be told to make it so
+            for entry in entries:
+                entry.pop("protocol", None)
         elif name.startswith("routes"):
             entries = [entry for entry in entries if entry.get("protocol") != "2"]
         for entry in entries:
