@@ -46,7 +46,7 @@ def load_for_lab(
     """The model of a file as the node named `node` would read it, from `files` instead of the disk if given.
 
     `anywhere`: the node is another machine, which has the scripts, files and users that its file names. `tell` gets a
-    line if the file has errors: a daemon runs without what they are about. Raises LabError when none would run with it.
+    line if there are errors in the file: a daemon runs without what they are about. Raises LabError when none would run with it.
     """
     environment = gather(node)
     if anywhere:
@@ -57,6 +57,6 @@ def load_for_lab(
     if result.config is None or not result.usable:
         raise LabError(f"{path} cannot be used:\n" + "\n".join(errors[:_SHOWN]))
     if errors and tell is not None:
-        what = "an error" if len(errors) == 1 else f"{len(errors)} errors"
-        tell.write(f"{path} has {what}, which `pykeepalived check` shows; the first: {errors[0]}\n")
+        what = "a complaint" if len(errors) == 1 else f"{len(errors)} complaints"
+        tell.write(f"{path}: `pykeepalived check` has {what}, the first: {errors[0]}\n")
     return result.config

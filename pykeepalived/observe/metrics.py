@@ -133,9 +133,26 @@ def _vrrp(lines: list[str], config: Config, snapshot: VrrpSnapshot) -> None:
     )
     for name, text, read in gauges:
         family(lines, name, "gauge", text, ((label, read(now)) for label, now in instances))
+    family(
+        lines,
+        "vrrp_circumstance",
+        "gauge",
+        "What is not as it should be, by its word",
+        _circumstances(instances, snapshot),
+    )
     groups = (({"group": group.name}, group.state) for group in snapshot.groups)
     family(lines, "vrrp_group_state", "gauge", "State of the sync group", groups)
     _trackers(lines, snapshot)
+
+
+def _circumstances(
+    instances: Iterable[tuple[Labels, VrrpInstanceSnapshot]], snapshot: VrrpSnapshot
+) -> Iterator[Sample]:
+    """One sample for each word of `why` that holds for an instance."""
+    for labels, now in instances:
+        facts = {each.cause.fact: None for each in now.circumstances if each.holds(snapshot.taken.monotonic_ns)}
+        for fact in facts:
+            yield {**labels, "fact": fact}, 1
 
 
 def _states(config: Config, snapshot: VrrpSnapshot) -> Iterator[Sample]:

@@ -54,6 +54,10 @@ class Circumstance:
     cause: Cause
     until: int = 0
 
+    def holds(self, moment_ns: int) -> bool:
+        """Whether it is worth telling at a moment."""
+        return self.until == 0 or moment_ns <= self.until
+
 
 @dataclass(slots=True, kw_only=True)
 class VrrpCounters:

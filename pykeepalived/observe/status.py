@@ -204,7 +204,7 @@ def _master(instance: VrrpInstanceSnapshot, taken: Taken) -> Iterator[str]:
 
 def _circumstances(instance: VrrpInstanceSnapshot, taken: Taken) -> list[Cause]:
     """Those that still hold."""
-    return [each.cause for each in instance.circumstances if each.until == 0 or each.until >= taken.monotonic_ns]
+    return [each.cause for each in instance.circumstances if each.holds(taken.monotonic_ns)]
 
 
 def _explain_ipvs(snapshot: IpvsSnapshot) -> Iterator[View]:

@@ -6,11 +6,13 @@ import re
 from dataclasses import replace
 
 from pykeepalived.config.model import Config
+from pykeepalived.observe.cause import Cause
 from pykeepalived.observe.metrics import render
 from pykeepalived.observe.snapshot import (
     BfdSessionSnapshot,
     BfdSnapshot,
     CheckerSnapshot,
+    Circumstance,
     IpvsSnapshot,
     RealServerSnapshot,
     VirtualServerSnapshot,
@@ -120,3 +122,18 @@ def test_names_are_escaped():
     snapshot = replace(SNAPSHOT, instances=(replace(SNAPSHOT.instances[0], name=odd),), groups=())
     samples = parse(render(replace(CONFIG, vrrp_instances=(instance,)), [snapshot]))
     assert value(samples, "advertisements_sent_total", iname='a\\"b\\\\c\\nd', intf="eth0", vrid="51") == 3
+
+
+def test_circumstances_that_hold_can_be_alerted_on():
+    moment = SNAPSHOT.taken.monotonic_ns
+    told = (
+        Circumstance(Cause("other_master", "192.0.2.2"), moment),
+        Circumstance(Cause("other_master", "192.0.2.3"), moment + 1),
+        Circumstance(Cause("advert_refused", "192.0.2.2"), moment - 1),
+        Circumstance(Cause("nopreempt", "192.0.2.2")),
+    )
+    first, *others = SNAPSHOT.instances
+    samples = parse(render(CONFIG, [replace(SNAPSHOT, instances=(replace(first, circumstances=told), *others))]))
+    found = [dict(labels)["fact"] for name, labels in samples if name == "keepalived_vrrp_circumstance"]
+    assert sorted(found) == ["nopreempt", "other_master"]
+    assert "circumstance" not in render(CONFIG, [SNAPSHOT])
