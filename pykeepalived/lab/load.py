@@ -46,7 +46,8 @@ def load_for_lab(
     """The model of a file as the node named `node` would read it, from `files` instead of the disk if given.
 
     `anywhere`: the node is another machine, which has the scripts, files and users that its file names. `tell` gets a
-    line if there are errors in the file: a daemon runs without what they are about. Raises LabError when none would run with it.
+    line if there are errors in the file: a daemon runs without what they are about. Raises LabError when no daemon
+    would run with it.
     """
     environment = gather(node)
     if anywhere:
