@@ -6,7 +6,7 @@ order: one procedure at a time, each waiting for the kernel where it must.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -249,12 +249,16 @@ class IpvsCore:
         """The virtual servers of a configuration, with checkers; those that are unchanged are the old objects."""
         groups = {group.name: group for group in config.virtual_server_groups}
         old = {virtual.identity(): virtual for virtual in self.director.virtuals}
+        alike: Counter[tuple[object, ...]] = Counter()
         if config.globals.firewall.nftables_ipvs_table:
             self._assign_marks(config)
         built = []
         for model in config.virtual_servers:
             virtual = Virtual(model, groups.get(model.group))
             virtual.services = services(virtual, self.director.marks)
+            first = virtual.identity()
+            virtual.number = alike[first]
+            alike[first] += 1
             before = old.get(virtual.identity())
             if before is not None and _unchanged(before, virtual):
                 built.append(before)

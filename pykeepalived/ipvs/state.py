@@ -102,7 +102,10 @@ class Sorry:
 
 
 class Virtual:
-    """One virtual server. `services` are its entries in the kernel's table, in the order keepalived makes them."""
+    """One virtual server. `services` are its entries in the kernel's table, in the order keepalived makes them.
+
+    `number` counts the virtual servers before it that have the same address; they share their service.
+    """
 
     __slots__ = (
         "address_count",
@@ -113,6 +116,7 @@ class Virtual:
         "group",
         "model",
         "name",
+        "number",
         "quorum_up",
         "reals",
         "services",
@@ -124,6 +128,7 @@ class Virtual:
         self.model = model
         self.group = group
         self.name = virtual_name(model)
+        self.number = 0
         self.alive = False
         self.quorum_up = False
         self.carried = False
@@ -171,8 +176,8 @@ class Virtual:
         if model.group:
             return ("group", model.group, model.group_index)
         if model.address is None:
-            return ("fwmark", model.family, model.fwmark)
-        return ("address", model.family, model.protocol, model.address, model.port)
+            return ("fwmark", model.family, model.fwmark, self.number)
+        return ("address", model.family, model.protocol, model.address, model.port, self.number)
 
 
 Server = Real | Sorry

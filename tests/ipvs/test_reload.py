@@ -479,3 +479,20 @@ def test_an_alive_server_stays_so_until_a_new_checker_has_judged_it() -> None:
     lab.run(1)
     assert lab.operations() == [f"DEL_DEST {S} -> 10.10.0.11:80"]
     assert lab.told == [f"RS {rs(1)} {VS} DOWN"]
+
+
+def test_two_virtual_servers_of_one_address_share_its_service() -> None:
+    """keepalived lets a file say so; each keeps its own servers over a reload, and nothing stays behind."""
+    both = virtual(real("10.10.0.11")), virtual(real("10.10.0.12"))
+    lab = started(*both, up=(1, 2))
+    lab.reload(config(*both, virtual(real("10.10.0.13"), address="10.99.0.3")))
+    assert lab.operations() == [
+        "NEW_SERVICE 10.99.0.3:tcp:80",
+        "NEW_DEST 10.99.0.3:tcp:80 -> 10.10.0.13:80 weight 1",
+    ]
+    lab.reload(config(both[1]))
+    assert lab.weights() == {"10.10.0.12:80": 1}
+    lab.reload(config(*both))
+    assert lab.weights() == {"10.10.0.11:80": 1, "10.10.0.12:80": 1}
+    lab.stop()
+    assert lab.kernel.services == {}
