@@ -27,6 +27,7 @@ from pykeepalived.bfd.table import State
 from pykeepalived.config.model.values import Ip
 from pykeepalived.runtime.messages import ChildKind
 from tests.bfd.lan import MS, SECOND, START, US, A, B, Line, Node, instance, node, pair
+from tests.config_lvs.loading import read
 
 C = Ip.parse("10.99.0.3")
 DOWN = ControlPacket(State.DOWN, 0, 3, 0x11223344, 0, 1_000_000, 100_000)
@@ -50,6 +51,17 @@ def test_a_first_packet_is_known_by_its_neighbor() -> None:
     assert [item.session(name).state for name in ("b1", "b2")] == [State.DOWN, State.INIT]
     hear(item, DOWN, source=Ip.parse("10.99.0.4"))
     assert discards(item) == {"no_session": 1}
+
+
+@pytest.mark.keyword("bfd_instance/neighbor_ip")
+@pytest.mark.keyword("bfd_instance/neighbour_ip")
+@pytest.mark.parametrize("word", ["neighbor_ip", "neighbour_ip"])
+def test_the_neighbor_of_the_file(word: str) -> None:
+    loaded = read(f"bfd_instance b1 {{\n {word} {B}\n}}\nbfd_instance b2 {{\n {word} {C}\n}}\n").config
+    assert loaded is not None
+    item = node(A, *loaded.bfd_instances)
+    hear(item, DOWN, source=B)
+    assert [item.session(name).state for name in ("b1", "b2")] == [State.INIT, State.DOWN]
 
 
 @pytest.mark.keyword("bfd_instance/source_ip")
