@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pykeepalived.config.diff import ChangeKind, diff, show
+import dataclasses
+
+from pykeepalived.config.diff import _SECTIONS, ChangeKind, diff, show
+from pykeepalived.config.model import Config
+from pykeepalived.config.model.ipvs import SslContext, VirtualServer
 from pykeepalived.config.model.vrrp import Vmac
 from tests.config.support import config, instance_text
 
@@ -86,3 +90,40 @@ def test_lengths_of_time_are_shown_as_they_are_written() -> None:
     assert "timeout=3 s" in line
     assert "timeout=4 s" in line
     assert "_us" not in line
+
+
+def test_an_instance_that_speaks_to_another_group_is_another_one() -> None:
+    moved = diff(config(instance_text("")), config(instance_text("mcast_dst_ip 224.0.0.99")))
+    assert [change.kind for change in moved] == [ChangeKind.REMOVED, ChangeKind.ADDED]
+
+
+def test_one_fwmark_serves_two_families() -> None:
+    """A fwmark of IPv4 and the same of IPv6 are two virtual servers."""
+    one = VirtualServer(fwmark=7, family=4)
+    two = VirtualServer(fwmark=7, family=6, scheduler="rr")
+    both, changed = Config(virtual_servers=(one, two)), Config(virtual_servers=(one,))
+    (change,) = diff(both, changed)
+    assert (change.kind, change.old) == (ChangeKind.REMOVED, two)
+    assert diff(both, Config(virtual_servers=(two, one))) == ()
+
+
+def test_what_is_there_once_is_compared_too() -> None:
+    """The SSL block, of which nothing is shown, and linkbeat_use_polling."""
+    plain, secret, other = Config(), Config(ssl=SslContext(password="a")), Config(ssl=SslContext(password="b"))
+    kinds = [diff(old, new)[0].kind for old, new in ((plain, secret), (secret, other), (other, plain))]
+    assert kinds == [ChangeKind.ADDED, ChangeKind.CHANGED, ChangeKind.REMOVED]
+    assert str(diff(secret, other)[0]) == "SSL: context (hidden) > (hidden)"
+    assert [str(each) for each in diff(plain, Config(linkbeat_use_polling=True))] == [
+        "linkbeat_use_polling: value off > on"
+    ]
+
+
+def test_no_part_of_a_configuration_is_forgotten() -> None:
+    """What a reload may change is in one of the sections that are compared, or is named here."""
+    compared = {attribute for attribute, *_ in _SECTIONS}
+    alone = {"globals", "virtual_servers", "linkbeat_use_polling", "ssl"}
+    assert {field.name for field in dataclasses.fields(Config)} - compared - alone == {
+        "wants_vrrp",
+        "wants_checker",
+        "wants_bfd",
+    }

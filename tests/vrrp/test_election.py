@@ -26,12 +26,12 @@ def test_a_discarded_advert_shows_who_is_master() -> None:
     """Lower adverts change no timer of a BACKUP that preempts, but status and log know whose they are."""
     lan = Lan()
     host = node(lan, priority=200)
-    due = host.router.deadline()
+    due = host.snapshot().timer_expires_ns
     lan.run(1)
     hear(host, advert(priority=100))
     seen = host.snapshot()
     assert (seen.master_address, seen.master_priority, seen.highest_other_priority) == (THEM, 100, 100)
-    assert host.router.deadline() == due
+    assert host.snapshot().timer_expires_ns == due
     assert "(VI_1) master set to 192.0.2.2" in host.log()
 
 
@@ -155,3 +155,38 @@ def test_silence_counts_from_the_last_advert() -> None:
     cause = host.snapshot().cause
     assert host.is_master
     assert (cause.fact, cause.subject, cause.since) == ("advert_timeout", "192.0.2.2", heard)
+
+
+def test_the_preempt_delay_ends_to_the_nanosecond() -> None:
+    """The last lower advert before its end keeps us BACKUP for a master down time more; one at its end does not."""
+    for late, kept in ((-1, True), (0, False)):
+        lan = Lan()
+        host = node(lan, priority=200, preempt_delay_us=3_000_000)
+        began = lan.now
+        for at in (0, 1 * SECOND, 2 * SECOND, 3 * SECOND + late):
+            lan.run_until(began + at)
+            due = host.snapshot().timer_expires_ns
+            hear(host, advert(priority=100))
+        assert not host.is_master
+        assert (host.snapshot().timer_expires_ns != due) is kept
+
+
+def test_a_better_router_ends_the_preempt_delay_and_the_next_one_begins_anew() -> None:
+    lan = Lan()
+    host = node(lan, priority=200, preempt_delay_us=3_000_000)
+    began = lan.now
+    for at, priority in ((0, 100), (1, 250), (2, 100), (3, 100), (4, 100)):
+        lan.run_until(began + at * SECOND)
+        hear(host, advert(priority=priority))
+    delays = [line for line in host.log() if "preempt delay" in line]
+    assert delays == [
+        "(VI_1) start preempt delay (3.000000)",
+        "(VI_1) stop preempt delay",
+        "(VI_1) start preempt delay (3.000000)",
+    ]
+    heard = lan.now
+    lan.run(3.2)
+    assert not host.is_master
+    lan.run(0.1)
+    first = next(sent for sent in lan.wire if sent.node is host)
+    assert first.at - heard == 3 * SECOND + 56 * 1_000_000 // 256 * 1000
