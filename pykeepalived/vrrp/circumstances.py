@@ -24,7 +24,7 @@ INTERESTING_NS = 60_000_000_000
 MISSED = 4
 """Another master that has missed so many adverts is gone."""
 _MOST = 16
-"""Kinds and senders remembered; forged senders cost no more."""
+"""Kinds and senders remembered, the oldest goes; forged senders cost no more."""
 
 _PLAIN = {
     "password": "its auth_pass is not ours",
@@ -76,7 +76,7 @@ class Notices:
             known.count += 1
             return
         if known is None and len(self._found) >= _MOST:
-            del self._found[min(self._found, key=lambda each: self._found[each].until)]
+            del self._found[next(iter(self._found))]
         self._found[key] = Noticed(fact, source, text, now, now, now + lasting_ns)
 
     def complain(self, fact: str, source: Ip | None, kind: str, text: str, now: int) -> None:
@@ -129,7 +129,7 @@ def _held_back(instance: Instance) -> Cause | None:
     """Why a BACKUP that could be a better master is none."""
     config, master = instance.config, str(instance.master_source or "")
     group = instance.group
-    if group is not None and instance.want is State.MASTER:
+    if group is not None and instance.want is State.MASTER and not group.lets_go_master(instance):
         others = ", ".join(member.name for member in group.members if member.want is not State.MASTER)
         detail = f"no better master is heard here, but {others} cannot be master"
         return Cause("group_waits", group.name, detail, at=group.config.at)
