@@ -20,6 +20,7 @@ from pykeepalived.observe.snapshot import (
     TrackFileSnapshot,
     VirtualServerSnapshot,
 )
+from tests.config.support import run
 
 DATA = Path(__file__).parent / "data"
 RS1 = "[10.10.0.11]:tcp:80"
@@ -85,3 +86,29 @@ def test_only_the_options_that_are_set_are_listed():
     assert config is not None
     lines = ipvs_data(config, SNAPSHOT, UTC).splitlines()
     assert [line for line in lines if "Regex options" in line] == ["     Regex options: caseless"]
+
+
+def test_lines_as_keepalived_2_3_4_printed_them_for_this_text() -> None:
+    text = (
+        "virtual_server 10.0.0.1 80 {\n protocol TCP\n lvs_sched rr\n lvs_method DR\n"
+        " virtualhost www.x\n snmp_name foo\n"
+        "real_server 10.255.1.10 80 {\n lvs_method TUN type gre\n virtualhost rvh\n snmp_name rsn\n}\n"
+        "real_server 10.255.1.11 80 {\n lvs_method TUN type gue port 6080 csum\n}\n"
+        "real_server 10.255.1.12 80 {\n lvs_method TUN type gue port 6080 remcsum\n}\n"
+        "real_server 10.255.1.13 80 {\n lvs_method TUN\n}\n}\n"
+    )
+    loaded = run(text).config
+    assert loaded is not None
+    lines = ipvs_data(loaded, IpvsSnapshot(), UTC).splitlines()
+    for line in (
+        "   VirtualHost = www.x",
+        "   SNMP name = 'foo'",
+        "   default forwarding method = DR",
+        "   forwarding method = TUN, type = GRE, no checksum",
+        "    VirtualHost = 'rvh'",
+        "   SNMP name = rsn",
+        "   forwarding method = TUN, type = GUE, port = 6080, checksum",
+        "   forwarding method = TUN, type = GUE, port = 6080, remote checksum",
+        "   forwarding method = TUN, type = IPIP",
+    ):
+        assert line in lines, line

@@ -97,7 +97,7 @@ def _virtual(virtual: VirtualServer, now: VirtualServerSnapshot, group: VirtualS
     if virtual.virtualhost:
         yield f"VirtualHost = {virtual.virtualhost}"
     if virtual.snmp_name:
-        yield f"SNMP name = {virtual.snmp_name}"
+        yield f"SNMP name = '{virtual.snmp_name}'"
     yield f"Address family = {_family(virtual, group)}"
     yield f"connection timeout = {micro(virtual.connect_timeout_us)}"
     yield f"delay_loop = {micro(virtual.delay_loop_us)}"
@@ -157,6 +157,9 @@ def _retries(server: VirtualServer | RealServer) -> Iterator[str]:
         yield f"Warmup = {micro(server.warmup_us)}"
 
 
+_CHECKSUMS = {"nocsum": ", no checksum", "csum": ", checksum", "remcsum": ", remote checksum"}
+
+
 def _method(method: LvsMethod) -> str:
     text = method.forwarding.value
     if text != "TUN":
@@ -165,7 +168,7 @@ def _method(method: LvsMethod) -> str:
     if method.tunnel == "gue":
         text += f", port = {method.port}"
     if method.tunnel != "ipip":
-        text += f", checksum = {method.checksum}"
+        text += _CHECKSUMS.get(method.checksum, "")
     return text
 
 
@@ -195,7 +198,7 @@ def _real(real: RealServer, now: RealServerSnapshot, virtual: VirtualServer) -> 
     if real.notify_down is not None:
         yield f"RS down notify script = {script_line(real.notify_down)}"
     if real.virtualhost:
-        yield f"VirtualHost = {real.virtualhost}"
+        yield f" VirtualHost = '{real.virtualhost}'"
     if real.snmp_name:
         yield f"SNMP name = {real.snmp_name}"
     yield f"Using smtp notification = {yes_no(real.smtp_alert)}"
