@@ -43,7 +43,7 @@ def _control(daemon: Daemon, paths: RunPaths) -> Extension:
 
 def _clear_leftovers(kind: ChildKind, options: DaemonOptions, log: Log) -> None:
     files = {
-        ChildKind.VRRP: (options.sysctl_file, options.link_file, options.object_file),
+        ChildKind.VRRP: (options.sysctl_file, options.link_file, options.object_file, options.iptables_file),
         ChildKind.CHECKER: (options.ping_file,),
     }
     if not any(os.path.exists(path) for path in files.get(kind, ())):

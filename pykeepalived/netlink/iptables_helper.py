@@ -11,6 +11,7 @@ import contextlib
 import gc
 import marshal
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from pykeepalived.netlink.iptables import Wish
+from pykeepalived.netlink.journal import Journal
 from pykeepalived.observe.cause import LogLine, Priority
 from pykeepalived.runtime.forking import fork
 from pykeepalived.runtime.loop import Loop
@@ -32,14 +34,21 @@ _SECOND_NS = 1_000_000_000
 _LAST_RETRY_NS = 600 * _SECOND_NS
 _STOP_NS = _SECOND_NS
 
+_MATCHED_SET = re.compile(r"--match-set (\S+) ")
+
 _Request = tuple[int, tuple[str, ...], tuple[tuple[str, str, bool], ...], frozenset[str]]
 """Family, chains, rules, known: a wish as marshal takes it."""
 
 
 class RuleKeeper:
-    """The owner's side. What cannot be done is told once, and tried again after 1, 2, 4 ... 600 s."""
+    """The owner's side. What cannot be done is told once, and tried again after 1, 2, 4 ... 600 s.
 
-    def __init__(self, loop: Loop, log: Callable[[LogLine], object]) -> None:
+    `notes` has the rules that may be in place, for a successor.
+    """
+
+    def __init__(self, loop: Loop, log: Callable[[LogLine], object], notes: Journal | None = None) -> None:
+        self._notes = notes
+        self._noted = read_notes(notes)
         self._loop = loop
         self._log = log
         self._connection: socket.socket | None = None
@@ -98,7 +107,7 @@ class RuleKeeper:
         """Whether there is anything to do; at first also what a predecessor may have left is to be removed."""
         before = self._fulfilled.get(family)
         if before is None:
-            return bool(wish.rules or wish.known)
+            return bool(wish.rules or wish.known or self._noted[family])
         return before.rules != wish.rules or not wish.known <= before.known
 
     def _rest(self) -> None:
@@ -109,7 +118,8 @@ class RuleKeeper:
 
     def _ask(self, family: int, wish: Wish) -> None:
         rules = tuple((rule.chain, rule.match, rule.first) for rule in wish.rules)
-        request: _Request = (family, wish.chains, rules, wish.known)
+        request: _Request = (family, wish.chains, rules, wish.known | self._noted[family])
+        self._note(family, {*self._noted[family], *map(str, wish.rules)})
         try:
             connection = self._helper()
             fd = os.memfd_create("rules", os.MFD_CLOEXEC)
@@ -163,10 +173,16 @@ class RuleKeeper:
             self._failed(family, wish, problems)
             return
         self._fulfilled[family] = wish
+        self._note(family, set(map(str, wish.rules)))
         self._refused.pop(family, None)
         if not self._refused:
             self._retry_ns = _SECOND_NS
         self._next()
+
+    def _note(self, family: int, rules: set[str]) -> None:
+        if self._notes is not None and rules != self._noted[family]:
+            self._noted[family] = rules
+            self._notes.replace([f"{number}\t{rule}" for number, some in self._noted.items() for rule in sorted(some)])
 
     def _failed(self, family: int, wish: Wish, problems: Sequence[str]) -> None:
         """Try this again later; other wishes need not wait for it."""
@@ -186,6 +202,39 @@ class RuleKeeper:
     def _try_again(self) -> None:
         self._refused.clear()
         self._next()
+
+
+# without an owner
+
+
+def read_notes(notes: Journal | None) -> dict[int, set[str]]:
+    """The rules that a predecessor may have left, by family."""
+    left: dict[int, set[str]] = {4: set(), 6: set()}
+    for line in notes.read() if notes is not None else ():
+        family, _, rule = line.partition("\t")
+        if rule and family in ("4", "6"):
+            left[int(family)].add(rule)
+    return left
+
+
+def remove_noted(notes: Journal) -> tuple[list[str], list[str]]:
+    """Remove what a predecessor has left; returns what stands against it, and the sets that the rules used.
+
+    Waits for the programs.
+    """
+    problems: list[str] = []
+    sets: dict[str, None] = {}
+    for family, rules in read_notes(notes).items():
+        try:
+            if rules:
+                problems += _fulfil(PROGRAMS[family], (), (), frozenset(rules))
+        except (OSError, subprocess.SubprocessError) as error:
+            problems.append(f"{PROGRAMS[family]}: {error}")
+            continue
+        sets.update((name, None) for rule in sorted(rules) for name in _MATCHED_SET.findall(rule))
+    if not problems:
+        notes.remove()
+    return problems, list(sets)
 
 
 # the helper

@@ -23,6 +23,7 @@ class RunPaths:
     sysctl_file: str
     link_file: str
     object_file: str
+    iptables_file: str
     ping_file: str
     needs_directory: bool
 
@@ -56,6 +57,7 @@ def run_paths(
         sysctl_file=f"{socket.removesuffix('.sock')}.sysctls",
         link_file=f"{socket.removesuffix('.sock')}.links",
         object_file=f"{socket.removesuffix('.sock')}.objects",
+        iptables_file=f"{socket.removesuffix('.sock')}.iptables",
         ping_file=f"{socket.removesuffix('.sock')}.ping",
         needs_directory=own_directory,
     )

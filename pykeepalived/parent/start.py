@@ -322,6 +322,7 @@ def _child_options(options: Options, paths: RunPaths) -> DaemonOptions:
         sysctl_file=paths.sysctl_file,
         link_file=paths.link_file,
         object_file=paths.object_file,
+        iptables_file=paths.iptables_file,
         ping_file=paths.ping_file,
         command_line=options.command_line,
     )

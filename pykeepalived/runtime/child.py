@@ -46,6 +46,8 @@ class DaemonOptions:
     """Likewise the links it makes."""
     object_file: str = ""
     """Likewise the addresses, routes and rules it adds."""
+    iptables_file: str = ""
+    """Likewise the rules it has iptables make."""
     ping_file: str = ""
     """Likewise the checker child, for the kernel parameter that PING_CHECK needs."""
     command_line: tuple[str, ...] = ()

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.values import Ip
-from pykeepalived.netlink.iptables_helper import RuleKeeper
+from pykeepalived.netlink.iptables_helper import RuleKeeper, remove_noted
 from pykeepalived.netlink.journal import Journal
 from pykeepalived.netlink.kernel import Kernel
 from pykeepalived.netlink.made_links import MadeLinks
+from pykeepalived.netlink.operations import DestroySet
 from pykeepalived.netlink.sysctls import SavedSysctls, SysctlJournal
 from pykeepalived.notify.messages import group_event, has_scripts, instance_event
 from pykeepalived.notify.notifier import Notifier
@@ -92,6 +93,9 @@ def clear_leftovers(options: DaemonOptions, log: Log) -> None:
         host.adopt(Config())
         host.tidy()
         host.release(lambda: None)
+        problems, sets = remove_noted(Journal(options.iptables_file)) if options.iptables_file else ([], [])
+        for problem in (*problems, *kernel.perform([DestroySet(name) for name in sets])):
+            log.error(str(problem))
     finally:
         kernel.close()
 
@@ -131,7 +135,7 @@ class VrrpProcess:
         raise_open_files_limit(3 * len(context.config.vrrp_instances) + _FILES_BESIDE_SOCKETS, context.log)
         self._kernel = kernel
         self._frames = frames
-        self._rule_keeper = RuleKeeper(loop, self._log.write)
+        self._rule_keeper = RuleKeeper(loop, self._log.write, _journal(context.options.iptables_file))
         self._host = _host(
             kernel, context.options, context.log, loop.now, self._rule_keeper, breathe=self._service.alive
         )

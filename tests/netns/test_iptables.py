@@ -209,3 +209,38 @@ def test_killed_helper_is_replaced_and_looks_at_everything_anew(lan: Lan) -> Non
     lan.wait(lambda: filtered(a) == wanted)
     assert a.stop() == 0
     assert filtered(a) == []
+
+
+@pytest.mark.usefixtures("flavor")
+@pytest.mark.parametrize("words", [SETS, RULES], ids=["sets", "rules"])
+def test_what_a_killed_daemon_left_goes_when_no_vrrp_is_left(lan: Lan, words: str) -> None:
+    a = lan.host(settings(words) + instance(150, "no_accept"))
+    a.namespace.run("iptables", "-A", "INPUT", "-s", "203.0.113.9/32", "-j", "DROP")
+    foreign = filtered(a)
+    a.start()
+    lan.wait(lambda: lan.is_master(a) and any("192.0.2.100" in line for line in filtered(a)))
+    lan.wait(lambda: sum("DROP" in line for line in filtered(a)) >= 3)
+    a.kill()
+    assert len(filtered(a)) > len(foreign)
+    a.config.write_text("global_defs {\n  router_id none\n}\n")
+    a.start()
+    lan.wait(lambda: filtered(a) == foreign)
+    assert a.stop() == 0
+    assert list(a.directory.glob("*.iptables")) == []
+
+
+@pytest.mark.usefixtures("flavor")
+def test_what_a_killed_daemon_left_in_other_chains_goes(lan: Lan) -> None:
+    """The successor's configuration names neither the chain nor the address."""
+    a = lan.host(settings("vrrp_iptables mine\n  vrrp_ipsets\n") + instance(150, "no_accept"))
+    a.namespace.run("iptables", "-N", "mine")
+    a.start()
+    lan.wait(lambda: lan.is_master(a) and any("192.0.2.100" in line for line in filtered(a)))
+    a.kill()
+    a.config.write_text(settings(RULES) + instance(150, "no_accept", vip="192.0.2.200/32"))
+    a.start()
+    lan.wait(lambda: any("192.0.2.200" in line for line in filtered(a)))
+    lan.wait(lambda: not [line for line in filtered(a) if "mine" in line])
+    assert a.stop() == 0
+    assert filtered(a) == []
+    assert list(a.directory.glob("*.iptables")) == []
