@@ -40,16 +40,23 @@ InterfaceOf = Callable[[IpAddress], str]
 
 class PlacedAddress(Announced):
     """A virtual address. `is_set`: in the kernel because of us. `removals` counts removals of ours that the kernel has
-    not reported yet, to tell them from those of others. `trouble`: why it is not usable although it is wanted."""
+    not reported yet, to tell them from those of others, `additions` likewise. `trouble`: why it is not usable although
+    it is wanted."""
 
-    __slots__ = ("config", "is_set", "removals", "trouble")
+    __slots__ = ("additions", "config", "is_set", "removals", "trouble")
 
     def __init__(self, config: IpAddress, interface: str) -> None:
         super().__init__(config.address, interface)
         self.config = config
         self.is_set = False
         self.trouble: Cause | None = None
-        self.removals = 0
+        self.removals = self.additions = 0
+
+    def appeared(self) -> None:
+        """The kernel has reported it. With the last addition of ours all removals before it have been, or are lost."""
+        self.additions = max(self.additions - 1, 0)
+        if not self.additions:
+            self.removals = 0
 
     @property
     def place(self) -> Hashable:
@@ -225,6 +232,8 @@ class Holdings:
         if placed is None or not placed.is_set:
             return None
         placed.is_set = False
+        if isinstance(placed, PlacedAddress):
+            placed.additions = max(placed.additions - 1, 0)
         return placed
 
     def withdraw(self, placed: PlacedAddress) -> None:
@@ -241,6 +250,7 @@ class Holdings:
             if address.trouble is not None and address.trouble.fact == REFUSED:
                 address.trouble = None
             address.is_set = True
+            address.additions += 1
             self._outbox.operation(AddAddress(address.config, address.interface, name))
         for route in self.routes:
             if not route.is_set:
@@ -361,7 +371,7 @@ class Holdings:
         for item in self.all_addresses:
             former = known.pop(item.identity, None)
             if former is not None:
-                item.removals, item.trouble = former.removals, former.trouble
+                item.removals, item.additions, item.trouble = former.removals, former.additions, former.trouble
             else:
                 change.additions[item.place] = AddAddress(item.config, item.interface, name)
                 change.taken[item.place] = item

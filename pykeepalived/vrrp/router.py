@@ -336,7 +336,7 @@ class Router:
         place = ("address", address.interface, address.address, address.prefix_length)
         ours = False
         for instance, placed in self._assembly.places.get(place, ()):
-            placed.removals = 0
+            placed.appeared()
             ours = ours or placed.is_set
             if placed.is_set and instance.state is State.MASTER:
                 instance.estate.seen(placed, address.flags, now)

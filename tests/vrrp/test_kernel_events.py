@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from pykeepalived.config.model.network import IpRoute, IpRule
-from pykeepalived.config.model.vrrp import UnicastPeer
+from pykeepalived.config.model.vrrp import State, UnicastPeer
 from pykeepalived.vrrp import effects as fx
 from pykeepalived.vrrp import inputs
 from tests.vrrp.alone import master, start
@@ -57,6 +57,28 @@ def test_own_removal_is_not_mistaken() -> None:
     node.receive(inputs.AddressAdded(address("192.0.2.100/32")))
     node.receive(inputs.AddressRemoved(address("192.0.2.100/32")))
     assert not node.is_master
+
+
+def test_mastership_that_comes_and_goes_before_the_kernel_is_told() -> None:
+    """An address added, removed and added in one turn: the report of the first addition does not make the removal
+    behind it somebody else's, and nothing stays behind at the end."""
+    lan = Lan()
+    node = lan.node("A", config(instance(priority=255, state=State.MASTER)), view(address("192.0.2.1/24")))
+    assert node.is_master
+    node.receive(inputs.InterfaceChanged(interface(up=False)))
+    del node.history[:]
+    for up in (True, False, True):
+        node.router.receive(inputs.InterfaceChanged(interface(up=up)), lan.now)
+    node.perform()
+    assert names(node) == ["AddAddress", "RemoveAddress", "AddAddress"]
+    assert node.is_master and node.addresses == {("eth0", ip("192.0.2.100"))}
+    # then it is watched as ever
+    node.receive(inputs.AddressRemoved(address("192.0.2.100/32")))
+    assert not node.is_master
+    lan.run(1)
+    assert node.is_master
+    node.receive(inputs.Stop())
+    assert node.addresses == set()
 
 
 def test_removals_folded_by_the_shell_leave_no_trace() -> None:
