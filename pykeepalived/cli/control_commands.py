@@ -53,7 +53,7 @@ def run(command: str, argv: Sequence[str], out: TextIO | None = None, err: TextI
     options = _parser(command).parse_args(list(argv))
     path = options.socket or _find_socket(options)
     if not path:
-        err.write(f"process {options.main_pid} is no daemon that can be asked: it has no control socket\n")
+        err.write(f"no daemon answers: process {options.main_pid} has no control socket\n")
         return EXIT_NO_DAEMON
     arguments: tuple[str, ...] = ()
     if command == "why" and options.object:

@@ -123,7 +123,7 @@ def test_where_the_daemon_is_looked_for(monkeypatch, argv, path):
 def test_a_process_that_is_no_daemon():
     out, err = io.StringIO(), io.StringIO()
     assert control_commands.run("status", ["--main-pid", "999999999"], out, err) == 2
-    assert err.getvalue() == "process 999999999 is no daemon that can be asked: it has no control socket\n"
+    assert err.getvalue() == "no daemon answers: process 999999999 has no control socket\n"
 
 
 def test_a_socket_that_others_may_not_use(monkeypatch):
