@@ -102,3 +102,42 @@ def test_trees_of_snmp(lan: Lan, master_agent: Master, tmp_path: Path, word: str
     lan.wait(lambda: len(master_agent.registered) >= len(trees))
     lan.pause(0.2)
     assert master_agent.registered == trees
+
+
+@keywords("iproute_usr_dir", "iproute_etc_dir")
+@pytest.mark.parametrize(
+    ("usr", "etc", "table"), [("77 blue", "", "77"), ("", "78 blue", "78"), ("77 blue", "78 blue", "78")]
+)
+def test_names_of_tables(lan: Lan, tmp_path: Path, usr: str, etc: str, table: str) -> None:
+    words = ""
+    for name, lines in (("usr", usr), ("etc", etc)):
+        directory = tmp_path / f"iproute-{name}"
+        directory.mkdir()
+        (directory / "rt_tables").write_text(f"255 local\n254 main\n{lines}\n")
+        words += f"iproute_{name}_dir {directory}\n"
+    route = "static_routes {\n 10.77.0.0/16 dev eth0 table blue\n}\n"
+    node = started(lan, words, route + instance(150))
+    assert "10.77.0.0/16" in node.namespace.ip("route", "show", "table", table)
+
+
+@keywords("random_seed")
+def test_the_same_seed_gives_the_same_order_of_first_checks(lan: Lan) -> None:
+    """They are spread over warmup by chance; every server refuses at once."""
+    servers = "".join(
+        f"real_server 127.0.0.{number} 9 {{\n TCP_CHECK {{\n warmup 1.5\n }}\n}}\n" for number in range(1, 7)
+    )
+    text = f"virtual_server 192.0.2.80 80 {{\nprotocol TCP\nlvs_sched rr\nlvs_method NAT\n{servers}}}\n"
+    node = lan.host("")
+    orders = []
+    for seed in (5, 5, 6):
+        node.config.write_text(f"global_defs {{\nrandom_seed {seed}\n}}\n{text}")
+        node.lines.clear()
+        node.start()
+        lan.wait(lambda: len(first_failures(node)) == 6)
+        orders.append(first_failures(node))
+        node.kill()
+    assert orders[0] == orders[1] != orders[2]
+
+
+def first_failures(node: Node) -> list[str]:
+    return [line.split()[3] for _, line in node.lines if line.startswith("TCP_CHECK on service")]
