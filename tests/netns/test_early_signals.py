@@ -72,3 +72,13 @@ def test_stop_at_any_moment_of_the_start(lan: Lan) -> None:
         node.lines.clear()
     assert early > ROUNDS // 2
     assert 0 < masters < ROUNDS, "some stops came before the first state, others later"
+
+
+def test_a_reload_that_is_asked_for_at_once_follows_the_start(lan: Lan) -> None:
+    node = lan.host(instance(255))
+    assert began(node)
+    node.signal(signal.SIGHUP)
+    lan.wait(lambda: node.said("Reload complete"))
+    lines = [line for _, line in node.lines]
+    assert lines.index("Startup complete") < lines.index("Reloading ...") < lines.index("Reload complete")
+    assert node.stop() == 0
