@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from pykeepalived.runtime import early_signals
+from pykeepalived.runtime import early_signals, standard_files
 
 Command = Callable[[Sequence[str]], int]
 
@@ -81,6 +81,8 @@ SUBCOMMANDS: dict[str, tuple[Command, str]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program with a whole command line (argv[0] is its name); return the exit status."""
     own_process = argv is None
+    if own_process:
+        standard_files.open_closed()
     argv = list(sys.argv if argv is None else argv)
     program = os.path.basename(argv[0]) if argv else "keepalived"
     if program == "genhash":

@@ -38,13 +38,6 @@ def announce(log: Log, product: str, command_line: tuple[str, ...]) -> None:
         log.info(line)
 
 
-def open_standard_descriptors() -> None:
-    """Where 0, 1 or 2 were closed by whoever started us, put /dev/null, so that nothing of ours lands there."""
-    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(fd, True)
-    os.close(fd)
-
-
 def detach() -> bool:
     """Become a daemon: True in the daemon, False in the launcher, which has to exit with status 0."""
     launcher = os.getpid()

@@ -23,7 +23,7 @@ from pykeepalived.parent.namespace import (
 )
 from pykeepalived.parent.options import DEFAULT_CONFIG_FILE, Options
 from pykeepalived.parent.paths import RUN_DIRECTORY, RunPaths, run_paths
-from pykeepalived.parent.process import CoreDumps, announce, detach, open_standard_descriptors
+from pykeepalived.parent.process import CoreDumps, announce, detach
 from pykeepalived.parent.systemd import ServiceManager
 from pykeepalived.runtime import early_signals
 from pykeepalived.runtime.child import DaemonOptions
@@ -82,7 +82,6 @@ class _Runs(Mapping[ChildKind, RunChild]):
 
 def start(options: Options, parts: Parts) -> int:
     """Be the daemon. Returns the exit status: of the daemon, or 0 in the launcher that has detached it."""
-    open_standard_descriptors()
     early_signals.begin()
     os.umask(DEFAULT_UMASK if options.umask is None else options.umask)
     manager = ServiceManager(os.environ)

@@ -254,3 +254,11 @@ def test_genhash_dump_lines():
         "0016  10                      -                           .               ",
     ]
     assert split_answer(b"A: b\r\nContent-Length: 1\r\n\r\nxyz") == (b"A: b\r\nContent-Length: 1\r\n\r\n", b"x")
+
+
+@pytest.mark.parametrize(("words", "status"), [(["-v"], 0), (["-t", "-f", "/nonexistent"], 0), (["-x", "--nosuch"], 1)])
+def test_closed_descriptors_change_nothing(words: list[str], status: int):
+    program = [sys.executable, "-m", "pykeepalived", *words]
+    closing = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *program]
+    assert subprocess.run(program, capture_output=True, check=False).returncode == status
+    assert subprocess.run(closing, check=False).returncode == status

@@ -6,7 +6,12 @@ understands: `exit` (status, at once), `crash` (signal, at once), `hang` (answer
 the loader tell whether that path exists.
 """
 
+# ruff: noqa: E402
 from __future__ import annotations
+
+from pykeepalived.runtime import standard_files
+
+standard_files.open_closed()
 
 import json
 import os
