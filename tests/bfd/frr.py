@@ -35,6 +35,13 @@ def frr_config(
     )
 
 
+def _has_control_socket() -> bool:
+    """Whether bfdd has one, as before FRR 10; it would be made where only one bfdd at a time can."""
+    return (
+        "--bfdctl" in subprocess.run([PROGRAMS / "bfdd", "--help"], capture_output=True, text=True, check=False).stdout
+    )
+
+
 @dataclass
 class Frr:
     """Both daemons. `changes` are the states that bfdd logged, with the monotonic ns of reading them."""
@@ -58,7 +65,7 @@ class Frr:
         try:
             made._spawn("zebra", "/dev/null")
             made._wait_for("zserv.api", "zebra.vty")
-            made._spawn("bfdd", str(file), "--bfdctl", str(directory / "control"))
+            made._spawn("bfdd", str(file), *(["--bfdctl", str(directory / "control")] if _has_control_socket() else []))
             made._wait_for("bfdd.vty")
         except BaseException:
             made.kill()
