@@ -336,6 +336,24 @@ def test_sorry_server() -> None:
     assert the_virtual(virtual("sorry_server 10.0.1.98\nsorry_server 10.0.1.99")).sorry_server is not None
 
 
+@pytest.mark.parametrize(
+    ("head", "port", "real_port"), [("10.0.0.100 80", 81, "80"), ("10.0.0.100 80", 80, "80"), ("fwmark 71", 80, "")]
+)
+@pytest.mark.keyword("virtual_server/sorry_server")
+def test_a_sorry_server_without_any_method_is_behind_nat(head: str, port: int, real_port: str) -> None:
+    text = (
+        f"virtual_server {head} {{\nlvs_sched rr\n{'' if 'fwmark' in head else 'protocol TCP'}\n"
+        f"sorry_server 10.0.1.99 {port}\n%sreal_server 10.0.1.10 {real_port} {{\nlvs_method TUN\n}}\n}}\n"
+    )
+    result = read(text % "")
+    assert errors(result) == ["method-missing"]
+    server = the_virtual(result)
+    assert server.sorry_server is not None
+    assert (server.sorry_server.method.forwarding, server.sorry_server.port) == (Forwarding.NAT, port)
+    assert server.real_servers[0].method.forwarding == Forwarding.TUN
+    assert errors(read(text % "sorry_server_lvs_method NAT\n")) == []
+
+
 def test_sorry_server_that_is_a_real_server() -> None:
     result = virtual("sorry_server 10.0.1.10 80", servers="real_server 10.0.1.10 80 {\ninhibit_on_failure\n}\n")
     assert errors(result) == ["sorry-inhibit"]

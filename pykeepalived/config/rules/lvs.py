@@ -167,16 +167,17 @@ def remove_duplicates(virtual: VirtualDraft, reading: Reading) -> None:
 
 
 def settle_method(virtual: VirtualDraft, reading: Reading) -> None:
-    """Own, else the virtual server's, else NAT."""
-    for server in virtual.real_servers:
+    """Own, else the virtual server's, else NAT; the sorry server is one of them."""
+    servers: list[RealDraft | SorryDraft] = [*virtual.real_servers]
+    if virtual.sorry_server is not None:
+        servers.append(virtual.sorry_server)
+    for server in servers:
         if server.forwarding is None:
             if virtual.forwarding is None:
                 text = f"Virtual server {virtual.text}: no forwarding method set, setting default NAT"
                 reading.report(virtual.statement, "method-missing", text, word=0, suggestion="give lvs_method")
                 virtual.forwarding = Forwarding.NAT
             server.copy_method(virtual)
-    if virtual.sorry_server is not None and virtual.sorry_server.forwarding is None:
-        virtual.sorry_server.copy_method(virtual)
 
 
 def settle_sorry_inhibit(virtual: VirtualDraft, reading: Reading) -> None:
@@ -262,7 +263,8 @@ def _same_port(virtual: VirtualDraft, server: RealDraft | SorryDraft, shown: str
     """The port of a server that is not behind NAT."""
     if virtual.fwmark is not None:
         if server.port:
-            text = f"WARNING - fwmark virtual server {virtual.text}, {shown} has port specified - clearing"
+            kind = "fwmark virtual" if isinstance(server, RealDraft) else "virtual"
+            text = f"WARNING - {kind} server {virtual.text}, {shown} has port specified - clearing"
             reading.report(server.statement, "port-fwmark", text, word=2)
             server.port = 0
         return
