@@ -8,13 +8,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby
 from typing import Protocol
 
 from pykeepalived.config.model import Config
 from pykeepalived.config.model.network import RTPROT_KEEPALIVED, IpRoute, IpRule
-from pykeepalived.config.model.values import Ip
 from pykeepalived.netlink import facts as kf
 from pykeepalived.netlink import operations as ko
 from pykeepalived.netlink.facts import Facts
@@ -23,14 +21,15 @@ from pykeepalived.netlink.links import rp_filter_pushdown
 from pykeepalived.netlink.made_links import MadeLinks
 from pykeepalived.netlink.routes import match_route
 from pykeepalived.netlink.rules import match_rule
-from pykeepalived.netlink.sysctls import ROOT, SavedSysctls, read_sysctl
+from pykeepalived.netlink.sysctls import ROOT, SavedSysctls
 from pykeepalived.observe.cause import LogLine, Priority
 from pykeepalived.vrrp import attachments, effects, inputs, translation
 from pykeepalived.vrrp.attachments import Attachment, Plan
 from pykeepalived.vrrp.filtering import Filtering, RuleKeeper
+from pykeepalived.vrrp.forwarding import Forwarding
 from pykeepalived.vrrp.held import HeldObjects
+from pykeepalived.vrrp.preparation import preparation
 
-_FORWARDING_AGE_NS = 5_000_000_000
 _IGMP_SYSCTL = "net/ipv4/igmp_link_local_mcast_reports"
 
 
@@ -79,7 +78,6 @@ class Host:
         self.kernel = kernel
         self._monitor = monitor
         self._log = log
-        self._now = now
         self._config = Config()
         self._sysctls = sysctls or SavedSysctls()
         self._filtering = Filtering(
@@ -97,7 +95,7 @@ class Host:
         self._pushed_down = False
         self._routes: list[IpRoute] = []
         self._rules: list[IpRule] = []
-        self._forwarding: dict[str, tuple[int, bool]] = {}
+        self._forwarding = Forwarding(now)
         self._names: dict[int, str] = {}
         self._used: set[str] = set()
         self._loud: dict[str, str] = {}
@@ -159,26 +157,8 @@ class Host:
         return self._view(self._facts())
 
     def preparation(self) -> Iterator[None]:
-        """Let the kernel side work out, one step at a time, what a takeover will ask for: all routes and rules, and an
-        address of each kind on each interface."""
-        kinds: set[tuple[object, ...]] = set()
-        for instance in self._config.vrrp_instances:
-            for address in (*instance.virtual_addresses, *instance.excluded_addresses):
-                plain = replace(address, address=Ip(bytes(len(address.address))), prefix_length=0, label="", at=None)
-                kind = (plain, len(address.label))
-                if kind not in kinds:
-                    kinds.add(kind)
-                    self.kernel.prepare(ko.AddAddress(address, address.interface or instance.interface))
-                    self.kernel.prepare(ko.DeleteAddress(address, address.interface or instance.interface))
-                yield
-        for route in self._routes:
-            self.kernel.prepare(ko.AddRoute(route))
-            self.kernel.prepare(ko.DeleteRoute(route))
-            yield
-        for rule in self._rules:
-            self.kernel.prepare(ko.AddRule(rule))
-            self.kernel.prepare(ko.DeleteRule(rule))
-            yield
+        """Let the kernel side work out, one step at a time, what a takeover will ask for."""
+        return preparation(self.kernel.prepare, self._config, self._routes, self._rules)
 
     def _facts(self) -> Facts:
         return self.kernel.facts(routes=bool(self._routes), rules=bool(self._rules))
@@ -390,16 +370,8 @@ class Host:
         )
 
     def _is_forwarding(self, name: str) -> bool:
-        """Whether the interface forwards IPv6; not asked for interfaces that never announce anything."""
-        if name not in self._used and name not in self._ours:
-            return False
-        now = self._now()
-        known = self._forwarding.get(name)
-        if known is not None and now - known[0] < _FORWARDING_AGE_NS:
-            return known[1]
-        value = (read_sysctl(f"net/ipv6/conf/{name}/forwarding") or "0") != "0"
-        self._forwarding[name] = (now, value)
-        return value
+        """Not asked for interfaces that never announce anything."""
+        return (name in self._used or name in self._ours) and self._forwarding.of(name)
 
     def events(self) -> list[inputs.Input]:
         """What the kernel has told since the last call, in the core's words.
@@ -429,7 +401,7 @@ class Host:
         """A link that changes its name goes under the old one and comes under the new one."""
         if isinstance(event, kf.LinkRemoved):
             name = self._names.pop(event.index, event.name)
-            self._forwarding.pop(name, None)
+            self._forwarding.forget(name)
             self._remove_orphans(event.index, name)
             return [inputs.InterfaceRemoved(name)]
         link = event.link
