@@ -95,7 +95,8 @@ def test_lines_as_keepalived_2_3_4_printed_them_for_this_text() -> None:
         "real_server 10.255.1.10 80 {\n lvs_method TUN type gre\n virtualhost rvh\n snmp_name rsn\n}\n"
         "real_server 10.255.1.11 80 {\n lvs_method TUN type gue port 6080 csum\n}\n"
         "real_server 10.255.1.12 80 {\n lvs_method TUN type gue port 6080 remcsum\n}\n"
-        "real_server 10.255.1.13 80 {\n lvs_method TUN\n}\n}\n"
+        "real_server 10.255.1.13 80 {\n lvs_method TUN\n"
+        "HTTP_GET {\n virtualhost x.y\n url {\n path /\n virtualhost u.v\n }\n}\n}\n}\n"
     )
     loaded = run(text).config
     assert loaded is not None
@@ -110,5 +111,7 @@ def test_lines_as_keepalived_2_3_4_printed_them_for_this_text() -> None:
         "   forwarding method = TUN, type = GUE, port = 6080, checksum",
         "   forwarding method = TUN, type = GUE, port = 6080, remote checksum",
         "   forwarding method = TUN, type = IPIP",
+        "   Virtualhost = x.y",
+        "     Virtual host = u.v",
     ):
         assert line in lines, line

@@ -131,7 +131,7 @@ def _role(checker: RoleCheck) -> Iterator[str]:
 def _http(checker: HttpCheck) -> Iterator[str]:
     yield f"Keepalive method = {'SSL' if checker.tls else 'HTTP'}_GET, http protocol {checker.http_protocol}"
     if checker.virtualhost:
-        yield f"Virtual host = {checker.virtualhost}"
+        yield f"Virtualhost = {checker.virtualhost}"
     yield f"Enable SNI {is_set(checker.sni)}"
     if checker.sni_name:
         yield f"SNI name = {checker.sni_name}"
