@@ -58,6 +58,7 @@ def _ila(words: Words) -> Encap | None:
 def _ip(words: Words, kind: str, names: IprouteNames) -> Encap | None:
     numbers: dict[str, int] = {}
     addresses: dict[str, Ip] = {}
+    # A word that ends the line without its value is none of ours: the route then complains of it.
     while words.peek() in _IP_WORDS[kind] and words.index + 2 < len(words.words):
         word = words.take()
         if word in ("dst", "src"):
