@@ -143,9 +143,7 @@ def test_master_from_start_to_stop(running: Running) -> None:
     assert "(VI_1) Entering MASTER STATE" in running.kept.texts
 
 
-def test_what_a_takeover_needs_is_made_ready_after_the_start(
-    running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_takeover_needs_is_made_ready_after_the_start(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared: list[str] = []
     monkeypatch.setattr(running.kernel, "prepare", lambda operation: prepared.append(str(operation)))
     assert running.run() == 0
