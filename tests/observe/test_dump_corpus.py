@@ -28,9 +28,8 @@ STATE = re.compile(
 )
 PASSED_OVER = {
     "libnftnl|Regex options|Regex ref": "libraries that keepalived is built with and we are not",
-    "SNMP RFC|Replace sym|Don't set supp|Use VRRPv2|VRRPv3 uses|SNMP .S stats|DBus no|json_version|iproute|tls_compl|Path =": (
-        "2.4.3 has the line, 2.2.7 not, or the other way round"
-    ),
+    "SNMP RFC|Replace sym|Don't set supp|Use VRRPv2|VRRPv3 uses|SNMP .S stats|DBus no|json_version|iproute|tls_compl"
+    "|Path =": ("2.4.3 has the line, 2.2.7 not, or the other way round"),
     "Password": "2.4.3 shows asterisks, 2.2.7 nothing or the password",
     "Address owner": "new in 2.4",
     "Gratuitous ARP lower": "4294967295 in 2.2.7 where nothing is set",
