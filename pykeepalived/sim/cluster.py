@@ -318,6 +318,15 @@ class Cluster:
         node.machine.kernel.remove_address(interface, address, length)
         node.kernel_spoke()
 
+    def clear_services(self, name: str) -> None:
+        """Somebody empties the IPVS table behind the daemon's back (the action clear-services of a scenario)."""
+        node = self.nodes[name]
+        self.note(name, "IPVS table cleared by hand")
+        node.ipvs.services.clear()
+        node.ipvs.destinations.clear()
+        if node.checker is not None:
+            node.checker.forgive(self.now)
+
     def refuse(self, name: str, duration: int) -> None:
         """For so long the kernel refuses every change of addresses, routes, rules and services."""
         node = self.nodes[name]
