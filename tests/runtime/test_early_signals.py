@@ -22,6 +22,7 @@ def test_nothing_else_of_ours_is_imported_before_the_first_statement() -> None:
         "pykeepalived.cli.main",
         "pykeepalived.runtime",
         "pykeepalived.runtime.early_signals",
+        "pykeepalived.runtime.standard_files",
     ]
 
 
