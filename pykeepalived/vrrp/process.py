@@ -42,7 +42,7 @@ from pykeepalived.vrrp.dumps import VrrpDumps, with_descriptors, with_links
 from pykeepalived.vrrp.forecast import forecast
 from pykeepalived.vrrp.host import Host
 from pykeepalived.vrrp.listening import Listening
-from pykeepalived.vrrp.pace import Pace
+from pykeepalived.vrrp.late_adverts import LateAdverts
 from pykeepalived.vrrp.recording import Recorder
 from pykeepalived.vrrp.router import Router
 from pykeepalived.vrrp.sockets import AdvertSockets, FrameSocket
@@ -167,7 +167,7 @@ class VrrpProcess:
         self._service.on_internal_error = self._records.write_once
         self._service.next_due = self._router.deadline
         self._sockets = AdvertSockets(self._now, self._router.hear, self._log.write, self._recorder.ring)
-        self._pace = Pace(loop.now, self._router.deadline, self._send_due, self._service.alive)
+        self._late_adverts = LateAdverts(loop.now, self._router.deadline, self._send_due, self._service.alive)
         self._listening = Listening(
             loop,
             kernel.link,
@@ -176,7 +176,7 @@ class VrrpProcess:
             self._service.rest,
             self._feed,
             self._settle,
-            self._pace.keep,
+            self._late_adverts.let_leave,
         )
         self._do = self._performers()
 
@@ -271,8 +271,8 @@ class VrrpProcess:
 
     def _tick(self) -> None:
         try:
-            if self._pace.is_late:
-                self._pace.keep()
+            if self._late_adverts.is_late:
+                self._late_adverts.let_leave()
                 self._listening.hear_all()
             else:
                 self._listening.catch_up()
@@ -320,7 +320,7 @@ class VrrpProcess:
                         if self._loop.on_error is None:
                             raise
                         self._loop.on_error(error)
-                    self._pace.keep()
+                    self._late_adverts.let_leave()
                 self._service.rest.after(begin)
         finally:
             self._settling = False
@@ -345,7 +345,7 @@ class VrrpProcess:
             frames = [each for each in frames if (each.interface, each.address) not in refused]
         for start in range(0, len(frames), _MOST_FRAMES):
             self._frames.send(frames[start : start + _MOST_FRAMES])
-            self._pace.keep()
+            self._late_adverts.let_leave()
 
     # kernel
 
@@ -366,7 +366,7 @@ class VrrpProcess:
     def _keep_up(self) -> None:
         """In the midst of long work: hear adverts, send those that are due, let the parent know that we live."""
         self._service.alive()
-        self._pace.keep()
+        self._late_adverts.let_leave()
         self._listening.hear_all()
         now, deadline = self._now(), self._router.deadline()
         if deadline is not None and deadline <= now:

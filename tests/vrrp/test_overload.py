@@ -19,7 +19,7 @@ from pykeepalived.runtime.rest import Rest
 from pykeepalived.vrrp import effects as fx
 from pykeepalived.vrrp import packet
 from pykeepalived.vrrp.listening import Listening
-from pykeepalived.vrrp.pace import Pace
+from pykeepalived.vrrp.late_adverts import LateAdverts
 from pykeepalived.vrrp.process import VrrpProcess
 from pykeepalived.vrrp.recording import Recorder
 from pykeepalived.vrrp.router import Router
@@ -117,7 +117,7 @@ class SlowNode:
         process._loop = cast(Any, SimpleNamespace(on_error=None))
         process._timer = cast(Any, SimpleNamespace(when=None, move=lambda when: None, cancel=lambda: None))
         process._frames = cast(Any, SimpleNamespace(send=lambda frames: self.spend(FRAME_US * len(frames))))
-        process._pace = Pace(self.now, self.router.deadline, process._send_due, self.beat)
+        process._late_adverts = LateAdverts(self.now, self.router.deadline, process._send_due, self.beat)
         process._listening = Listening(
             cast(Any, self),
             lambda name: None,
@@ -167,7 +167,7 @@ class SlowNode:
         self.beats += 1
 
     def between(self) -> None:
-        self.process._pace.keep()
+        self.process._late_adverts.let_leave()
 
     def log(self, line: LogLine) -> None:
         raise AssertionError(line.text)
@@ -234,7 +234,7 @@ def test_the_pair_comes_to_rest_by_itself_although_the_processor_hardly_suffices
 
 def test_it_does_not_when_late_adverts_wait_for_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
     node = at_rest()
-    monkeypatch.setattr(Pace, "keep", lambda self: None)
+    monkeypatch.setattr(LateAdverts, "let_leave", lambda self: None)
     takeovers, last = stall(node)
     assert takeovers > 5 * COUNT
     assert last > 15

@@ -13,7 +13,7 @@ LATE_NS = 10_000_000
 _TELL_EVERY_NS = 500_000_000
 
 
-class Pace:
+class LateAdverts:
     """`deadline` is when the core wants to be called, `send` lets late adverts leave, given this moment; `alive` is
     called now and then while late work goes on."""
 
@@ -38,7 +38,7 @@ class Pace:
         due = self._deadline()
         return due is not None and self._now() - due > LATE_NS
 
-    def keep(self) -> None:
+    def let_leave(self) -> None:
         """To be called between two pieces of work. The work gets at least as much time as the adverts, or it would
         never end where there is too little for both."""
         now = self._now()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pykeepalived.vrrp.pace import LATE_NS, Pace
+from pykeepalived.vrrp.late_adverts import LATE_NS, LateAdverts
 from tests.vrrp.lan import MS
 
 
@@ -15,7 +15,7 @@ class Clock:
         self.cost = cost
         self.sent: list[int] = []
         self.beats = 0
-        self.pace = Pace(lambda: self.now, lambda: self.due, self.send, self.beat)
+        self.late_adverts = LateAdverts(lambda: self.now, lambda: self.due, self.send, self.beat)
 
     def send(self, now: int) -> None:
         self.sent.append(now)
@@ -29,17 +29,17 @@ def test_only_what_is_late_leaves_ahead() -> None:
     clock = Clock()
     begin = clock.now
     clock.now += LATE_NS
-    assert not clock.pace.is_late
-    clock.pace.keep()
+    assert not clock.late_adverts.is_late
+    clock.late_adverts.let_leave()
     assert clock.sent == []
     clock.now += 1
-    assert clock.pace.is_late
-    clock.pace.keep()
+    assert clock.late_adverts.is_late
+    clock.late_adverts.let_leave()
     assert clock.sent == [begin + LATE_NS + 1]
     clock.due = None
     clock.now += 1000 * MS
-    assert not clock.pace.is_late
-    clock.pace.keep()
+    assert not clock.late_adverts.is_late
+    clock.late_adverts.let_leave()
     assert len(clock.sent) == 1
 
 
@@ -49,7 +49,7 @@ def test_the_other_work_gets_half_of_the_time() -> None:
     clock.now += 2 * LATE_NS
     begin, work = clock.now, 0
     while clock.now < begin + 2000 * MS:
-        clock.pace.keep()
+        clock.late_adverts.let_leave()
         clock.now += MS
         work += 1
     assert len(clock.sent) == 20
@@ -61,6 +61,6 @@ def test_the_parent_hears_of_late_work_twice_a_second() -> None:
     clock.now += 2 * LATE_NS
     begin = clock.now
     while clock.now < begin + 3000 * MS:
-        clock.pace.keep()
+        clock.late_adverts.let_leave()
         clock.now += MS
     assert 5 <= clock.beats <= 7
