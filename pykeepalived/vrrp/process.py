@@ -41,8 +41,8 @@ from pykeepalived.vrrp.bus import VrrpBus
 from pykeepalived.vrrp.dumps import VrrpDumps, with_descriptors, with_links
 from pykeepalived.vrrp.forecast import forecast
 from pykeepalived.vrrp.host import Host
-from pykeepalived.vrrp.listening import Listening
 from pykeepalived.vrrp.late_adverts import LateAdverts
+from pykeepalived.vrrp.listening import Listening
 from pykeepalived.vrrp.recording import Recorder
 from pykeepalived.vrrp.router import Router
 from pykeepalived.vrrp.sockets import AdvertSockets, FrameSocket

@@ -18,8 +18,8 @@ from pykeepalived.observe.cause import LogLine
 from pykeepalived.runtime.rest import Rest
 from pykeepalived.vrrp import effects as fx
 from pykeepalived.vrrp import packet
-from pykeepalived.vrrp.listening import Listening
 from pykeepalived.vrrp.late_adverts import LateAdverts
+from pykeepalived.vrrp.listening import Listening
 from pykeepalived.vrrp.process import VrrpProcess
 from pykeepalived.vrrp.recording import Recorder
 from pykeepalived.vrrp.router import Router
