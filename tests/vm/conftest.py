@@ -21,7 +21,7 @@ PROJECT = HERE.parents[1]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        if item.path.parent == HERE and fixtures & {"seen", "installed"}:
+        if item.path.parent == HERE and fixtures & {"seen", "guests", "installed"}:
             group = "installed" if "installed" in fixtures else item.path.stem
             item.add_marker(pytest.mark.xdist_group(group))
 
