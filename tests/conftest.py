@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,18 @@ KEYWORDS = Path(__file__).resolve().parents[2] / "shared" / "reference" / "keywo
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--keyword-report", action="store_true", help="list keywords without a behaviour test")
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """A daemon that was begun in this process leaves handlers, or lets signals wait: processes that later tests start
+    would inherit that, and not end when told to."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    mask, handlers = signal.pthread_sigmask(signal.SIG_BLOCK, ()), {each: signal.getsignal(each) for each in numbers}
+    yield
+    for each, handler in handlers.items():
+        signal.signal(each, handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
