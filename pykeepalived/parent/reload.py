@@ -14,6 +14,7 @@ from pykeepalived.config.model import Config
 from pykeepalived.light_dataclasses import dataclass
 from pykeepalived.parent.loaded import Loader
 from pykeepalived.runtime.log import Log
+from pykeepalived.runtime.scheduling import give_way, stand_up
 
 
 class ReloadEvents(Protocol):
@@ -93,6 +94,7 @@ class Reloader:
         self._end(ReloadOutcome(True, messages=self._messages))
 
     def _end(self, outcome: ReloadOutcome) -> None:
+        stand_up()
         self._busy = False
         done, self._done = self._done, []
         for callback in done:
@@ -103,6 +105,8 @@ class Reloader:
             self._begin()
 
     def _begin(self) -> None:
+        """Until the end of the reload this process and the checkers give way to who has to be on time."""
+        give_way()
         self._busy = True
         old = self._running()
         checking = old.globals.reload_check_config

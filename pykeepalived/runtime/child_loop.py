@@ -39,7 +39,7 @@ from pykeepalived.runtime.messages import (
     WriteDump,
 )
 from pykeepalived.runtime.rest import Rest
-from pykeepalived.runtime.scheduling import ChildScheduling
+from pykeepalived.runtime.scheduling import ChildScheduling, giving_way
 
 EXIT_OK, EXIT_FATAL, EXIT_CONFIG, EXIT_PERMISSION, EXIT_INTERNAL = 0, 1, 2, 4, 70
 """Exit statuses of a child (1, 2 and 4 end the daemon, anything else means: start it again)."""
@@ -102,6 +102,8 @@ class ChildService:
         self._loop = loop
         self._handler = handler
         self._log = context.log
+        self._way = giving_way if context.kind is ChildKind.CHECKER else contextlib.nullcontext
+        """What a long adoption runs in: checks may be late, adverts and BFD packets may not."""
         self._status = EXIT_OK
         self._finished = False
         self._stopping = False
@@ -278,7 +280,7 @@ class ChildService:
         self._log.info("Reloading")
         self._reloads += 1
         try:
-            with self._scheduling.normal():
+            with self._scheduling.normal(), self._way():
                 self._save_state(self.config, "pre")
                 summary = self._handler.on_reload(config, generation)
                 self._save_state(config, "post")

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable
 
 from pykeepalived.runtime.child_loop import EXIT_INTERNAL
+from pykeepalived.runtime.scheduling import stand_up
 
 
 def fork(work: Callable[[], int]) -> int:
@@ -25,6 +26,7 @@ def fork(work: Callable[[], int]) -> int:
         if pid == 0:
             status = EXIT_INTERNAL
             try:
+                stand_up()
                 status = work()
             except BaseException:
                 with contextlib.suppress(BaseException):

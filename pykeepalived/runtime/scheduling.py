@@ -26,7 +26,12 @@ LEAST_RTTIME_US = 500_000
 """A lower limit would kill a process in the middle of a takeover of hundreds of instances: this program works longer
 between two sleeps than one in C, for which limits are usually chosen."""
 
+_WAY = 10
+"""Nice values: a tenth of the weight. Where sessions or services are scheduled as groups, it counts within ours alone.
+"""
+
 _libc: ctypes.CDLL | None = None
+_given_way: int | None = None
 _started_with: dict[int, tuple[int, int]] = {}
 
 
@@ -77,6 +82,39 @@ def short_turns(nice: int) -> None:
     if number is not None:
         attributes = _SCHED_ATTR.pack(_SCHED_ATTR.size, os.SCHED_OTHER, 1, nice, 0, TURN_NS, 0, 0)
         _c_library().syscall(number, 0, ctypes.c_char_p(attributes), 0)
+
+
+def give_way() -> None:
+    """Lower the priority for long work: it must not hold up the processes of the daemon that have to be on time.
+
+    Only where this process may `stand_up` again (CAP_SYS_NICE, RLIMIT_NICE). Children of `forking.fork` begin standing.
+    """
+    global _given_way
+    if _given_way is not None:
+        return
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, usual - 1)
+        os.setpriority(os.PRIO_PROCESS, 0, usual + _WAY)
+        _given_way = usual
+
+
+def stand_up() -> None:
+    """Back to the priority before `give_way`."""
+    global _given_way
+    if _given_way is not None:
+        os.setpriority(os.PRIO_PROCESS, 0, _given_way)
+        _given_way = None
+
+
+@contextlib.contextmanager
+def giving_way() -> Iterator[None]:
+    """Both, around the body."""
+    give_way()
+    try:
+        yield
+    finally:
+        stand_up()
 
 
 class ChildScheduling:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+import pytest
+
 from pykeepalived.config.model import Config
 from pykeepalived.parent.loaded import Loaded
 from pykeepalived.parent.reload import Reloader
@@ -39,3 +43,20 @@ def test_an_error_while_handing_out_a_configuration_does_not_hold_up_later_reloa
     assert events.accepted == 1
     reloader.completed()
     assert [outcome.accepted for outcome in outcomes] == [False, True]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_reload_gives_way_until_its_end():
+    usual, seen = os.getpriority(os.PRIO_PROCESS, 0), []
+
+    def load():
+        seen.append(os.getpriority(os.PRIO_PROCESS, 0))
+        return Loaded(config=Config())
+
+    reloader = Reloader(Log(), load, Events(), Config)
+    reloader.completed()
+    reloader.request()
+    seen.append(os.getpriority(os.PRIO_PROCESS, 0))
+    reloader.completed()
+    assert seen == [usual + 10] * 2
+    assert os.getpriority(os.PRIO_PROCESS, 0) == usual

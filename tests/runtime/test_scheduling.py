@@ -14,15 +14,18 @@ from pathlib import Path
 import pytest
 
 from pykeepalived.config.model.globals import Scheduling
+from pykeepalived.runtime.forking import fork
 from pykeepalived.runtime.log import Log
 from pykeepalived.runtime.privileges import BFD_CAPABILITIES, SCRIPT_CAPABILITIES, keep_only, refuse_others
 from pykeepalived.runtime.scheduling import (
     LEAST_RTTIME_US,
     ChildScheduling,
     exact_timers,
+    give_way,
     raise_open_files_limit,
     set_parent_death_signal,
     set_process_name,
+    stand_up,
 )
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -310,3 +313,36 @@ def test_what_a_helper_gives_up_its_scripts_get_back():
 def capability_sets(status: str) -> dict[str, int]:
     lines = (line.split(":\t") for line in status.splitlines() if line.startswith("Cap"))
     return {name: int(value, 16) for name, value in lines}
+
+
+def nice() -> int:
+    return os.getpriority(os.PRIO_PROCESS, 0)
+
+
+@needs_root
+def test_long_work_gives_way_and_what_it_forks_does_not() -> None:
+    usual = nice()
+    give_way()
+    give_way()
+    try:
+        assert nice() == usual + 10
+        _, status = os.waitpid(fork(lambda: int(nice() != usual)), 0)
+        assert status == 0
+    finally:
+        stand_up()
+    assert nice() == usual
+    stand_up()
+    assert nice() == usual
+
+
+@needs_root
+def test_who_could_not_come_back_gives_no_way() -> None:
+    def work() -> int:
+        resource.setrlimit(resource.RLIMIT_NICE, (0, 0))
+        os.setuid(65534)
+        usual = nice()
+        give_way()
+        return int(nice() != usual)
+
+    _, status = os.waitpid(fork(work), 0)
+    assert status == 0
