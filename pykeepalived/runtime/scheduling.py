@@ -30,6 +30,9 @@ _WAY = 10
 """Nice values: a tenth of the weight. Where sessions or services are scheduled as groups, it counts within ours alone.
 """
 
+_FIRST = -20
+"""The nice value than which there is no better one."""
+
 _libc: ctypes.CDLL | None = None
 _given_way: int | None = None
 _started_with: dict[int, tuple[int, int]] = {}
@@ -93,6 +96,8 @@ def give_way() -> None:
     if _given_way is not None:
         return
     usual = os.getpriority(os.PRIO_PROCESS, 0)
+    if usual == _FIRST:
+        return  # whether there is a way back cannot be tried
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, usual - 1)
         os.setpriority(os.PRIO_PROCESS, 0, usual + _WAY)

@@ -336,11 +336,12 @@ def test_long_work_gives_way_and_what_it_forks_does_not() -> None:
 
 
 @needs_root
-def test_who_could_not_come_back_gives_no_way() -> None:
+@pytest.mark.parametrize("usual", [0, -20])
+def test_who_could_not_come_back_gives_no_way(usual: int) -> None:
     def work() -> int:
+        os.setpriority(os.PRIO_PROCESS, 0, usual)
         resource.setrlimit(resource.RLIMIT_NICE, (0, 0))
         os.setuid(65534)
-        usual = nice()
         give_way()
         return int(nice() != usual)
 
